@@ -1,0 +1,282 @@
+/**
+ * The typed client of the API, for agents, the CLI and tests. It parses every answer with the
+ * schema that the server answers from, and turns every failure into a value.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { pageOf, Problem } from "../kv/schema/common.ts";
+import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
+import { TaskView } from "../kv/schema/task.ts";
+import { type NodeSpec, NodeView } from "../kv/schema/node.ts";
+import { EventView } from "../kv/schema/event.ts";
+import { Why } from "../kv/schema/why.ts";
+import {
+  type ExecOptions,
+  type JoinRequest,
+  JoinResponse,
+  type LogsOptions,
+  PollResponse,
+  type ReportRequest,
+  ReportResponse,
+} from "../kv/schema/agent.ts";
+import { ClusterView, JoinTokenView } from "../kv/schema/views.ts";
+
+/**
+ * A failed call.
+ * - `unreachable`: no answer (refused, timed out, aborted). Repeating it may help.
+ * - `problem`: the server answered with a problem; `status` is the HTTP status.
+ * - `protocol`: something answered, but not this API.
+ */
+export type CallError =
+  | { kind: "unreachable"; message: string }
+  | { kind: "problem"; problem: Problem }
+  | { kind: "protocol"; message: string };
+
+export type Result<T> = { ok: true; value: T } | { ok: false; error: CallError };
+
+export interface ClientOptions {
+  /** Base URL, like `http://127.0.0.1:7070`. */
+  url: string;
+  /** Bearer token. */
+  token?: string;
+  /** For tests and the simulator. */
+  fetch?: (request: Request) => Promise<Response>;
+  /** Deadline of one call in ms; long polls add their hold time. */
+  timeoutMs?: number;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Versionstamp of the representation that the change is based on. */
+  ifMatch?: string;
+  /** Makes a repeated write the same write. */
+  idempotencyKey?: string;
+}
+
+export interface ListQuery {
+  limit?: number;
+  cursor?: string;
+}
+
+type Query = Record<string, string | number | boolean | undefined>;
+interface CallInit extends CallOptions {
+  query?: Query;
+  body?: unknown;
+  extraTimeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const Nothing = z.undefined();
+
+/** A client of one server. Stateless: it owns no connection and needs no closing. */
+export function createClient(options: ClientOptions) {
+  const { url, token, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const doFetch = options.fetch ?? ((request: Request) => fetch(request));
+
+  async function send(method: string, path: string, init: CallInit): Promise<Result<Response>> {
+    const target = new URL(path, url);
+    for (const [name, value] of Object.entries(init.query ?? {})) {
+      if (value !== undefined) target.searchParams.set(name, String(value));
+    }
+    const headers = new Headers({ accept: "application/json" });
+    if (token) headers.set("authorization", `Bearer ${token}`);
+    if (init.ifMatch) headers.set("if-match", init.ifMatch);
+    if (init.idempotencyKey) headers.set("idempotency-key", init.idempotencyKey);
+    if (init.body !== undefined) headers.set("content-type", "application/json");
+    const deadline = AbortSignal.timeout(timeoutMs + (init.extraTimeoutMs ?? 0));
+    try {
+      const response = await doFetch(
+        new Request(target, {
+          method,
+          headers,
+          signal: init.signal ? AbortSignal.any([init.signal, deadline]) : deadline,
+          ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
+        }),
+      );
+      return { ok: true, value: response };
+    } catch (error) {
+      const message = deadline.aborted
+        ? `no answer from ${target.host} within ${timeoutMs + (init.extraTimeoutMs ?? 0)} ms`
+        : `cannot reach ${target.host}: ${error instanceof Error ? error.message : String(error)}`;
+      return { ok: false, error: { kind: "unreachable", message } };
+    }
+  }
+
+  async function call<T>(
+    method: string,
+    path: string,
+    schema: z.ZodType<T>,
+    init: CallInit = {},
+  ): Promise<Result<T>> {
+    const sent = await send(method, path, init);
+    if (!sent.ok) return sent;
+    const response = sent.value;
+    let body: unknown;
+    try {
+      const text = await response.text();
+      body = text === "" ? undefined : JSON.parse(text);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return response.ok
+        ? { ok: false, error: { kind: "protocol", message: `unreadable answer: ${message}` } }
+        : protocolError(response);
+    }
+    if (!response.ok) {
+      const problem = Problem.safeParse(body);
+      return problem.success
+        ? { ok: false, error: { kind: "problem", problem: problem.data } }
+        : protocolError(response);
+    }
+    const parsed = schema.safeParse(body);
+    return parsed.success ? { ok: true, value: parsed.data } : {
+      ok: false,
+      error: {
+        kind: "protocol",
+        message: `${method} ${path} answered in another shape: ${z.prettifyError(parsed.error)}`,
+      },
+    };
+  }
+
+  function protocolError(response: Response): Result<never> {
+    return {
+      ok: false,
+      error: {
+        kind: "protocol",
+        message: `HTTP ${response.status} from ${url}, which does not look like a Berth server`,
+      },
+    };
+  }
+
+  const seg = encodeURIComponent;
+  return {
+    url,
+    cluster: (o: CallOptions = {}) => call("GET", "/v1/cluster", ClusterView, o),
+
+    listServices: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/services", pageOf(ServiceView), { ...o, query: { ...query } }),
+    /** `ref` is an id or a name; a name is looked up in `project`. */
+    getService: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/services/${seg(ref)}`, ServiceView, { ...o, query: { project } }),
+    createService: (spec: ServiceSpecInput, o: CallOptions = {}) =>
+      call("POST", "/v1/services", ServiceView, { ...o, body: spec }),
+    /** Replaces the whole spec; a changed template becomes a new revision. */
+    putService: (ref: string, spec: ServiceSpecInput, o: CallOptions = {}) =>
+      call("PUT", `/v1/services/${seg(ref)}`, ServiceView, {
+        ...o,
+        query: { project: spec.project },
+        body: spec,
+      }),
+    deleteService: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("DELETE", `/v1/services/${seg(ref)}`, ServiceView, { ...o, query: { project } }),
+
+    listTasks: (
+      query: ListQuery & { service?: string; node?: string; project?: string } = {},
+      o: CallOptions = {},
+    ) => call("GET", "/v1/tasks", pageOf(TaskView), { ...o, query: { ...query } }),
+    /** `ref` is an id, the end of an id (6 characters or more), or `service.slot`. */
+    getTask: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/tasks/${seg(ref)}`, TaskView, { ...o, query: { project } }),
+    why: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/tasks/${seg(ref)}/why`, Why, { ...o, query: { project } }),
+
+    listNodes: (query: ListQuery = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/nodes", pageOf(NodeView), { ...o, query: { ...query } }),
+    getNode: (ref: string, o: CallOptions = {}) =>
+      call("GET", `/v1/nodes/${seg(ref)}`, NodeView, o),
+    putNodeSpec: (ref: string, spec: NodeSpec, o: CallOptions = {}) =>
+      call("PUT", `/v1/nodes/${seg(ref)}/spec`, NodeView, { ...o, body: spec }),
+    createJoinToken: (o: CallOptions = {}) =>
+      call("POST", "/v1/nodes/join-token", JoinTokenView, { ...o, body: {} }),
+
+    listEvents: (
+      query: { after?: string; limit?: number; last?: number } = {},
+      o: CallOptions = {},
+    ) => call("GET", "/v1/events", pageOf(EventView), { ...o, query: { ...query } }),
+    /** Server-sent events after `lastEventId`. Ends when the connection does; then call again. */
+    async *followEvents(
+      o: { lastEventId?: string; signal: AbortSignal },
+    ): AsyncGenerator<EventView> {
+      const headers = new Headers({ accept: "text/event-stream" });
+      if (token) headers.set("authorization", `Bearer ${token}`);
+      if (o.lastEventId) headers.set("last-event-id", o.lastEventId);
+      const response = await doFetch(
+        new Request(new URL("/v1/events", url), { headers, signal: o.signal }),
+      );
+      if (!response.ok || !response.body) {
+        await response.body?.cancel();
+        return;
+      }
+      for await (const data of serverSentEvents(response.body)) {
+        const parsed = EventView.safeParse(JSON.parse(data));
+        if (parsed.success) yield parsed.data;
+      }
+    },
+
+    join: (request: JoinRequest, o: CallOptions = {}) =>
+      call("POST", "/v1/nodes/join", JoinResponse, { ...o, body: request }),
+    putFacts: (nodeId: string, facts: JoinRequest, o: CallOptions = {}) =>
+      call("PUT", `/v1/nodes/${seg(nodeId)}/facts`, Nothing, { ...o, body: facts }),
+    /** Long poll: answers at once when something changed after `since`, else after `holdMs`. */
+    poll: (nodeId: string, query: { since?: number; holdMs?: number }, o: CallOptions = {}) =>
+      call("GET", `/v1/nodes/${seg(nodeId)}/assignments`, PollResponse, {
+        ...o,
+        query,
+        extraTimeoutMs: query.holdMs ?? 0,
+      }),
+    report: (nodeId: string, report: ReportRequest, o: CallOptions = {}) =>
+      call("POST", `/v1/nodes/${seg(nodeId)}/report`, ReportResponse, { ...o, body: report }),
+
+    /** Opens a log tunnel to the task's agent. Frames: kv/schema/agent.ts, TunnelControl. */
+    openLogs: (taskRef: string, options: Partial<LogsOptions> & { project?: string }) =>
+      openSocket(`/v1/tasks/${seg(taskRef)}/logs`, options),
+    openExec: (taskRef: string, options: ExecOptions & { project?: string }) =>
+      openSocket(`/v1/tasks/${seg(taskRef)}/exec`, options),
+    /** The agent's side: answers a TunnelRequest. `base` is the request's url, if it had one. */
+    answerTunnel: (nodeId: string, sessionId: string, base?: string) =>
+      openSocket(`/v1/nodes/${seg(nodeId)}/tunnels/${seg(sessionId)}`, undefined, base),
+  };
+
+  /**
+   * A WebSocket with the bearer token in its headers, so that it is in no URL. Options go
+   * in the first text frame, which this function sends on open.
+   */
+  function openSocket(path: string, first: unknown, base?: string): WebSocket {
+    const target = new URL(path, base ?? url);
+    target.protocol = target.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(target, {
+      protocols: ["berth.v1"],
+      ...(token ? { headers: { authorization: `Bearer ${token}` } } : {}),
+    });
+    socket.binaryType = "arraybuffer";
+    if (first !== undefined) {
+      socket.addEventListener("open", () => socket.send(JSON.stringify(first)), { once: true });
+    }
+    return socket;
+  }
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+/** The `data` of each server-sent event of a stream. */
+async function* serverSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+    const blocks = (rest + text).split("\n\n");
+    rest = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const data = block.split("\n").filter((line) => line.startsWith("data:"))
+        .map((line) => line.slice(5).trimStart()).join("\n");
+      if (data !== "") yield data;
+    }
+  }
+}
+
+/** One sentence for people, whatever went wrong. */
+export function describeError(error: CallError): string {
+  if (error.kind !== "problem") return error.message;
+  const { title, detail, hint, errors } = error.problem;
+  const fields = (errors ?? []).map((e) => `${e.field}: ${e.message}`).join("; ");
+  return [detail ?? title, fields, hint].filter((part) => part !== undefined && part !== "")
+    .join(". ");
+}

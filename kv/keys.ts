@@ -1,0 +1,79 @@
+/**
+ * Every key of the database, on one screen. Nothing else builds a key.
+ *
+ * | rows | writer |
+ * | --- | --- |
+ * | service, service_name, revision, node_spec | users, through the API |
+ * | node, observed, report | the node's agent, through the API |
+ * | task, assign, task_of, node_status, log, failed | the leader |
+ * | queue | whoever made the change; deleted by the leader with the effect |
+ *
+ * @module
+ */
+
+/** The kinds of wake-up are the kinds of rows that the leader plans from. */
+export const key = {
+  cluster: () => ["cluster"],
+
+  service: (id: string) => ["service", id],
+  serviceName: (project: string, name: string) => ["service_name", project, name],
+  revision: (serviceId: string, revision: number) => ["revision", serviceId, revision],
+
+  node: (id: string) => ["node", id],
+  nodeName: (name: string) => ["node_name", name],
+  nodeSpec: (id: string) => ["node_spec", id],
+  nodeStatus: (id: string) => ["node_status", id],
+  nodeToken: (id: string) => ["node_token", id],
+
+  task: (id: string) => ["task", id],
+  taskOf: (serviceId: string, taskId: string) => ["task_of", serviceId, taskId],
+  assign: (nodeId: string, taskId: string) => ["assign", nodeId, taskId],
+  observed: (taskId: string) => ["observed", taskId],
+  /** Serialises the reports of one node across replicas. */
+  report: (nodeId: string) => ["report", nodeId],
+
+  queue: (messageId: string) => ["queue", messageId],
+  /** Written blindly with every message, so that one watch sees all of them. */
+  queueHead: () => ["queue_head"],
+  failed: (messageId: string) => ["failed", messageId],
+
+  epoch: () => ["leader", "epoch"],
+  leaderBeat: () => ["leader", "beat"],
+
+  log: (seq: number) => ["log", seq],
+  /** The newest `seq`: the one key that API replicas watch. */
+  logHead: () => ["log_head"],
+
+  beat: (replicaId: string, shard: number) => ["beat", replicaId, shard],
+  tunnel: (nodeId: string, sessionId: string) => ["tunnel", nodeId, sessionId],
+  tunnelHead: () => ["tunnel_head"],
+
+  token: (sha256: string) => ["token", sha256],
+  idempotency: (
+    tokenId: string,
+    idempotencyKey: string,
+  ) => ["idempotency", tokenId, idempotencyKey],
+} as const;
+
+/** Prefixes, for scans. */
+export const prefix = {
+  services: () => ["service"],
+  servicesOf: (project: string) => ["service_name", project],
+  serviceNames: () => ["service_name"],
+  revisions: (serviceId: string) => ["revision", serviceId],
+  nodes: () => ["node"],
+  nodeNames: () => ["node_name"],
+  nodeSpecs: () => ["node_spec"],
+  nodeStatuses: () => ["node_status"],
+  tasks: () => ["task"],
+  tasksOf: (serviceId: string) => ["task_of", serviceId],
+  assigned: (nodeId: string) => ["assign", nodeId],
+  observed: () => ["observed"],
+  queue: () => ["queue"],
+  failed: () => ["failed"],
+  log: () => ["log"],
+  beats: () => ["beat"],
+  tunnels: (nodeId: string) => ["tunnel", nodeId],
+  tokens: () => ["token"],
+  idempotency: () => ["idempotency"],
+} as const;

@@ -1,0 +1,112 @@
+/**
+ * What the agent and the API say to one another: join, poll, report, tunnel.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { Id, Name } from "./common.ts";
+import { NodeFacts } from "./node.ts";
+import { TaskTemplate } from "./service.ts";
+import { Observed } from "./task.ts";
+
+export const JoinRequest = NodeFacts;
+export type JoinRequest = z.infer<typeof JoinRequest>;
+
+export const JoinResponse = z.object({
+  nodeId: Id,
+  credential: z.string().meta({ description: "The node's own bearer token. Shown once." }),
+  clusterId: Id,
+}).meta({ id: "JoinResponse" });
+export type JoinResponse = z.infer<typeof JoinResponse>;
+
+/** One task that the node is to run, or to keep stopped (its logs stay readable). */
+export const Assignment = z.object({
+  taskId: Id,
+  serviceId: Id,
+  service: Name,
+  project: Name,
+  slot: z.int().min(1),
+  revision: z.int().min(1),
+  desired: z.enum(["run", "stop"]),
+  template: TaskTemplate,
+}).meta({ id: "Assignment" });
+export type Assignment = z.infer<typeof Assignment>;
+
+/** A client waits for this node's agent to dial back. */
+export const TunnelRequest = z.object({
+  sessionId: Id,
+  url: z.string().optional()
+    .meta({ description: "Base URL of the replica that waits, when it is not the one polled" }),
+}).meta({ id: "TunnelRequest" });
+export type TunnelRequest = z.infer<typeof TunnelRequest>;
+
+/**
+ * The answer to a poll. Without `assignments` nothing changed since the `since` that was sent. With it,
+ * the list is complete: a container of this node whose task is not in it is stopped and removed.
+ */
+export const PollResponse = z.object({
+  version: z.int().min(0).meta({
+    description: "Grows with every change; an answer older than one already applied is ignored",
+  }),
+  assignments: z.array(Assignment).optional(),
+  tunnels: z.array(TunnelRequest).default([]),
+  holdMs: z.int().min(0).meta({ description: "How long the next poll may be held" }),
+  ttlMs: z.int().min(0).meta({ description: "Silence after which the node counts as down" }),
+}).meta({ id: "PollResponse" });
+export type PollResponse = z.infer<typeof PollResponse>;
+
+export const ReportRequest = z.object({
+  tasks: z.array(Observed).max(100),
+}).meta({ id: "ReportRequest" });
+export type ReportRequest = z.infer<typeof ReportRequest>;
+
+export const ReportResponse = z.object({
+  unknown: z.array(Id).meta({
+    description: "Reported tasks that are not this node's: stop reporting them",
+  }),
+}).meta({ id: "ReportResponse" });
+export type ReportResponse = z.infer<typeof ReportResponse>;
+
+/** Query of logs, and the first frame of a logs tunnel. */
+export const LogsOptions = z.object({
+  follow: z.boolean().default(false),
+  tail: z.int().min(0).max(1_000_000).optional(),
+  sinceSeconds: z.number().min(0).optional()
+    .meta({ description: "Unix time in seconds, as in the engine's API" }),
+  timestamps: z.boolean().default(false),
+});
+export type LogsOptions = z.infer<typeof LogsOptions>;
+
+export const ExecOptions = z.object({
+  command: z.array(z.string().max(32 * 1024)).min(1).max(1024),
+  tty: z.boolean().default(false),
+  stdin: z.boolean().default(false),
+  env: z.record(z.string(), z.string()).default({}),
+  user: z.string().max(256).optional(),
+  workingDir: z.string().max(4096).optional(),
+  columns: z.int().min(1).max(10_000).optional(),
+  rows: z.int().min(1).max(10_000).optional(),
+});
+export type ExecOptions = z.infer<typeof ExecOptions>;
+
+/** What a client asks of the agent: the first frame of a tunnel, sent by the API as JSON text. */
+export const TunnelOpen = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("logs"), taskId: Id, options: LogsOptions }),
+  z.object({ kind: z.literal("exec"), taskId: Id, options: ExecOptions }),
+]);
+export type TunnelOpen = z.infer<typeof TunnelOpen>;
+
+/**
+ * Tunnel frames after the first. Binary frames carry data: the first byte is the channel (0 stdin,
+ * 1 stdout, 2 stderr), the rest is the payload. Text frames carry these controls.
+ */
+export const TunnelControl = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("resize"), columns: z.int().min(1), rows: z.int().min(1) }),
+  z.object({ type: z.literal("signal"), signal: z.string().max(16) }),
+  z.object({ type: z.literal("stdin-end") }),
+  z.object({ type: z.literal("exit"), code: z.int() }),
+  z.object({ type: z.literal("error"), message: z.string() }),
+]);
+export type TunnelControl = z.infer<typeof TunnelControl>;
+
+export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2 } as const;

@@ -1,0 +1,147 @@
+/**
+ * Services: what a user asks for. A service has a mode and a template; each change of the template
+ * is a new, immutable revision. Changing the mode's numbers or stopping a service is not.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
+
+/** CPU share in cores, three decimals; memory in MiB. */
+export const Resources = z.object({
+  cpus: z.number().min(0).max(4096).default(0)
+    .meta({ description: "Cores, fractions allowed" }),
+  memoryMiB: z.int().min(0).max(64 * 1024 * 1024).default(0),
+}).meta({ id: "Resources" });
+export type Resources = z.infer<typeof Resources>;
+
+export const Port = z.object({
+  target: z.int().min(1).max(65535).meta({ description: "Port inside the container" }),
+  published: z.int().min(1).max(65535).optional()
+    .meta({ description: "Port on the node; chosen by the engine when absent" }),
+  protocol: z.enum(["tcp", "udp"]).default("tcp"),
+}).meta({ id: "Port" });
+export type Port = z.infer<typeof Port>;
+
+export const RestartPolicy = z.object({
+  condition: z.enum(["any", "on-failure", "none"]).default("any"),
+  maxAttempts: z.int().min(0).max(1000).default(5).meta({
+    description: "Restarts in place within `windowMs` before the leader replaces the task",
+  }),
+  windowMs: DurationMs.default(300_000),
+  delayMs: DurationMs.default(0).meta({ description: "Before the first restart" }),
+  maxDelayMs: DurationMs.default(60_000).meta({ description: "Cap of the doubling back-off" }),
+}).meta({ id: "RestartPolicy" });
+export type RestartPolicy = z.infer<typeof RestartPolicy>;
+
+/** The strategies of placement, by name (scheduler/scores.ts holds them). */
+export const StrategyName = z.enum(["spread", "binpack", "epvm", "roundrobin", "random"]);
+export type StrategyName = z.infer<typeof StrategyName>;
+
+export const Placement = z.object({
+  node: z.string().max(63).optional().meta({ description: "Only this node, by name or id" }),
+  labels: Labels.default({}).meta({ description: "Only nodes that carry all of these labels" }),
+  strategy: StrategyName.optional().meta({ description: "Overrides the cluster's strategy" }),
+}).meta({ id: "Placement" });
+export type Placement = z.infer<typeof Placement>;
+
+const Argv = z.array(z.string().max(32 * 1024)).max(1024);
+
+/** Everything a container is made from. A change of any of it is a new revision. */
+export const TaskTemplate = z.object({
+  image: z.string().min(1).max(512)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._/:@-]*$/, "must be an image reference, like nginx:1.27")
+    .meta({ examples: ["nginx:1.27"] }),
+  pullPolicy: z.enum(["missing", "always", "never"]).default("missing"),
+  entrypoint: Argv.optional(),
+  command: Argv.optional().meta({ description: "Replaces the image's CMD" }),
+  env: z.record(
+    z.string().regex(/^[^=\0]{1,256}$/, "must be a variable name without '='"),
+    z.string().max(32 * 1024),
+  ).default({}),
+  labels: Labels.default({}).meta({ description: "Labels of the container" }),
+  workingDir: z.string().max(4096).optional(),
+  user: z.string().max(256).optional(),
+  tty: z.boolean().default(false),
+  init: z.boolean().default(false),
+  ports: z.array(Port).max(64).default([]),
+  reserve: Resources.default({ cpus: 0, memoryMiB: 0 })
+    .meta({ description: "What the scheduler sets aside on the node" }),
+  limit: Resources.default({ cpus: 0, memoryMiB: 0 })
+    .meta({ description: "What the engine enforces; 0 is no limit" }),
+  stopGraceMs: DurationMs.default(10_000),
+  stopSignal: z.string().regex(/^(SIG)?[A-Z0-9+-]{1,16}$/, "must be a signal, like SIGTERM")
+    .optional(),
+  restart: RestartPolicy.prefault({}),
+  placement: Placement.prefault({}),
+}).meta({ id: "TaskTemplate", description: "What a task's container is made from" });
+export type TaskTemplate = z.infer<typeof TaskTemplate>;
+
+export const Mode = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("replicated"),
+    replicas: z.int().min(0).max(200_000).default(1),
+  }),
+  z.object({
+    type: z.literal("job"),
+    completions: z.int().min(1).max(200_000).default(1),
+    parallelism: z.int().min(1).max(200_000).default(1),
+    retries: z.int().min(0).max(1000).default(0)
+      .meta({ description: "Replacements of failed tasks, over the whole job" }),
+    removeAfterMs: DurationMs.optional()
+      .meta({ description: "Remove the service this long after it finished" }),
+  }),
+]).meta({ id: "Mode", description: "How many tasks, and for how long" });
+export type Mode = z.infer<typeof Mode>;
+
+/** What a user sends: the whole of a service. */
+export const ServiceSpec = z.object({
+  name: Name,
+  project: Name.default("default"),
+  labels: Labels.default({}),
+  mode: Mode.default({ type: "replicated", replicas: 1 }),
+  template: TaskTemplate,
+  stopped: z.boolean().default(false)
+    .meta({ description: "Stop all tasks and keep the service" }),
+}).meta({ id: "ServiceSpec", description: "What a user asks for" });
+export type ServiceSpec = z.infer<typeof ServiceSpec>;
+export type ServiceSpecInput = z.input<typeof ServiceSpec>;
+
+/**
+ * The stored row of a service. The template lives in the revision row (revisions are immutable and
+ * may be large), so the row stays small enough to read on every scan.
+ */
+export const Service = ServiceSpec.omit({ template: true }).extend({
+  id: Id,
+  revision: z.int().min(1).meta({ description: "The newest revision: the one that is wanted" }),
+  createdAt: Timestamp,
+  updatedAt: Timestamp,
+  deleting: z.boolean().default(false)
+    .meta({ description: "Asked to go: gone once its last container is" }),
+});
+export type Service = z.infer<typeof Service>;
+
+/** One immutable version of a service's template. */
+export const Revision = z.object({
+  serviceId: Id,
+  revision: z.int().min(1),
+  createdAt: Timestamp,
+  template: TaskTemplate,
+});
+export type Revision = z.infer<typeof Revision>;
+
+/** What the API answers for a service. `counts` is read from the tasks, never stored. */
+export const ServiceView = Service.extend({
+  template: TaskTemplate,
+  version: z.string().meta({ description: "Versionstamp: pass it as `If-Match`" }),
+  counts: z.object({
+    wanted: z.int().meta({ description: "Replicas, or completions of a job" }),
+    running: z.int(),
+    pending: z.int().meta({ description: "Not running yet" }),
+    succeeded: z.int(),
+    failed: z.int().meta({ description: "failed, rejected or lost, in kept history" }),
+  }),
+  phase: z.enum(["converging", "running", "stopped", "finished", "failed", "removing"])
+    .meta({ description: "`finished` and `failed` are for jobs" }),
+}).meta({ id: "Service", description: "A service, its newest template and how it is doing" });
+export type ServiceView = z.infer<typeof ServiceView>;

@@ -1,0 +1,74 @@
+/**
+ * Tasks: one placement of one revision in one slot on one node. Two rows with two writers: the
+ * leader's task row (what was decided) and the node's observed row (what was seen).
+ *
+ * @module
+ */
+import { z } from "zod";
+import { Id, Name, Timestamp } from "./common.ts";
+import { Port } from "./service.ts";
+import { isTerminal, TaskState } from "./task_state.ts";
+
+/** The leader's row. It is small on purpose: tens of thousands are written in one go. */
+export const Task = z.object({
+  id: Id,
+  serviceId: Id,
+  revision: z.int().min(1),
+  slot: z.int().min(1),
+  nodeId: Id.optional().meta({ description: "Absent while pending" }),
+  desired: z.enum(["run", "stop"]),
+  /** Set by the leader alone: its node went silent, or it was stopped before it had one. */
+  ended: z.enum(["lost", "stopped"]).optional(),
+  why: z.string().max(1024).optional().meta({ description: "Why it waits, stops or ended" }),
+  /** How many tasks in a row failed in this slot before this one; sets the back-off. */
+  failures: z.int().min(0),
+  createdAt: Timestamp,
+});
+export type Task = z.infer<typeof Task>;
+
+export const BoundPort = Port.extend({
+  published: z.int().min(1).max(65535),
+  hostIp: z.string().max(64).default("0.0.0.0"),
+}).meta({ id: "BoundPort" });
+export type BoundPort = z.infer<typeof BoundPort>;
+
+export const Health = z.enum(["none", "starting", "healthy", "unhealthy"]);
+
+/** The node's row, and the unit of a report. */
+export const Observed = z.object({
+  taskId: Id,
+  attempt: z.int().min(1),
+  state: TaskState.exclude(["pending", "assigned", "lost"]),
+  health: Health.default("none"),
+  containerId: z.string().max(128).optional(),
+  exitCode: z.int().optional(),
+  oomKilled: z.boolean().optional(),
+  message: z.string().max(1024).optional()
+    .meta({ description: "What happened, for people: the engine's error, the pull's progress" }),
+  startedAt: Timestamp.optional().meta({ description: "By the node's clock" }),
+  finishedAt: Timestamp.optional().meta({ description: "By the node's clock" }),
+  ranMs: z.int().min(0).optional().meta({ description: "How long the last attempt ran" }),
+  ports: z.array(BoundPort).max(64).default([]),
+}).meta({ id: "Observed", description: "What the node's agent saw last" });
+export type Observed = z.infer<typeof Observed>;
+
+/** The state of a task, derived from its two rows. */
+export function stateOf(task: Pick<Task, "nodeId" | "ended">, observed?: Observed): TaskState {
+  if (observed && isTerminal(observed.state)) return observed.state;
+  if (task.ended) return task.ended;
+  if (observed) return observed.state;
+  return task.nodeId ? "assigned" : "pending";
+}
+
+/** What the API answers for a task: both rows, side by side, and the names of what they refer to. */
+export const TaskView = Task.extend({
+  name: z.string().meta({ description: "service.slot", examples: ["web.1"] }),
+  service: Name,
+  project: Name,
+  node: Name.optional().meta({ description: "The node's name" }),
+  nodeAddress: z.string().optional(),
+  image: z.string(),
+  state: TaskState,
+  observed: Observed.optional(),
+}).meta({ id: "Task", description: "One placement of one revision in one slot on one node" });
+export type TaskView = z.infer<typeof TaskView>;

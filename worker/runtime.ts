@@ -1,0 +1,135 @@
+/**
+ * What an agent needs of a container engine. Two implementations pass one contract suite
+ * (tests/contract/runtime_contract.ts): `docker` (worker/docker/) and `sim` (worker/sim.ts).
+ *
+ * Invariants of every implementation:
+ * 1. Each call is one engine operation, bounded by the caller's signal; it never retries for longer.
+ * 2. Each call is idempotent: "already created", "already started", "already gone" are successes.
+ *    A container's name and labels follow from its task alone, so a lost answer is adopted.
+ * 3. Expected outcomes are values ({@link Outcome}); only a bug throws.
+ * 4. Only containers that carry this node's label are ever seen or touched.
+ *
+ * @module
+ */
+import type { Assignment, ExecOptions, LogsOptions } from "../kv/schema/agent.ts";
+import type { BoundPort } from "../kv/schema/task.ts";
+import type { Resources } from "../kv/schema/service.ts";
+
+/** Labels on every container that Berth makes. */
+export const LABEL = {
+  node: "berth.node",
+  task: "berth.task",
+  service: "berth.service",
+  project: "berth.project",
+  slot: "berth.slot",
+  revision: "berth.revision",
+} as const;
+
+/** The container's name: readable first, unique by the task's id. */
+export function containerName(a: Pick<Assignment, "service" | "slot" | "taskId">): string {
+  return `berth-${a.service}-${a.slot}-${a.taskId}`;
+}
+
+/**
+ * Why an engine call did not do what was asked.
+ * - `unavailable`: no answer, a deadline, a broken connection, a 5xx: try again later.
+ * - `refused`: the engine understood and said no (no such image, bad argument, port taken): trying
+ *   the same again will not help.
+ */
+export interface EngineFailure {
+  ok: false;
+  kind: "unavailable" | "refused";
+  /** The engine's own words, one line. */
+  message: string;
+}
+
+export type Outcome<T = void> = { ok: true; value: T } | EngineFailure;
+
+export interface EngineInfo {
+  runtime: "docker" | "sim";
+  /** Name and version, like `docker 28.2.2`. */
+  engine: string;
+  hostname: string;
+  os: string;
+  arch: string;
+  capacity: Resources;
+}
+
+/** A container of this node, as the engine reports it. */
+export interface ContainerStatus {
+  id: string;
+  taskId: string;
+  state: "created" | "running" | "exited";
+  /** Valid when exited. */
+  exitCode: number;
+  oomKilled: boolean;
+  /** The engine's error for a container that could not start; empty otherwise. */
+  error: string;
+  health: "none" | "starting" | "healthy" | "unhealthy";
+  /** ISO times by the engine's clock; `startedAt` changes with every start: it identifies a run. */
+  startedAt?: string;
+  finishedAt?: string;
+  ports: BoundPort[];
+}
+
+export interface EngineEvent {
+  taskId: string;
+  type: "start" | "exit" | "health" | "removed";
+}
+
+/** One piece of a container's output. */
+export interface OutputChunk {
+  stream: "stdout" | "stderr";
+  data: Uint8Array;
+}
+
+/** A command running inside a container. The owner must call `close`, which also ends the command. */
+export interface ExecSession {
+  output: AsyncIterable<OutputChunk>;
+  write(data: Uint8Array): Promise<void>;
+  /** Ends the command's standard input. */
+  endInput(): void;
+  resize(columns: number, rows: number): Promise<void>;
+  /** Sends a signal such as `SIGINT` to the command. */
+  signal(name: string): Promise<void>;
+  /** The exit code, once the output has ended. */
+  exitCode(): Promise<number>;
+  /** Leaves nothing running: closes the stream and kills the command if it still runs. */
+  close(): Promise<void>;
+}
+
+export interface Runtime {
+  /** What the machine is. The first call an agent makes; fails as `unavailable` without an engine. */
+  info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
+  /** All containers of this node, whatever their state. */
+  list(signal: AbortSignal): Promise<Outcome<ContainerStatus[]>>;
+  /** One container with everything in {@link ContainerStatus}, or `undefined` when it is gone. */
+  inspect(taskId: string, signal: AbortSignal): Promise<Outcome<ContainerStatus | undefined>>;
+  /** Makes the image present, following the pull policy. */
+  pull(
+    image: string,
+    policy: "missing" | "always" | "never",
+    options: { signal: AbortSignal; onProgress?: (line: string) => void },
+  ): Promise<Outcome>;
+  create(assignment: Assignment, signal: AbortSignal): Promise<Outcome>;
+  start(taskId: string, signal: AbortSignal): Promise<Outcome>;
+  /** Sends the stop signal, waits for `graceMs`, kills. Resolves once the container is not running. */
+  stop(
+    taskId: string,
+    options: { signal: AbortSignal; graceMs: number; stopSignal?: string },
+  ): Promise<Outcome>;
+  /** Removes the container and its anonymous volumes, killing it if need be. */
+  remove(taskId: string, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Changes of this node's containers, until the signal aborts or the connection breaks (then the
+   * iteration ends). A hint to look again, never the truth: events may be lost.
+   */
+  events(signal: AbortSignal): AsyncIterable<EngineEvent>;
+  /** Output so far, and from then on if `follow`. Ends when the container does. */
+  logs(taskId: string, options: LogsOptions, signal: AbortSignal): Promise<
+    Outcome<AsyncIterable<OutputChunk>>
+  >;
+  exec(taskId: string, options: ExecOptions, signal: AbortSignal): Promise<Outcome<ExecSession>>;
+  /** Releases sockets and timers. Containers stay. */
+  close(): Promise<void>;
+}
