@@ -23,7 +23,14 @@ export const Epoch = z.object({ epoch: z.int().min(1), holder: Id });
 export type Epoch = z.infer<typeof Epoch>;
 
 /** Written by the leader while it leads. Followers watch whether it changes. */
-export const LeaderBeat = z.object({ holder: Id, epoch: z.int(), beat: z.int() });
+export const LeaderBeat = z.object({
+  holder: Id,
+  epoch: z.int(),
+  beat: z.int(),
+  /** The TTL that it holds nodes to, stretched with their number: replicas pass it on to agents. */
+  nodeTtlMs: z.number(),
+});
+export type LeaderBeat = z.infer<typeof LeaderBeat>;
 
 /** A wake-up for the leader: something of this kind and id changed. Keys only, never payloads. */
 export const QueueMessage = z.object({

@@ -1,0 +1,116 @@
+/**
+ * Heartbeats. The poll is the beat; an API replica writes the beats that it collected as one row a
+ * second, with the age of each, so that thousands of nodes cost a handful of commits.
+ *
+ * @module
+ */
+import { key, prefix } from "./keys.ts";
+import { BeatRow } from "./schema/control.ts";
+import type { Clock } from "./schema/time.ts";
+import { type Kv, listRows } from "./store.ts";
+
+/** Nodes a row: 1,000 ids and ages stay well below KV's 64 KiB. */
+const NODES_PER_ROW = 1000;
+const FLUSH_MS = 1000;
+
+export interface BeatCollector {
+  /** The node gave a sign of life, now. */
+  beat(nodeId: string): void;
+  /** Writes the beats since the last flush; without any, writes nothing. */
+  flush(): Promise<void>;
+  /** Flushes once a second until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createBeatCollector(
+  deps: {
+    kv: Kv;
+    clock: Clock;
+    replicaId: string;
+    onError?: (error: unknown) => void;
+  },
+): BeatCollector {
+  const { kv, clock, replicaId } = deps;
+  let beats = new Map<string, number>();
+
+  async function flush(): Promise<void> {
+    if (beats.size === 0) return;
+    const taken = beats;
+    beats = new Map();
+    const nowMs = clock.monoMs();
+    const nodes = [...taken.keys()];
+    let op = kv.atomic();
+    for (let shard = 0; shard * NODES_PER_ROW < nodes.length; shard++) {
+      const part = nodes.slice(shard * NODES_PER_ROW, (shard + 1) * NODES_PER_ROW);
+      const agesMs = part.map((id) => Math.max(0, Math.round(nowMs - (taken.get(id) ?? nowMs))));
+      op = op.set(key.beat(replicaId, shard), { nodes: part, agesMs });
+    }
+    await op.commit();
+  }
+
+  return {
+    beat: (nodeId) => void beats.set(nodeId, clock.monoMs()),
+    flush,
+    async run(signal) {
+      while (!signal.aborted) {
+        await clock.sleep(FLUSH_MS, signal);
+        // Lost beats are made up for by the next ones.
+        await flush().catch((error) => deps.onError?.(error));
+      }
+    },
+  };
+}
+
+export interface BeatReader {
+  /** The nodes that beat since the last read, with the monotonic ms of each beat. */
+  read(): Promise<Map<string, number>>;
+  /** Keys of rows that no replica rewrote for `ms`: left behind by processes that are gone. */
+  stale(ms: number): Deno.KvKey[];
+}
+
+/**
+ * Reads what the replicas wrote. A row counts when it changed since this reader's last look; its first
+ * look only primes it, because the age of what it finds is unknown.
+ */
+export function createBeatReader(deps: { kv: Kv; clock: Clock }): BeatReader {
+  const seen = new Map<string, { key: Deno.KvKey; versionstamp: string; atMs: number }>();
+  let primed = false;
+  return {
+    async read() {
+      const nowMs = deps.clock.monoMs();
+      const fresh = new Map<string, number>();
+      for await (const entry of listRows(deps.kv, prefix.beats(), BeatRow)) {
+        const name = entry.key.join("/");
+        if (seen.get(name)?.versionstamp === entry.versionstamp) continue;
+        seen.set(name, { key: entry.key, versionstamp: entry.versionstamp, atMs: nowMs });
+        if (!primed) continue;
+        entry.row.nodes.forEach((nodeId, i) => {
+          const atMs = nowMs - (entry.row.agesMs[i] ?? 0);
+          if (atMs > (fresh.get(nodeId) ?? -Infinity)) fresh.set(nodeId, atMs);
+        });
+      }
+      primed = true;
+      return fresh;
+    },
+    stale(ms) {
+      const before = deps.clock.monoMs() - ms;
+      const keys: Deno.KvKey[] = [];
+      for (const [name, row] of seen) {
+        if (row.atMs >= before) continue;
+        keys.push(row.key);
+        seen.delete(name);
+      }
+      return keys;
+    },
+  };
+}
+
+/** Polls a second that the control plane is willing to answer just to know that nodes live. */
+const MAX_BEATS_PER_SECOND = 2000;
+/** Polls within one TTL, so that two lost ones in a row do not bring a node down. */
+export const BEATS_PER_TTL = 3;
+
+/** The TTL to use with this many nodes: the configured one, stretched so that beats stay bounded. */
+export function stretchTtl(ttlMs: number, nodes: number): number {
+  return Math.max(ttlMs, Math.ceil(nodes / MAX_BEATS_PER_SECOND * 1000 * BEATS_PER_TTL));
+}

@@ -1,0 +1,237 @@
+/**
+ * The database: opening it, reading rows of a schema, and naming what can go wrong with it.
+ * `Deno.openKv` appears here and nowhere else.
+ *
+ * @module
+ */
+import type { z } from "zod";
+
+/** What the rest of the program uses of Deno KV. Tests and the simulator wrap it. */
+export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "watch" | "close">;
+
+export interface Store {
+  kv: Kv;
+  /** No other process can have it open: a memory database, or a file under our lock. */
+  exclusive: boolean;
+  /** Where it is, for messages. */
+  location: string;
+  close(): void;
+}
+
+export type OpenResult = { ok: true; store: Store } | { ok: false; problem: string };
+
+/** Deno KV's limits (one getMany; mutations and checks of one commit, denokv's being the smaller). */
+export const LIMITS = { getMany: 10, mutations: 1000, checks: 10, listBatch: 1000 } as const;
+
+/**
+ * Opens `:memory:`, a file (made if absent, locked against other processes), or a KV Connect URL.
+ * A corrupt or locked file is an answer that says what to do, and leaves the file as it is.
+ */
+export async function openStore(location: string): Promise<OpenResult> {
+  const remote = /^https?:\/\//.test(location);
+  const file = !remote && location !== ":memory:";
+  const lock = file ? await lockFile(location) : undefined;
+  if (lock && !lock.ok) return lock;
+  const damage = file ? await inspectFile(location) : undefined;
+  if (damage) {
+    lock?.release();
+    return { ok: false, problem: damage };
+  }
+  let kv: Deno.Kv | undefined;
+  try {
+    kv = await Deno.openKv(location);
+    await kv.get(["cluster"]);
+  } catch (error) {
+    kv?.close();
+    lock?.release();
+    return { ok: false, problem: openProblem(location, error) };
+  }
+  const opened = kv;
+  return {
+    ok: true,
+    store: {
+      kv: opened,
+      exclusive: !remote,
+      location,
+      close() {
+        opened.close();
+        lock?.release();
+      },
+    },
+  };
+}
+
+type Lock = { ok: true; release(): void } | { ok: false; problem: string };
+
+/** Several processes on one SQLite file lose writes to "database is locked": one process, ever. */
+async function lockFile(path: string): Promise<Lock> {
+  try {
+    const slash = path.lastIndexOf("/");
+    if (slash > 0) await Deno.mkdir(path.slice(0, slash), { recursive: true });
+    const file = await Deno.open(`${path}.lock`, { create: true, write: true });
+    if (await file.tryLock(true)) return { ok: true, release: () => file.close() };
+    file.close();
+    return {
+      ok: false,
+      problem: `open ${path}: another berth server has it open. Stop that one, or give this one ` +
+        `a directory of its own with --data DIR.`,
+    };
+  } catch (error) {
+    return { ok: false, problem: openProblem(path, error) };
+  }
+}
+
+const SQLITE_MAGIC = "SQLite format 3\0";
+
+/**
+ * A look at the file's header before SQLite touches it: a foreign or truncated file is refused
+ * unchanged. With a write-ahead log beside it a short file is normal (the log holds the rest).
+ */
+async function inspectFile(path: string): Promise<string | undefined> {
+  const hint = "Nothing was changed. Restore a backup, or move the file away to start afresh.";
+  try {
+    const { size } = await Deno.stat(path);
+    if (size === 0) return undefined;
+    const header = new Uint8Array(100);
+    using file = await Deno.open(path);
+    const read = await file.read(header) ?? 0;
+    if (read < 100 || new TextDecoder().decode(header.subarray(0, 16)) !== SQLITE_MAGIC) {
+      return `open ${path}: it is not a Berth database (no SQLite header). ${hint}`;
+    }
+    const view = new DataView(header.buffer);
+    const pageSize = view.getUint16(16) === 1 ? 65536 : view.getUint16(16);
+    const pages = view.getUint32(28);
+    const sizeIsKnown = view.getUint32(24) === view.getUint32(92);
+    if (sizeIsKnown && size < pages * pageSize && await fileSize(`${path}-wal`) === 0) {
+      return `open ${path}: the file is truncated: ${size} bytes of ${pages * pageSize}. ${hint}`;
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    return openProblem(path, error);
+  }
+}
+
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+function openProblem(location: string, error: unknown): string {
+  const message = messageOf(error);
+  if (/not a database|malformed/.test(message)) {
+    return `open ${location}: the database is damaged (${message}). Nothing was changed. ` +
+      `Restore a backup, or move the file away to start afresh.`;
+  }
+  if (storeFailure(error)?.kind === "full") {
+    return `open ${location}: no space left on its disk. Make room and start again.`;
+  }
+  return `open ${location}: ${message}`;
+}
+
+export interface StoreFailure {
+  /** `full`: no room on the disk; `too-large`: over a limit of KV; `unavailable`: anything else. */
+  kind: "full" | "too-large" | "unavailable";
+  message: string;
+}
+
+/** Classifies what a KV operation threw; `undefined` for errors that are not the database's. */
+export function storeFailure(error: unknown): StoreFailure | undefined {
+  const message = messageOf(error);
+  if (/disk is full|No space left|os error 28|disk quota/i.test(message)) {
+    return { kind: "full", message: "the database's disk is full" };
+  }
+  if (/too large \(max|Too many (mutations|checks)|Total mutation size/i.test(message)) {
+    return { kind: "too-large", message };
+  }
+  const ours =
+    /database|sqlite|disk I\/O|BadResource|Bad resource ID|KV Connect|error sending request/i;
+  return ours.test(message) ? { kind: "unavailable", message } : undefined;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A row with the versionstamp of its last write. */
+export interface Versioned<T> {
+  row: T;
+  versionstamp: string;
+}
+
+/** Reads and parses one row. */
+export async function getRow<S extends z.ZodType>(
+  kv: Kv,
+  key: Deno.KvKey,
+  schema: S,
+): Promise<Versioned<z.output<S>> | undefined> {
+  const entry = await kv.get(key);
+  if (entry.versionstamp === null) return undefined;
+  return { row: parseRow(key, entry.value, schema), versionstamp: entry.versionstamp };
+}
+
+/** Reads and parses rows by key, ten a call (KV's limit), answers in the order of the keys. */
+export async function getRows<S extends z.ZodType>(
+  kv: Kv,
+  keys: readonly Deno.KvKey[],
+  schema: S,
+): Promise<(Versioned<z.output<S>> | undefined)[]> {
+  const chunks: Deno.KvKey[][] = [];
+  for (let at = 0; at < keys.length; at += LIMITS.getMany) {
+    chunks.push(keys.slice(at, at + LIMITS.getMany));
+  }
+  const answers = await Promise.all(chunks.map((chunk) => kv.getMany(chunk)));
+  return answers.flat().map((entry) =>
+    entry.versionstamp === null ? undefined : {
+      row: parseRow(entry.key, entry.value, schema),
+      versionstamp: entry.versionstamp,
+    }
+  );
+}
+
+export interface ListOptions {
+  limit?: number;
+  /** First key to read, inclusive; within the prefix. */
+  start?: Deno.KvKey;
+  reverse?: boolean;
+}
+
+/** Scans and parses the rows under a prefix, in key order. */
+export async function* listRows<S extends z.ZodType>(
+  kv: Kv,
+  prefix: Deno.KvKey,
+  schema: S,
+  options: ListOptions = {},
+): AsyncGenerator<Versioned<z.output<S>> & { key: Deno.KvKey }> {
+  const { start, limit, reverse = false } = options;
+  const batchSize = Math.min(limit ?? 500, 500);
+  const entries = kv.list(
+    start ? { prefix: [...prefix], start: [...start] } : { prefix: [...prefix] },
+    {
+      reverse,
+      batchSize,
+      ...(limit === undefined ? {} : { limit }),
+    },
+  );
+  for await (const entry of entries) {
+    yield {
+      key: entry.key,
+      row: parseRow(entry.key, entry.value, schema),
+      versionstamp: entry.versionstamp,
+    };
+  }
+}
+
+/** A row that does not parse was written by something else than this program: a bug, named. */
+function parseRow<S extends z.ZodType>(key: Deno.KvKey, value: unknown, schema: S): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const where = parsed.error.issues[0];
+  throw new Error(
+    `read ${key.join("/")}: unexpected row, ${where?.path.join(".")}: ${where?.message}`,
+  );
+}

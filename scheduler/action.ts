@@ -1,0 +1,123 @@
+/**
+ * What the planner decides, as data. `apply` mints the ids and turns a batch into one commit; `describe`
+ * prints an action as one line, for logs and for people.
+ *
+ * @module
+ */
+
+/** A new task: placed when `nodeId` is there, pending (with the reason) when it is not. */
+export interface CreateTask {
+  kind: "create";
+  serviceId: string;
+  revision: number;
+  slot: number;
+  nodeId?: string;
+  why?: string;
+  failures: number;
+}
+
+/** A pending task found its node. */
+export interface AssignTask {
+  kind: "assign";
+  taskId: string;
+  nodeId: string;
+}
+
+/** A pending task still waits, for another reason than the stored one. */
+export interface ExplainTask {
+  kind: "explain";
+  taskId: string;
+  why: string;
+}
+
+/** A live task shall stop; a pending one ends at once. */
+export interface StopTask {
+  kind: "stop";
+  taskId: string;
+  why: string;
+}
+
+/** The task's node is down: the task is lost and its slot free. */
+export interface LoseTask {
+  kind: "lose";
+  taskId: string;
+  why: string;
+}
+
+/** An ended task leaves the history: its rows go, and with them the container. */
+export interface PurgeTask {
+  kind: "purge";
+  taskId: string;
+}
+
+/** What the leader concludes about a node. */
+export interface MarkNode {
+  kind: "mark";
+  nodeId: string;
+  state: "ready" | "down";
+  why: string;
+}
+
+/** A deleted service has no task left: its rows go. */
+export interface RemoveService {
+  kind: "remove";
+  serviceId: string;
+}
+
+export type Action =
+  | CreateTask
+  | AssignTask
+  | ExplainTask
+  | StopTask
+  | LoseTask
+  | PurgeTask
+  | MarkNode
+  | RemoveService;
+
+/** What the planner looks at. Everything else is left as it is. */
+export interface Scope {
+  services: Iterable<string>;
+  nodes: Iterable<string>;
+}
+
+export interface PlanOptions {
+  /** Silence in ms after which a node is down. */
+  nodeTtlMs: number;
+  /** About how many actions to return at the most; more are left for the next call. */
+  limit: number;
+  /** Ended tasks kept per service, beside the last one of each wanted slot. */
+  historyLimit: number;
+}
+
+export interface Plan {
+  actions: Action[];
+  /** True when something is left to plan once these actions are applied. */
+  more: boolean;
+  /** Services of the scope that `limit` cut or that were not looked at for it. */
+  unfinished: string[];
+  /** By service or node id: the monotonic ms at which it wants to be planned again. */
+  wakes: Map<string, number>;
+}
+
+/** One line for people. */
+export function describe(action: Action): string {
+  switch (action.kind) {
+    case "create":
+      return `create ${action.serviceId}.${action.slot} r${action.revision} ` +
+        (action.nodeId ? `on ${action.nodeId}` : `pending: ${action.why ?? ""}`);
+    case "assign":
+      return `assign ${action.taskId} to ${action.nodeId}`;
+    case "explain":
+      return `explain ${action.taskId}: ${action.why}`;
+    case "stop":
+      return `stop ${action.taskId}: ${action.why}`;
+    case "lose":
+      return `lose ${action.taskId}: ${action.why}`;
+    case "purge":
+      return `purge ${action.taskId}`;
+    case "mark":
+      return `mark ${action.nodeId} ${action.state}: ${action.why}`;
+    case "remove":
+      return `remove ${action.serviceId}`;
+  }
+}

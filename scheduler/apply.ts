@@ -1,0 +1,273 @@
+/**
+ * Turns planned actions into guarded commits.
+ *
+ * 1. A batch is one atomic commit: rows, index rows, one log record and the consumed wake-ups, checked
+ *    against the leader's epoch.
+ * 2. The world changes after the commit and only by what was committed.
+ * 3. Ids are minted here; the planner never sees one that it did not get from the world.
+ *
+ * @module
+ */
+import { key } from "../kv/keys.ts";
+import type { Lease } from "../kv/leader.ts";
+import { appendLog } from "../kv/log.ts";
+import { timestamp } from "../kv/schema/common.ts";
+import type { Event } from "../kv/schema/event.ts";
+import type { NodeStatus } from "../kv/schema/node.ts";
+import type { Service } from "../kv/schema/service.ts";
+import type { Task } from "../kv/schema/task.ts";
+import type { Clock } from "../kv/schema/time.ts";
+import type { Kv } from "../kv/store.ts";
+import type { Action } from "./action.ts";
+import { dropService, dropTask, putNode, putTask, type World } from "./world.ts";
+
+export interface ApplyDeps {
+  kv: Kv;
+  clock: Clock;
+  newId: () => string;
+}
+
+export interface Batch {
+  actions: readonly Action[];
+  /** Wake-ups whose effect is complete with this batch. */
+  consumed: readonly string[];
+  /** Events that are not effects of actions, such as states that nodes reported. */
+  events: readonly Event[];
+}
+
+export type Applied = { ok: true; logged: boolean } | { ok: false };
+
+/** Actions a commit: with four mutations each and the wake-ups this stays below KV's limits. */
+export const ACTIONS_PER_COMMIT = 200;
+
+/** Revision rows deleted with their service; older ones are left to the sweep. */
+const REVISIONS_PER_REMOVE = 400;
+
+/**
+ * Deletes the rows of a service that has no task left, in a commit of its own. The rows are its user's;
+ * the leader deletes them because only it knows that no container is left. The commit checks that the
+ * user has not written the service since, so nothing that was acknowledged is undone; if they have,
+ * nothing happens, and their wake-up has it planned again.
+ */
+export async function applyRemove(
+  deps: ApplyDeps,
+  world: World,
+  serviceId: string,
+  options: { lease: Lease; seq: number },
+): Promise<Applied> {
+  const record = world.services.get(serviceId);
+  if (!record) return { ok: true, logged: false };
+  const { service } = record;
+  const entry = await deps.kv.get<Service>(key.service(serviceId));
+  const op = deps.kv.atomic().check(options.lease.guard).check(entry)
+    .delete(key.service(serviceId)).delete(key.serviceName(service.project, service.name));
+  for (
+    let revision = Math.max(1, service.revision - REVISIONS_PER_REMOVE);
+    revision <= service.revision;
+    revision++
+  ) op.delete(key.revision(serviceId, revision));
+  const name = `${service.project}/${service.name}`;
+  appendLog(op, options.seq, {
+    at: timestamp(deps.clock.wallMs()),
+    epoch: options.lease.epoch,
+    events: [{ type: "service.removed", serviceId, service: name }],
+  });
+  const unchanged = entry.value?.updatedAt === service.updatedAt;
+  const done = unchanged && (await op.commit()).ok;
+  if (done) dropService(world, serviceId);
+  if (done || !unchanged) return { ok: true, logged: done };
+  const epoch = await deps.kv.get(options.lease.guard.key);
+  return epoch.versionstamp === options.lease.guard.versionstamp
+    ? { ok: true, logged: false }
+    : { ok: false };
+}
+
+interface Draft {
+  op: Deno.AtomicOperation;
+  events: Event[];
+  /** Changes of the world, run once the commit is through. */
+  effects: (() => void)[];
+}
+
+/**
+ * Commits one batch as record `seq` of the log. `{ok: false}` means that the epoch changed: this
+ * process leads no more. Throws when the database fails; whether the batch took effect is then
+ * unknown, and the world must be loaded anew.
+ */
+export async function applyBatch(
+  deps: ApplyDeps,
+  world: World,
+  batch: Batch,
+  options: { lease: Lease; seq: number },
+): Promise<Applied> {
+  const { lease, seq } = options;
+  const at = timestamp(deps.clock.wallMs());
+  const nowMs = deps.clock.monoMs();
+  const draft: Draft = {
+    op: deps.kv.atomic().check(lease.guard),
+    events: [...batch.events],
+    effects: [],
+  };
+  for (const action of batch.actions) addAction(deps, world, draft, action, { at, nowMs });
+  for (const messageId of batch.consumed) {
+    draft.op.delete(key.queue(messageId)).delete(key.failed(messageId));
+  }
+  const logged = draft.events.length > 0;
+  if (logged) appendLog(draft.op, seq, { at, epoch: lease.epoch, events: draft.events });
+  const done = await draft.op.commit();
+  if (!done.ok) return { ok: false };
+  for (const effect of draft.effects) effect();
+  return { ok: true, logged };
+}
+
+interface Stamp {
+  at: string;
+  nowMs: number;
+}
+
+function addAction(
+  deps: ApplyDeps,
+  world: World,
+  draft: Draft,
+  action: Action,
+  stamp: Stamp,
+): void {
+  switch (action.kind) {
+    case "create":
+      return addTask(world, draft, stamp, {
+        id: deps.newId(),
+        serviceId: action.serviceId,
+        revision: action.revision,
+        slot: action.slot,
+        ...(action.nodeId === undefined ? {} : { nodeId: action.nodeId }),
+        desired: "run",
+        ...(action.why === undefined ? {} : { why: action.why }),
+        failures: action.failures,
+        createdAt: stamp.at,
+      });
+    case "assign":
+      return changeTask(
+        world,
+        draft,
+        stamp,
+        action.taskId,
+        "task.assigned",
+        ({ why: _, ...task }) => ({
+          ...task,
+          nodeId: action.nodeId,
+        }),
+      );
+    case "explain":
+      return changeTask(world, draft, stamp, action.taskId, "task.waiting", (task) => ({
+        ...task,
+        why: action.why,
+      }));
+    case "stop":
+      return changeTask(world, draft, stamp, action.taskId, "task.stopping", (task) => ({
+        ...task,
+        desired: "stop",
+        why: action.why,
+        ...(task.nodeId === undefined ? { ended: "stopped" as const } : {}),
+      }));
+    case "lose":
+      return changeTask(world, draft, stamp, action.taskId, "task.state", (task) => ({
+        ...task,
+        desired: "stop",
+        ended: "lost",
+        why: action.why,
+      }));
+    case "purge":
+      return purgeTask(world, draft, action.taskId);
+    case "mark":
+      return markNode(world, draft, stamp, action);
+    case "remove":
+      return; // {@link applyRemove}: a commit of its own.
+  }
+}
+
+function addTask(world: World, draft: Draft, stamp: Stamp, task: Task): void {
+  draft.op.set(key.task(task.id), task).set(key.taskOf(task.serviceId, task.id), 1);
+  if (task.nodeId !== undefined) draft.op.set(key.assign(task.nodeId, task.id), 1);
+  draft.events.push(taskEvent(world, task, task.nodeId ? "task.assigned" : "task.created"));
+  draft.effects.push(() => {
+    putTask(world, task, undefined, stamp.nowMs);
+    notePlacement(world, task);
+  });
+}
+
+function changeTask(
+  world: World,
+  draft: Draft,
+  stamp: Stamp,
+  taskId: string,
+  type: Event["type"],
+  change: (task: Task) => Task,
+): void {
+  const record = world.tasks.get(taskId);
+  if (!record) return;
+  const task = change(record.task);
+  draft.op.set(key.task(taskId), task);
+  const gainsNode = record.task.nodeId === undefined && task.nodeId !== undefined;
+  if (gainsNode && task.nodeId !== undefined) draft.op.set(key.assign(task.nodeId, taskId), 1);
+  if (task.ended === "lost" && task.nodeId !== undefined) {
+    draft.op.delete(key.assign(task.nodeId, taskId));
+  }
+  draft.events.push(taskEvent(world, task, type));
+  draft.effects.push(() => {
+    putTask(world, task, record.observed, stamp.nowMs);
+    if (gainsNode) notePlacement(world, task);
+  });
+}
+
+function notePlacement(world: World, task: Task): void {
+  const node = task.nodeId === undefined ? undefined : world.nodes.get(task.nodeId);
+  if (node) node.lastPlacedAt = ++world.placements;
+}
+
+function purgeTask(world: World, draft: Draft, taskId: string): void {
+  const task = world.tasks.get(taskId)?.task;
+  if (!task) return;
+  draft.op.delete(key.task(taskId)).delete(key.observed(taskId))
+    .delete(key.taskOf(task.serviceId, taskId));
+  if (task.nodeId !== undefined) draft.op.delete(key.assign(task.nodeId, taskId));
+  draft.events.push(taskEvent(world, task, "task.purged"));
+  draft.effects.push(() => dropTask(world, taskId));
+}
+
+function markNode(
+  world: World,
+  draft: Draft,
+  stamp: Stamp,
+  action: Extract<Action, { kind: "mark" }>,
+): void {
+  const record = world.nodes.get(action.nodeId);
+  if (!record) return;
+  const status: NodeStatus = { state: action.state, since: stamp.at, why: action.why };
+  draft.op.set(key.nodeStatus(action.nodeId), status);
+  draft.events.push({
+    type: action.state === "ready" ? "node.ready" : "node.down",
+    nodeId: action.nodeId,
+    node: record.node.name,
+    why: action.why,
+  });
+  draft.effects.push(() =>
+    putNode(world, { node: record.node, spec: record.spec, status }, record.lastSeenMs)
+  );
+}
+
+/** An event about a task, with the names that people know. */
+export function taskEvent(world: World, task: Task, type: Event["type"]): Event {
+  const service = world.services.get(task.serviceId)?.service;
+  const node = task.nodeId === undefined ? undefined : world.nodes.get(task.nodeId)?.node;
+  return {
+    type,
+    taskId: task.id,
+    slot: task.slot,
+    serviceId: task.serviceId,
+    ...(service ? { service: `${service.project}/${service.name}` } : {}),
+    ...(task.nodeId === undefined ? {} : { nodeId: task.nodeId }),
+    ...(node ? { node: node.name } : {}),
+    ...(task.ended ? { state: task.ended } : {}),
+    ...(task.why === undefined ? {} : { why: task.why }),
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * What comes in before planning: beats, due timers and wake-ups. Each wake-up has the world brought up to
+ * date with the rows that it names, and marks what must be planned again.
+ *
+ * @module
+ */
+import type { BeatReader } from "../kv/beats.ts";
+import { failMessage, type QueuedMessage, readQueue } from "../kv/queue.ts";
+import { messageOf } from "../kv/store.ts";
+import { taskEvent } from "./apply.ts";
+import { refreshNode, refreshService, refreshTask } from "./load.ts";
+import { pendingServices } from "./plan.ts";
+import type { Context, Term } from "./term.ts";
+
+/** Beats are read this often. */
+export const BEATS_MS = 1000;
+/** Messages read in one go. */
+export const QUEUE_BATCH = 200;
+const RETRY_MS = 1000;
+
+/** Notes who gave a sign of life (tick.ts, invariant 5). */
+export async function readBeats(context: Context, beats: BeatReader) {
+  const { deps, term } = context;
+  const nowMs = deps.clock.monoMs();
+  if (nowMs - term.beatsAtMs < BEATS_MS) return;
+  term.beatsAtMs = nowMs;
+  for (const [nodeId, atMs] of await beats.read()) {
+    const node = term.world.nodes.get(nodeId);
+    if (!node) continue;
+    node.lastSeenMs = Math.max(node.lastSeenMs, atMs);
+    if (node.status?.state !== "ready") term.dirtyNodes.add(nodeId);
+  }
+}
+
+/** Marks what asked to be planned again by now. */
+export function markDue(term: Term, nowMs: number): void {
+  for (const [what, atMs] of term.wakeAtMs) {
+    if (atMs > nowMs) continue;
+    term.wakeAtMs.delete(what);
+    if (term.world.nodes.has(what)) term.dirtyNodes.add(what);
+    else if (term.world.services.has(what)) term.dirtyServices.add(what);
+  }
+}
+
+/** Reads new messages and brings the world up to date with what they name; answers how many. */
+export async function readMessages(context: Context): Promise<number> {
+  const { deps, term } = context;
+  const nowMs = deps.clock.monoMs();
+  const skip = term.inFlight.size + term.retryAtMs.size;
+  const messages = await readQueue(deps.kv, QUEUE_BATCH + skip);
+  let read = 0;
+  for (const queued of messages) {
+    if (term.inFlight.has(queued.messageId)) continue;
+    if ((term.retryAtMs.get(queued.messageId) ?? 0) > nowMs) continue;
+    read++;
+    try {
+      await refresh(context, queued, nowMs);
+      term.inFlight.set(queued.messageId, queued);
+    } catch (error) {
+      await fail(context, queued, error);
+    }
+  }
+  return read;
+}
+
+async function refresh(context: Context, queued: QueuedMessage, nowMs: number): Promise<void> {
+  const { deps: { kv }, term } = context;
+  const { world } = term;
+  const { kind, id } = queued.message;
+  if (kind === "service") {
+    if (!await refreshService(kv, world, id)) return;
+    const service = world.services.get(id)?.service;
+    term.dirtyServices.add(id);
+    if (!service) return;
+    term.events.push({
+      type: "service.changed",
+      serviceId: id,
+      service: `${service.project}/${service.name}`,
+      why: service.deleting
+        ? "asked to be removed"
+        : `revision ${service.revision}${service.stopped ? ", stopped" : ""}`,
+    });
+  } else if (kind === "node") {
+    if (!await refreshNode(kv, world, id, nowMs)) return;
+    term.dirtyNodes.add(id);
+    const record = world.nodes.get(id);
+    for (const serviceId of pendingServices(world)) term.dirtyServices.add(serviceId);
+    for (const taskId of record?.holding ?? []) {
+      const task = world.tasks.get(taskId)?.task;
+      if (task) term.dirtyServices.add(task.serviceId);
+    }
+    if (record) {
+      const why = `availability ${record.spec.availability}`;
+      term.events.push({ type: "node.changed", nodeId: id, node: record.node.name, why });
+    }
+  } else {
+    await refreshObserved(context, id, nowMs);
+  }
+}
+
+async function refreshObserved(context: Context, taskId: string, nowMs: number): Promise<void> {
+  const { deps: { kv }, term } = context;
+  const before = term.world.tasks.get(taskId);
+  if (!before || !await refreshTask(kv, term.world, taskId, nowMs)) return;
+  const after = term.world.tasks.get(taskId);
+  if (!after?.observed) return;
+  const moved = after.state !== before.state ||
+    after.observed.attempt !== before.observed?.attempt;
+  if (!moved) return;
+  term.dirtyServices.add(after.task.serviceId);
+  if (after.endedAtMs !== undefined) {
+    for (const serviceId of pendingServices(term.world)) term.dirtyServices.add(serviceId);
+  }
+  const { state, attempt, message } = after.observed;
+  const { why: _, ...event } = taskEvent(term.world, after.task, "task.state");
+  term.events.push({ ...event, state, attempt, ...(message ? { why: message } : {}) });
+}
+
+/** The messages behind what could not be planned are counted as failed instead of consumed. */
+export async function failBroken(context: Context): Promise<void> {
+  const { term } = context;
+  if (term.broken.size === 0) return;
+  for (const queued of [...term.inFlight.values()]) {
+    const { kind, id } = queued.message;
+    const about = kind === "task" ? term.world.tasks.get(id)?.task.serviceId ?? id : id;
+    const error = term.broken.get(about);
+    if (error !== undefined) await fail(context, queued, new Error(error));
+  }
+  term.broken.clear();
+}
+
+/** Counts a failure; the message is tried again later, or parked. */
+async function fail(context: Context, queued: QueuedMessage, error: unknown): Promise<void> {
+  const { deps, term } = context;
+  term.inFlight.delete(queued.messageId);
+  const failed = await failMessage(deps.kv, queued, {
+    error: messageOf(error).slice(0, 1000),
+    guard: term.lease.guard,
+  });
+  deps.log("error", failed.parked ? "message parked" : "message failed", {
+    ...queued.message,
+    error: messageOf(error),
+  });
+  if (failed.parked) {
+    term.retryAtMs.delete(queued.messageId);
+    const { kind, id } = queued.message;
+    term.events.push({ type: "message.parked", why: `${kind} ${id}: ${messageOf(error)}` });
+  } else {
+    term.retryAtMs.set(queued.messageId, deps.clock.monoMs() + RETRY_MS * 2 ** failed.tries);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Reading rows into the planner's world: everything at once on takeover, single objects on a wake-up.
+ *
+ * @module
+ */
+import type { z } from "zod";
+import { key, prefix } from "../kv/keys.ts";
+import { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
+import { Revision, Service } from "../kv/schema/service.ts";
+import { Observed, Task } from "../kv/schema/task.ts";
+import { readCluster } from "../kv/cluster.ts";
+import { getRow, type Kv } from "../kv/store.ts";
+import { emptyWorld, putNode, putService, putTask, putTemplate, type World } from "./world.ts";
+
+/** Told about rows that do not parse: they are left out, so that one bad row stops nothing else. */
+export type BadRow = (key: string, problem: string) => void;
+
+/**
+ * Reads the whole world. Every node counts as seen now: a new leader gives all of them a fresh
+ * grace period.
+ */
+export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promise<World> {
+  const cluster = await readCluster(kv);
+  const world = emptyWorld(cluster.strategy);
+  const statuses = await readAll(kv, prefix.nodeStatuses(), NodeStatus, onBadRow);
+  const specs = await readAll(kv, prefix.nodeSpecs(), NodeSpec, onBadRow);
+  for (const [id, node] of await readAll(kv, prefix.nodes(), Node, onBadRow)) {
+    const status = statuses.get(id);
+    const spec = specs.get(id) ?? NodeSpec.parse({});
+    putNode(world, { node, spec, ...(status ? { status } : {}) }, nowMs);
+  }
+  for (const [, service] of await readAll(kv, prefix.services(), Service, onBadRow)) {
+    putService(world, service);
+  }
+  for (const [, revision] of await readAll(kv, ["revision"], Revision, onBadRow)) {
+    putTemplate(world, revision.serviceId, revision.revision, revision.template);
+  }
+  const observed = await readAll(kv, prefix.observed(), Observed, onBadRow);
+  for (const [id, task] of await readAll(kv, prefix.tasks(), Task, onBadRow)) {
+    putTask(world, task, observed.get(id), nowMs);
+  }
+  return world;
+}
+
+/** All rows under a prefix, by the last parts of their keys. */
+async function readAll<S extends z.ZodType>(
+  kv: Kv,
+  under: Deno.KvKey,
+  schema: S,
+  onBadRow: BadRow,
+): Promise<Map<string, z.output<S>>> {
+  const rows = new Map<string, z.output<S>>();
+  for await (const entry of kv.list({ prefix: [...under] }, { batchSize: 1000 })) {
+    const parsed = schema.safeParse(entry.value);
+    if (parsed.success) rows.set(entry.key.slice(1).join("/"), parsed.data);
+    else onBadRow(entry.key.join("/"), parsed.error.issues[0]?.message ?? "unexpected shape");
+  }
+  return rows;
+}
+
+/** Brings one service up to date; false when its row is gone. */
+export async function refreshService(kv: Kv, world: World, serviceId: string): Promise<boolean> {
+  const found = await getRow(kv, key.service(serviceId), Service);
+  if (!found) return false;
+  const { row } = found;
+  const known = world.services.get(serviceId)?.templates.has(row.revision);
+  const revision = known
+    ? undefined
+    : await getRow(kv, key.revision(serviceId, row.revision), Revision);
+  if (!known && !revision) {
+    throw new Error(`load service ${serviceId}: revision ${row.revision} is missing`);
+  }
+  putService(world, row, revision?.row.template);
+  return true;
+}
+
+/** Brings one node up to date; false when its row is gone. */
+export async function refreshNode(
+  kv: Kv,
+  world: World,
+  nodeId: string,
+  nowMs: number,
+): Promise<boolean> {
+  const [node, spec, status] = await Promise.all([
+    getRow(kv, key.node(nodeId), Node),
+    getRow(kv, key.nodeSpec(nodeId), NodeSpec),
+    getRow(kv, key.nodeStatus(nodeId), NodeStatus),
+  ]);
+  if (!node) return false;
+  putNode(world, {
+    node: node.row,
+    spec: spec?.row ?? NodeSpec.parse({}),
+    ...(status ? { status: status.row } : {}),
+  }, nowMs);
+  return true;
+}
+
+/** Brings what was observed of one task up to date; false when the leader knows no such task. */
+export async function refreshTask(
+  kv: Kv,
+  world: World,
+  taskId: string,
+  nowMs: number,
+): Promise<boolean> {
+  const known = world.tasks.get(taskId);
+  if (!known) return false;
+  const observed = await getRow(kv, key.observed(taskId), Observed);
+  putTask(world, known.task, observed?.row, nowMs);
+  return true;
+}

@@ -1,0 +1,95 @@
+/**
+ * What a leader knows in one term of office.
+ *
+ * @module
+ */
+import type { Lease } from "../kv/leader.ts";
+import { logHead } from "../kv/log.ts";
+import type { QueuedMessage } from "../kv/queue.ts";
+import type { Event } from "../kv/schema/event.ts";
+import type { Clock } from "../kv/schema/time.ts";
+import type { Kv } from "../kv/store.ts";
+import { loadWorld } from "./load.ts";
+import type { World } from "./world.ts";
+
+export type Log = (
+  level: "debug" | "info" | "warn" | "error",
+  message: string,
+  fields?: Record<string, unknown>,
+) => void;
+
+export interface TickDeps {
+  kv: Kv;
+  clock: Clock;
+  newId: () => string;
+  log: Log;
+  replicaId: string;
+  exclusive: boolean;
+  /** Silence after which a node is down, before it is stretched for many nodes. */
+  nodeTtlMs: number;
+  leaderTtlMs: number;
+  historyLimit: number;
+  /** Records of the log to keep. */
+  logLimit: number;
+}
+
+/** What a leader knows beside the world. Made anew with each term. */
+export interface Term {
+  lease: Lease;
+  world: World;
+  seq: number;
+  dirtyServices: Set<string>;
+  dirtyNodes: Set<string>;
+  /** Events that nodes' reports caused, to be logged with the next commit. */
+  events: Event[];
+  /** Read but not consumed yet, by message id. */
+  inFlight: Map<string, QueuedMessage>;
+  /** Messages that failed, and when to try them again. */
+  retryAtMs: Map<string, number>;
+  /** What the planner throws on, by id, until the messages behind it are counted. */
+  broken: Map<string, string>;
+  /** When a service or the nodes want to be looked at again. */
+  wakeAtMs: Map<string, number>;
+  beatsAtMs: number;
+  sweepAtMs: number;
+  /** The next sweep that also scans for rows that no task owns. */
+  deepSweepAtMs: number;
+}
+
+/** What the steps of a tick share. */
+export interface Context {
+  deps: TickDeps;
+  term: Term;
+  nodeTtlMs: number;
+}
+
+/** Loads the world and marks all of it for planning: a full resync. */
+export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
+  const nowMs = deps.clock.monoMs();
+  const world = await loadWorld(
+    deps.kv,
+    nowMs,
+    (row, problem) => deps.log("error", "row left out", { row, problem }),
+  );
+  deps.log("info", "leader", {
+    epoch: lease.epoch,
+    services: world.services.size,
+    nodes: world.nodes.size,
+    tasks: world.tasks.size,
+  });
+  return {
+    lease,
+    world,
+    seq: await logHead(deps.kv),
+    dirtyServices: new Set([...world.services.keys()].sort()),
+    dirtyNodes: new Set(world.nodes.keys()),
+    events: [{ type: "leader.elected", why: `epoch ${lease.epoch}` }],
+    inFlight: new Map(),
+    retryAtMs: new Map(),
+    broken: new Map(),
+    wakeAtMs: new Map(),
+    beatsAtMs: nowMs,
+    sweepAtMs: nowMs,
+    deepSweepAtMs: nowMs,
+  };
+}

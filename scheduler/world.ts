@@ -1,0 +1,277 @@
+/**
+ * The world that the planner sees: the leader's copy of the stored rows, indexed. It is changed only
+ * by the functions below, which keep the indices and the nodes' allocations in step with the tasks.
+ * Allocations are derived here and stored nowhere. No clock, no KV, no randomness.
+ *
+ * @module
+ */
+import type { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
+import type { Resources, Service, StrategyName, TaskTemplate } from "../kv/schema/service.ts";
+import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
+import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
+import { changeSlot, emptySlots, reindex, type SlotIndex } from "./slots.ts";
+
+/** A task with both of its rows and its derived state. */
+export interface TaskRecord {
+  task: Task;
+  observed?: Observed;
+  state: TaskState;
+  /** Monotonic ms at which the leader learned that it ended; set once. */
+  endedAtMs?: number;
+}
+
+/** A node with its three rows and what its tasks hold of it. */
+export interface NodeRecord {
+  node: Node;
+  spec: NodeSpec;
+  /** Absent until the leader first concluded something. */
+  status?: NodeStatus;
+  /** Labels of the agent, overridden by those that users set. */
+  labels: Record<string, string>;
+  /** Monotonic ms of the newest beat; a new leader starts every node with a fresh grace period. */
+  lastSeenMs: number;
+  /** Sum of the reservations of the tasks that hold the node, in thousandths of a core and MiB. */
+  usedMilliCpus: number;
+  usedMemoryMiB: number;
+  /** Ids of the tasks that hold the node: assigned to it and not ended. */
+  holding: Set<string>;
+  /** Host ports that they hold, as `tcp/8080`, with the task that holds each. */
+  ports: Map<string, string>;
+  /** How many of them belong to each service. */
+  perService: Map<string, number>;
+  /** The world's `placements` when a task was last placed here: for round-robin. */
+  lastPlacedAt: number;
+}
+
+export interface ServiceRecord {
+  service: Service;
+  templates: Map<number, TaskTemplate>;
+  /** Tasks that have not ended, by slot and id. More than one a slot only while one is replaced. */
+  live: Map<number, TaskRecord[]>;
+  /** Ended tasks that are kept as history, by slot, oldest first. */
+  ended: Map<number, TaskRecord[]>;
+  /** How many of the live tasks wait for a node. */
+  pending: number;
+  /** Where the slots stand, derived from all of the above. */
+  slots: SlotIndex;
+}
+
+export interface World {
+  strategy: StrategyName;
+  nodes: Map<string, NodeRecord>;
+  services: Map<string, ServiceRecord>;
+  tasks: Map<string, TaskRecord>;
+  /** Counts placements; orders nodes for round-robin. */
+  placements: number;
+}
+
+export function emptyWorld(strategy: StrategyName = "spread"): World {
+  return { strategy, nodes: new Map(), services: new Map(), tasks: new Map(), placements: 0 };
+}
+
+/** Adds a service or replaces its row and, if given, the template of its revision. */
+export function putService(world: World, service: Service, template?: TaskTemplate): ServiceRecord {
+  let record = world.services.get(service.id);
+  if (!record) {
+    record = {
+      service,
+      templates: new Map(),
+      live: new Map(),
+      ended: new Map(),
+      pending: 0,
+      slots: emptySlots(),
+    };
+    world.services.set(service.id, record);
+  }
+  const before = record.service;
+  record.service = service;
+  if (before.revision !== service.revision || before.mode.type !== service.mode.type) {
+    reindex(record);
+  }
+  if (template) record.templates.set(service.revision, template);
+  return record;
+}
+
+/** Adds the template of an older revision that some task still runs. */
+export function putTemplate(
+  world: World,
+  serviceId: string,
+  revision: number,
+  template: TaskTemplate,
+): void {
+  world.services.get(serviceId)?.templates.set(revision, template);
+}
+
+/** Forgets a service. Its tasks must have been dropped before. */
+export function dropService(world: World, serviceId: string): void {
+  world.services.delete(serviceId);
+}
+
+/**
+ * Adds a node or replaces its rows; allocations are kept. `seenMs` counts for a new node only, and not
+ * for one that is known to be down: it gets no grace period, only a beat brings it back.
+ */
+export function putNode(
+  world: World,
+  rows: { node: Node; spec: NodeSpec; status?: NodeStatus },
+  seenMs: number,
+): NodeRecord {
+  const labels = { ...rows.node.labels, ...rows.spec.labels };
+  const known = world.nodes.get(rows.node.id);
+  if (known) {
+    known.node = rows.node;
+    known.spec = rows.spec;
+    if (rows.status) known.status = rows.status;
+    known.labels = labels;
+    return known;
+  }
+  const record: NodeRecord = {
+    ...rows,
+    labels,
+    lastSeenMs: rows.status?.state === "down" ? -Infinity : seenMs,
+    usedMilliCpus: 0,
+    usedMemoryMiB: 0,
+    holding: new Set(),
+    ports: new Map(),
+    perService: new Map(),
+    lastPlacedAt: 0,
+  };
+  world.nodes.set(rows.node.id, record);
+  for (const service of world.services.values()) {
+    for (const stray of service.slots.strays.values()) {
+      if (stray.task.nodeId === rows.node.id) hold(world, service, stray);
+    }
+  }
+  return record;
+}
+
+/** Forgets a node. The tasks that it holds become strays: the next plan gives them up. */
+export function dropNode(world: World, nodeId: string): void {
+  const node = world.nodes.get(nodeId);
+  if (!node) return;
+  world.nodes.delete(nodeId);
+  for (const taskId of node.holding) {
+    const stray = world.tasks.get(taskId);
+    if (stray) world.services.get(stray.task.serviceId)?.slots.strays.set(taskId, stray);
+  }
+}
+
+/**
+ * Adds a task or replaces its rows, and moves it between the indices. `nowMs` stamps the end of a task
+ * that is seen ended for the first time. The service must be known; so must the node, if it has one
+ * (a task of an unknown node is kept, holding nothing).
+ */
+export function putTask(
+  world: World,
+  task: Task,
+  observed: Observed | undefined,
+  nowMs: number,
+): TaskRecord | undefined {
+  const service = world.services.get(task.serviceId);
+  if (!service) return undefined;
+  const before = world.tasks.get(task.id);
+  const record: TaskRecord = { task, state: stateOf(task, observed) };
+  if (observed) record.observed = observed;
+  if (isTerminal(record.state)) record.endedAtMs = before?.endedAtMs ?? nowMs;
+  changeSlot(service, task.slot, () => {
+    if (before) detach(world, service, before);
+    attach(world, service, record);
+  });
+  world.tasks.set(task.id, record);
+  return record;
+}
+
+/** Forgets a task altogether. */
+export function dropTask(world: World, taskId: string): void {
+  const record = world.tasks.get(taskId);
+  if (!record) return;
+  const service = world.services.get(record.task.serviceId);
+  if (service) changeSlot(service, record.task.slot, () => detach(world, service, record));
+  world.tasks.delete(taskId);
+}
+
+/** What a template asks to have set aside, in the units of {@link NodeRecord}. */
+export function demandOf(reserve: Resources): { milliCpus: number; memoryMiB: number } {
+  return { milliCpus: Math.round(reserve.cpus * 1000), memoryMiB: reserve.memoryMiB };
+}
+
+/** The host ports that a template asks for by number, as `tcp/8080`. */
+export function hostPortsOf(template: TaskTemplate): string[] {
+  return template.ports.flatMap((p) =>
+    p.published === undefined ? [] : [`${p.protocol}/${p.published}`]
+  );
+}
+
+function attach(world: World, service: ServiceRecord, record: TaskRecord): void {
+  const ended = isTerminal(record.state);
+  push(ended ? service.ended : service.live, record);
+  if (ended) return;
+  if (record.state === "pending") service.pending++;
+  else hold(world, service, record);
+}
+
+function detach(world: World, service: ServiceRecord, record: TaskRecord): void {
+  const ended = isTerminal(record.state);
+  pull(ended ? service.ended : service.live, record);
+  if (ended) return;
+  if (record.state === "pending") service.pending--;
+  else release(world, service, record);
+}
+
+function hold(world: World, service: ServiceRecord, record: TaskRecord): void {
+  const { id, nodeId, serviceId, revision } = record.task;
+  const node = nodeId === undefined ? undefined : world.nodes.get(nodeId);
+  if (!node) {
+    service.slots.strays.set(id, record);
+    return;
+  }
+  service.slots.strays.delete(id);
+  node.holding.add(id);
+  node.perService.set(serviceId, (node.perService.get(serviceId) ?? 0) + 1);
+  const template = service.templates.get(revision);
+  if (!template) return;
+  const demand = demandOf(template.reserve);
+  node.usedMilliCpus += demand.milliCpus;
+  node.usedMemoryMiB += demand.memoryMiB;
+  for (const port of hostPortsOf(template)) node.ports.set(port, id);
+}
+
+function release(world: World, service: ServiceRecord, record: TaskRecord): void {
+  const { id, nodeId, serviceId, revision } = record.task;
+  service.slots.strays.delete(id);
+  const node = nodeId === undefined ? undefined : world.nodes.get(nodeId);
+  if (!node?.holding.delete(id)) return;
+  const left = (node.perService.get(serviceId) ?? 1) - 1;
+  if (left > 0) node.perService.set(serviceId, left);
+  else node.perService.delete(serviceId);
+  const template = service.templates.get(revision);
+  if (!template) return;
+  const demand = demandOf(template.reserve);
+  node.usedMilliCpus -= demand.milliCpus;
+  node.usedMemoryMiB -= demand.memoryMiB;
+  for (const port of hostPortsOf(template)) {
+    if (node.ports.get(port) === id) node.ports.delete(port);
+  }
+}
+
+/** Keeps a slot's tasks in the order in which they ended, then of their ids, which is that of their age. */
+function push(index: Map<number, TaskRecord[]>, record: TaskRecord): void {
+  const tasks = index.get(record.task.slot);
+  if (!tasks) {
+    index.set(record.task.slot, [record]);
+    return;
+  }
+  const after = tasks.findIndex((other) => endsBefore(record, other));
+  tasks.splice(after === -1 ? tasks.length : after, 0, record);
+}
+
+function endsBefore(a: TaskRecord, b: TaskRecord): boolean {
+  const [endA, endB] = [a.endedAtMs ?? 0, b.endedAtMs ?? 0];
+  return endA === endB ? a.task.id < b.task.id : endA < endB;
+}
+
+function pull(index: Map<number, TaskRecord[]>, record: TaskRecord): void {
+  const left = index.get(record.task.slot)?.filter((r) => r.task.id !== record.task.id) ?? [];
+  if (left.length > 0) index.set(record.task.slot, left);
+  else index.delete(record.task.slot);
+}
