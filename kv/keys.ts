@@ -49,6 +49,8 @@ export const key = {
   tunnelHead: () => ["tunnel_head"],
 
   token: (sha256: string) => ["token", sha256],
+  /** The hash of the first admin token: made once in the life of a database. */
+  adminToken: () => ["admin_token"],
   idempotency: (
     tokenId: string,
     idempotencyKey: string,
@@ -60,6 +62,7 @@ export const prefix = {
   services: () => ["service"],
   servicesOf: (project: string) => ["service_name", project],
   serviceNames: () => ["service_name"],
+  allRevisions: () => ["revision"],
   revisions: (serviceId: string) => ["revision", serviceId],
   nodes: () => ["node"],
   nodeNames: () => ["node_name"],
@@ -74,6 +77,7 @@ export const prefix = {
   log: () => ["log"],
   beats: () => ["beat"],
   tunnels: (nodeId: string) => ["tunnel", nodeId],
+  allTunnels: () => ["tunnel"],
   tokens: () => ["token"],
   idempotency: () => ["idempotency"],
 } as const;

@@ -5,6 +5,7 @@
  * @module
  */
 import type { z } from "zod";
+import { key } from "./keys.ts";
 
 /** What the rest of the program uses of Deno KV. Tests and the simulator wrap it. */
 export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "watch" | "close">;
@@ -40,7 +41,7 @@ export async function openStore(location: string): Promise<OpenResult> {
   let kv: Deno.Kv | undefined;
   try {
     kv = await Deno.openKv(location);
-    await kv.get(["cluster"]);
+    await kv.get(key.cluster());
   } catch (error) {
     kv?.close();
     lock?.release();

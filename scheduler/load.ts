@@ -32,7 +32,7 @@ export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promis
   for (const [, service] of await readAll(kv, prefix.services(), Service, onBadRow)) {
     putService(world, service);
   }
-  for (const [, revision] of await readAll(kv, ["revision"], Revision, onBadRow)) {
+  for (const [, revision] of await readAll(kv, prefix.allRevisions(), Revision, onBadRow)) {
     putTemplate(world, revision.serviceId, revision.revision, revision.template);
   }
   const observed = await readAll(kv, prefix.observed(), Observed, onBadRow);

@@ -1,0 +1,186 @@
+/**
+ * Durable placements: one request for many tasks on many simulated nodes, from the request to the last
+ * commit, through the API, the leader's tick and a database file.
+ *
+ * @module
+ */
+import { monotonicFactory } from "ulid";
+import { createApp } from "../../api/app.ts";
+import { createClient } from "../../api/client.ts";
+import { createBeatCollector } from "../../kv/beats.ts";
+import { initCluster } from "../../kv/cluster.ts";
+import { key } from "../../kv/keys.ts";
+import { createLogFeed } from "../../kv/log.ts";
+import { timestamp } from "../../kv/schema/common.ts";
+import { NodeSpec } from "../../kv/schema/node.ts";
+import { systemClock } from "../../kv/schema/time.ts";
+import { type Kv, openStore } from "../../kv/store.ts";
+import { ensureAdminToken } from "../../kv/tokens.ts";
+import { loadWorld } from "../../scheduler/load.ts";
+import { createTicker } from "../../scheduler/tick.ts";
+import { type Bench, type BenchOptions, type BenchResult, intFlag, round } from "./harness.ts";
+
+export const placements: Bench = {
+  name: "placements",
+  summary: "5,000 simulated nodes, 50,000 tasks: one request to all committed",
+  goals: "perSecond ≥ 10000, lastOverFirst ≥ 0.95",
+  run,
+};
+
+async function run(options: BenchOptions): Promise<BenchResult> {
+  const nodes = intFlag(options, "nodes", 5000);
+  const tasks = intFlag(options, "tasks", 50_000);
+  const dir = await Deno.makeTempDir({ prefix: "berth-bench-" });
+  const opened = await openStore(`${dir}/berth.db`);
+  if (!opened.ok) throw new Error(opened.problem);
+  const { kv } = opened.store;
+  const stop = new AbortController();
+  try {
+    const plane = await startPlane(kv, stop.signal);
+    const nodeIds = await addNodes(kv, nodes, plane.newId);
+    const beating = setInterval(() => nodeIds.forEach(plane.beat), 1000);
+    const running = plane.run();
+    await plane.placed({ count: 0 });
+    const result = await measure(plane, tasks, options);
+    clearInterval(beating);
+    stop.abort();
+    await running;
+    return result;
+  } finally {
+    stop.abort();
+    opened.store.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+interface Plane {
+  newId: () => string;
+  client: ReturnType<typeof createClient>;
+  beat: (nodeId: string) => void;
+  run(): Promise<unknown>;
+  /** When each batch of placements was seen committed, until `count` are. */
+  placed(options: { count: number }): Promise<{ atMs: number; count: number }[]>;
+}
+
+async function startPlane(kv: Kv, signal: AbortSignal): Promise<Plane> {
+  const ulid = monotonicFactory();
+  const newId = () => ulid().toLowerCase();
+  const clock = systemClock;
+  const replicaId = newId();
+  await initCluster(kv, { newId, wallMs: clock.wallMs() });
+  const randomToken = () => "t".repeat(43);
+  const token = await ensureAdminToken({ kv, clock, newId, randomToken });
+  const feed = await createLogFeed({ kv, clock });
+  const beats = createBeatCollector({ kv, clock, replicaId });
+  const log = () => {};
+  const ticker = createTicker({
+    ...{ kv, clock, newId, log, replicaId, exclusive: true },
+    nodeTtlMs: 6000,
+    leaderTtlMs: 5000,
+    historyLimit: 5,
+    logLimit: 10_000,
+  });
+  const app = createApp({
+    ...{ kv, clock, newId, randomToken, log, feed, beats, replicaId },
+    version: "bench",
+    nodeTtlMs: () => 6000,
+    loadWorld: async () => ticker.world() ?? await loadWorld(kv, clock.monoMs(), () => {}),
+    leader: () => ({ epoch: 1, self: true }),
+  });
+  return {
+    newId,
+    client: createClient({
+      url: "http://bench",
+      fetch: (request) => app.fetch(request),
+      timeoutMs: 60_000,
+      ...(token === undefined ? {} : { token }),
+    }),
+    beat: (nodeId) => beats.beat(nodeId),
+    run: () => Promise.all([ticker.run(signal), feed.run(signal), beats.run(signal)]),
+    placed({ count }) {
+      const batches: { atMs: number; count: number }[] = [];
+      let seen = 0;
+      return new Promise((resolve) => {
+        if (count === 0) return resolve(batches);
+        const unsubscribe = feed.subscribe((entries) => {
+          for (const { record } of entries) {
+            const placed = record.events.filter((e) => e.type === "task.assigned").length;
+            if (placed === 0) continue;
+            seen += placed;
+            batches.push({ atMs: performance.now(), count: placed });
+          }
+          if (seen < count) return;
+          unsubscribe();
+          resolve(batches);
+        });
+      });
+    },
+  };
+}
+
+/** Simulated nodes as rows that are already ready: what is measured is placing, not joining. */
+async function addNodes(kv: Kv, count: number, newId: () => string): Promise<string[]> {
+  const ids: string[] = [];
+  const at = timestamp(systemClock.wallMs());
+  const spec = NodeSpec.parse({});
+  for (let from = 0; from < count; from += 200) {
+    const op = kv.atomic();
+    for (let n = from; n < Math.min(count, from + 200); n++) {
+      const id = newId();
+      ids.push(id);
+      op.set(key.node(id), {
+        ...{ id, name: `n${n}`, address: "127.0.0.1", labels: {}, usedPorts: [], joinedAt: at },
+        ...{ os: "linux", arch: "amd64", runtime: "sim", engine: "sim", agentVersion: "bench" },
+        capacity: { cpus: 16, memoryMiB: 65_536 },
+      }).set(key.nodeSpec(id), spec)
+        .set(key.nodeStatus(id), { state: "ready", since: at, why: "bench" });
+    }
+    await op.commit();
+  }
+  return ids;
+}
+
+async function measure(plane: Plane, tasks: number, options: BenchOptions): Promise<BenchResult> {
+  const all = plane.placed({ count: tasks });
+  const beginMs = performance.now();
+  const created = await plane.client.createService({
+    name: "bench",
+    mode: { type: "replicated", replicas: tasks },
+    template: { image: "bench", reserve: { cpus: 0.1, memoryMiB: 64 } },
+  });
+  if (!created.ok) throw new Error(JSON.stringify(created.error));
+  const batches = await all;
+  const endMs = batches.at(-1)?.atMs ?? beginMs;
+  const perSecond = tasks / ((endMs - beginMs) / 1000);
+  const marks = decileMarks(batches, tasks, beginMs);
+  marks.forEach((ms, i) =>
+    options.say(`  decile ${i + 1}: ${Math.round(tasks / 10 / ms * 1000)}/s`)
+  );
+  const first = marks[0] ?? NaN, last = marks.at(-1) ?? NaN;
+  return {
+    figures: {
+      perSecond: Math.round(perSecond),
+      lastOverFirst: round(first / last),
+      totalMs: Math.round(endMs - beginMs),
+    },
+    samples: tasks,
+  };
+}
+
+/** How many ms each tenth of the tasks took. */
+function decileMarks(
+  batches: readonly { atMs: number; count: number }[],
+  tasks: number,
+  beginMs: number,
+): number[] {
+  const marks: number[] = [];
+  let seen = 0, sinceMs = beginMs;
+  for (const batch of batches) {
+    seen += batch.count;
+    while (marks.length < 10 && seen >= tasks / 10 * (marks.length + 1)) {
+      marks.push(batch.atMs - sinceMs);
+      sinceMs = batch.atMs;
+    }
+  }
+  return marks;
+}
