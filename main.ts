@@ -65,7 +65,7 @@ interface Config {
 type Parsed<T> = { ok: true; value: T } | { ok: false; problem: string };
 
 interface ControlPlane {
-  fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response>;
+  fetch(request: Request): Promise<Response>;
   /** Printed once: the admin token, when this start made it. */
   adminToken?: string;
   close(): Promise<void>;
@@ -190,8 +190,10 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     logLimit: 10_000,
   });
   let nodeTtlMs = config.nodeTtlMs;
+  let epoch = 0;
   const app = createApp({
-    ...{ kv, clock, newId, randomToken, log, feed, beats, replicaId },
+    ...{ kv, clock, newId, randomToken, feed, beats, replicaId },
+    log: { error: (message, fields) => log("error", message, fields) },
     ...(config.publicUrl ? { publicUrl: config.publicUrl } : {}),
     version: VERSION,
     nodeTtlMs: () => nodeTtlMs,
@@ -201,12 +203,12 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
           log("warn", "row left out", { row, problem })),
     leader: () => {
       const lease = ticker.lease();
-      return lease ? { epoch: lease.epoch, self: true } : undefined;
+      return { epoch: lease?.epoch ?? epoch, self: lease !== undefined };
     },
   });
   const refreshSettings = async () => {
     const row = await getRow(kv, key.leaderBeat(), LeaderBeat);
-    if (row) nodeTtlMs = row.row.nodeTtlMs;
+    if (row) ({ nodeTtlMs, epoch } = row.row);
   };
   const loops: Promise<unknown>[] = [
     feed.run(stop.signal),
@@ -221,8 +223,8 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   return {
     ok: true,
     value: {
-      async fetch(request, info) {
-        const response = await app.fetch(request, info);
+      async fetch(request) {
+        const response = await app.fetch(request);
         if (!config.resident) await beats.flush().then(() => ticker.tick());
         return response;
       },
@@ -277,7 +279,7 @@ async function main(): Promise<number> {
       hostname,
       port,
       onListen: (at) => log("info", "listening", { hostname: at.hostname, port: at.port }),
-    }, plane.fetch);
+    }, (request) => plane.fetch(request));
   } catch (error) {
     await plane.close();
     console.error(`listen on ${hostname}:${port}: ${messageOf(error)}. Pass another --listen.`);
@@ -301,9 +303,9 @@ let booted: Promise<ControlPlane> | undefined;
 
 /** For serverless hosts: opens on the first request, then plans after requests. */
 export default {
-  async fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> {
+  async fetch(request: Request): Promise<Response> {
     booted ??= boot();
-    return (await booted).fetch(request, info);
+    return (await booted).fetch(request);
   },
 };
 

@@ -58,6 +58,16 @@ export interface MarkNode {
   why: string;
 }
 
+/**
+ * A job is over for as long as its mode says: it shall be deleted. Marking it so in one commit, before its
+ * tasks are purged, keeps a leader that takes over half-way from running the job again.
+ */
+export interface RetireService {
+  kind: "retire";
+  serviceId: string;
+  why: string;
+}
+
 /** A deleted service has no task left: its rows go. */
 export interface RemoveService {
   kind: "remove";
@@ -72,6 +82,7 @@ export type Action =
   | LoseTask
   | PurgeTask
   | MarkNode
+  | RetireService
   | RemoveService;
 
 /** What the planner looks at. Everything else is left as it is. */
@@ -93,9 +104,15 @@ export interface Plan {
   actions: Action[];
   /** True when something is left to plan once these actions are applied. */
   more: boolean;
-  /** Services of the scope that `limit` cut or that were not looked at for it. */
+  /**
+   * Services to plan again once the actions are applied: those that `limit` cut, those that were not
+   * looked at for it, and those of which a slot becomes free by the actions themselves.
+   */
   unfinished: string[];
-  /** By service or node id: the monotonic ms at which it wants to be planned again. */
+  /**
+   * By service or node id: the monotonic ms at which it wants to be planned again; now or earlier for a
+   * node that `limit` cut.
+   */
   wakes: Map<string, number>;
 }
 
@@ -117,6 +134,8 @@ export function describe(action: Action): string {
       return `purge ${action.taskId}`;
     case "mark":
       return `mark ${action.nodeId} ${action.state}: ${action.why}`;
+    case "retire":
+      return `retire ${action.serviceId}: ${action.why}`;
     case "remove":
       return `remove ${action.serviceId}`;
   }

@@ -19,7 +19,7 @@ import type { Task } from "../kv/schema/task.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
-import { dropService, dropTask, putNode, putTask, type World } from "./world.ts";
+import { dropService, dropTask, putNode, putService, putTask, type World } from "./world.ts";
 
 export interface ApplyDeps {
   kv: Kv;
@@ -27,8 +27,16 @@ export interface ApplyDeps {
   newId: () => string;
 }
 
+/** Actions that have a commit of their own. */
+export type ServiceAction = Extract<Action, { kind: "retire" | "remove" }>;
+export type TaskAction = Exclude<Action, ServiceAction>;
+
+export function isServiceAction(action: Action): action is ServiceAction {
+  return action.kind === "retire" || action.kind === "remove";
+}
+
 export interface Batch {
-  actions: readonly Action[];
+  actions: readonly TaskAction[];
   /** Wake-ups whose effect is complete with this batch. */
   consumed: readonly string[];
   /** Events that are not effects of actions, such as states that nodes reported. */
@@ -44,42 +52,56 @@ export const ACTIONS_PER_COMMIT = 200;
 const REVISIONS_PER_REMOVE = 400;
 
 /**
- * Deletes the rows of a service that has no task left, in a commit of its own. The rows are its user's;
- * the leader deletes them because only it knows that no container is left. The commit checks that the
- * user has not written the service since, so nothing that was acknowledged is undone; if they have,
+ * Writes to a service's own row, in a commit of its own: `retire` marks a finished job for removal,
+ * `remove` deletes the rows of a service that has no task left. The row is its user's; the leader
+ * touches it because only it knows that the job is done or that no container is left. The commit checks
+ * that the user has not written it since, so nothing that was acknowledged is undone; if they have,
  * nothing happens, and their wake-up has it planned again.
  */
-export async function applyRemove(
+export async function applyToService(
   deps: ApplyDeps,
   world: World,
-  serviceId: string,
+  action: ServiceAction,
   options: { lease: Lease; seq: number },
 ): Promise<Applied> {
-  const record = world.services.get(serviceId);
+  const record = world.services.get(action.serviceId);
   if (!record) return { ok: true, logged: false };
   const { service } = record;
-  const entry = await deps.kv.get<Service>(key.service(serviceId));
-  const op = deps.kv.atomic().check(options.lease.guard).check(entry)
-    .delete(key.service(serviceId)).delete(key.serviceName(service.project, service.name));
-  for (
-    let revision = Math.max(1, service.revision - REVISIONS_PER_REMOVE);
-    revision <= service.revision;
-    revision++
-  ) op.delete(key.revision(serviceId, revision));
-  const name = `${service.project}/${service.name}`;
+  const entry = await deps.kv.get<Service>(key.service(service.id));
+  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true, logged: false };
+  const at = timestamp(deps.clock.wallMs());
+  const retired: Service = { ...service, deleting: true, updatedAt: at };
+  const op = deps.kv.atomic().check(options.lease.guard).check(entry);
+  if (action.kind === "retire") op.set(key.service(service.id), retired);
+  else deleteService(op, service);
+  const removed = action.kind === "remove";
   appendLog(op, options.seq, {
-    at: timestamp(deps.clock.wallMs()),
+    at,
     epoch: options.lease.epoch,
-    events: [{ type: "service.removed", serviceId, service: name }],
+    events: [{
+      type: removed ? "service.removed" : "service.finished",
+      serviceId: service.id,
+      service: `${service.project}/${service.name}`,
+      ...(action.kind === "retire" ? { why: action.why } : {}),
+    }],
   });
-  const unchanged = entry.value?.updatedAt === service.updatedAt;
-  const done = unchanged && (await op.commit()).ok;
-  if (done) dropService(world, serviceId);
-  if (done || !unchanged) return { ok: true, logged: done };
+  if ((await op.commit()).ok) {
+    if (removed) dropService(world, service.id);
+    else putService(world, retired);
+    return { ok: true, logged: true };
+  }
   const epoch = await deps.kv.get(options.lease.guard.key);
   return epoch.versionstamp === options.lease.guard.versionstamp
     ? { ok: true, logged: false }
     : { ok: false };
+}
+
+function deleteService(op: Deno.AtomicOperation, service: Service): void {
+  op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name));
+  const oldest = Math.max(1, service.revision - REVISIONS_PER_REMOVE);
+  for (let revision = oldest; revision <= service.revision; revision++) {
+    op.delete(key.revision(service.id, revision));
+  }
 }
 
 interface Draft {
@@ -129,7 +151,7 @@ function addAction(
   deps: ApplyDeps,
   world: World,
   draft: Draft,
-  action: Action,
+  action: TaskAction,
   stamp: Stamp,
 ): void {
   switch (action.kind) {
@@ -180,8 +202,6 @@ function addAction(
       return purgeTask(world, draft, action.taskId);
     case "mark":
       return markNode(world, draft, stamp, action);
-    case "remove":
-      return; // {@link applyRemove}: a commit of its own.
   }
 }
 

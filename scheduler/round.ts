@@ -5,7 +5,7 @@
  */
 import { messageOf } from "../kv/store.ts";
 import type { Plan, PlanOptions, Scope } from "./action.ts";
-import { ACTIONS_PER_COMMIT, applyBatch, applyRemove } from "./apply.ts";
+import { ACTIONS_PER_COMMIT, applyBatch, applyToService, isServiceAction } from "./apply.ts";
 import { failBroken } from "./intake.ts";
 import { plan } from "./plan.ts";
 import type { Context } from "./term.ts";
@@ -99,8 +99,8 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
   const { deps, term } = context;
   const finished = !planned.more;
   if (finished) await failBroken(context);
-  const removes = planned.actions.filter((action) => action.kind === "remove");
-  const actions = planned.actions.filter((action) => action.kind !== "remove");
+  const onServices = planned.actions.filter(isServiceAction);
+  const actions = planned.actions.filter((action) => !isServiceAction(action));
   const consumed = finished ? [...term.inFlight.keys()] : [];
   let at = 0;
   do {
@@ -124,8 +124,8 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       term.retryAtMs.delete(messageId);
     }
   } while (at < actions.length || consumed.length > 0 || term.events.length > 0);
-  for (const { serviceId } of removes) {
-    const done = await applyRemove(deps, term.world, serviceId, {
+  for (const action of onServices) {
+    const done = await applyToService(deps, term.world, action, {
       lease: term.lease,
       seq: term.seq + 1,
     });

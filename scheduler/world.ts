@@ -6,10 +6,13 @@
  * @module
  */
 import type { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
-import type { Resources, Service, StrategyName, TaskTemplate } from "../kv/schema/service.ts";
+import type { Service, StrategyName, TaskTemplate } from "../kv/schema/service.ts";
 import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
+import { attach, detach, hold } from "./holdings.ts";
 import { changeSlot, emptySlots, reindex, type SlotIndex } from "./slots.ts";
+
+export { demandOf, hostPortsOf } from "./holdings.ts";
 
 /** A task with both of its rows and its derived state. */
 export interface TaskRecord {
@@ -188,90 +191,4 @@ export function dropTask(world: World, taskId: string): void {
   const service = world.services.get(record.task.serviceId);
   if (service) changeSlot(service, record.task.slot, () => detach(world, service, record));
   world.tasks.delete(taskId);
-}
-
-/** What a template asks to have set aside, in the units of {@link NodeRecord}. */
-export function demandOf(reserve: Resources): { milliCpus: number; memoryMiB: number } {
-  return { milliCpus: Math.round(reserve.cpus * 1000), memoryMiB: reserve.memoryMiB };
-}
-
-/** The host ports that a template asks for by number, as `tcp/8080`. */
-export function hostPortsOf(template: TaskTemplate): string[] {
-  return template.ports.flatMap((p) =>
-    p.published === undefined ? [] : [`${p.protocol}/${p.published}`]
-  );
-}
-
-function attach(world: World, service: ServiceRecord, record: TaskRecord): void {
-  const ended = isTerminal(record.state);
-  push(ended ? service.ended : service.live, record);
-  if (ended) return;
-  if (record.state === "pending") service.pending++;
-  else hold(world, service, record);
-}
-
-function detach(world: World, service: ServiceRecord, record: TaskRecord): void {
-  const ended = isTerminal(record.state);
-  pull(ended ? service.ended : service.live, record);
-  if (ended) return;
-  if (record.state === "pending") service.pending--;
-  else release(world, service, record);
-}
-
-function hold(world: World, service: ServiceRecord, record: TaskRecord): void {
-  const { id, nodeId, serviceId, revision } = record.task;
-  const node = nodeId === undefined ? undefined : world.nodes.get(nodeId);
-  if (!node) {
-    service.slots.strays.set(id, record);
-    return;
-  }
-  service.slots.strays.delete(id);
-  node.holding.add(id);
-  node.perService.set(serviceId, (node.perService.get(serviceId) ?? 0) + 1);
-  const template = service.templates.get(revision);
-  if (!template) return;
-  const demand = demandOf(template.reserve);
-  node.usedMilliCpus += demand.milliCpus;
-  node.usedMemoryMiB += demand.memoryMiB;
-  for (const port of hostPortsOf(template)) node.ports.set(port, id);
-}
-
-function release(world: World, service: ServiceRecord, record: TaskRecord): void {
-  const { id, nodeId, serviceId, revision } = record.task;
-  service.slots.strays.delete(id);
-  const node = nodeId === undefined ? undefined : world.nodes.get(nodeId);
-  if (!node?.holding.delete(id)) return;
-  const left = (node.perService.get(serviceId) ?? 1) - 1;
-  if (left > 0) node.perService.set(serviceId, left);
-  else node.perService.delete(serviceId);
-  const template = service.templates.get(revision);
-  if (!template) return;
-  const demand = demandOf(template.reserve);
-  node.usedMilliCpus -= demand.milliCpus;
-  node.usedMemoryMiB -= demand.memoryMiB;
-  for (const port of hostPortsOf(template)) {
-    if (node.ports.get(port) === id) node.ports.delete(port);
-  }
-}
-
-/** Keeps a slot's tasks in the order in which they ended, then of their ids, which is that of their age. */
-function push(index: Map<number, TaskRecord[]>, record: TaskRecord): void {
-  const tasks = index.get(record.task.slot);
-  if (!tasks) {
-    index.set(record.task.slot, [record]);
-    return;
-  }
-  const after = tasks.findIndex((other) => endsBefore(record, other));
-  tasks.splice(after === -1 ? tasks.length : after, 0, record);
-}
-
-function endsBefore(a: TaskRecord, b: TaskRecord): boolean {
-  const [endA, endB] = [a.endedAtMs ?? 0, b.endedAtMs ?? 0];
-  return endA === endB ? a.task.id < b.task.id : endA < endB;
-}
-
-function pull(index: Map<number, TaskRecord[]>, record: TaskRecord): void {
-  const left = index.get(record.task.slot)?.filter((r) => r.task.id !== record.task.id) ?? [];
-  if (left.length > 0) index.set(record.task.slot, left);
-  else index.delete(record.task.slot);
 }

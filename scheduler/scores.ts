@@ -1,0 +1,119 @@
+/**
+ * The scorers of placement and the strategies made of them: which of the fitting nodes gets a task.
+ * Lower is better; ties go to the lower node id. A new strategy is a scorer and a line in the table.
+ *
+ * @module
+ */
+import type { StrategyName } from "../kv/schema/service.ts";
+import type { Candidate, Request } from "./overlay.ts";
+
+export interface Scorer {
+  name: string;
+  /** The score depends on the slot, not only on what the node has left. */
+  perSlot?: true;
+  score(node: Candidate, request: Request, slot: number): number;
+}
+
+export type Strategy = readonly { scorer: Scorer; weight: number }[];
+
+/** Tasks at which the number of tasks counts for half in {@link load}. */
+const TASKS_HALF = 32;
+
+/** Tasks that {@link epvm} takes for a full node: the number of tasks is a resource without a limit. */
+const TASKS_FULL = 100;
+
+/** Lieb's square-ice constant, (4/3)^(3/2): the base of the cost of a resource in {@link epvm}. */
+const LIEB = 1.5396007178390020387;
+
+/** How many tasks of the same service are there already. */
+const siblings: Scorer = { name: "siblings", score: (node) => node.mine };
+
+/** How full the node would be, from 0 to below 1: the mean over CPU, memory and number of tasks. */
+const load: Scorer = {
+  name: "load",
+  score: (node, request) =>
+    (share(node.usedMilliCpus + request.milliCpus, node.capacityMilliCpus) +
+      share(node.usedMemoryMiB + request.memoryMiB, node.capacityMemoryMiB) +
+      node.tasks / (node.tasks + TASKS_HALF)) / 3,
+};
+
+/** How empty the node would be. */
+const slack: Scorer = {
+  name: "slack",
+  score: (node, request, slot) => 1 - load.score(node, request, slot),
+};
+
+/**
+ * Enhanced parallel-virtual-machine cost: the marginal cost of the task when a node costs the sum of
+ * LIEB^utilisation over its resources, so that the last quarter of any resource is the dearest.
+ * After Amir, Awerbuch, Barak, Borgstrom, Keren: "An opportunity cost approach for job assignment in a
+ * scalable computing cluster", IEEE Transactions on Parallel and Distributed Systems 11 (7), 2000.
+ */
+const epvm: Scorer = {
+  name: "epvm",
+  score: (node, request) =>
+    marginal(node.usedMemoryMiB, request.memoryMiB, node.capacityMemoryMiB) +
+    marginal(node.usedMilliCpus, request.milliCpus, node.capacityMilliCpus) +
+    marginal(node.tasks, 1, TASKS_FULL),
+};
+
+/** The node whose last placement is the longest ago. */
+const turn: Scorer = { name: "turn", score: (node) => node.placedAt };
+
+/** A number from 0 to below 1 that looks random and is the same for the same service, slot and node. */
+const lot: Scorer = {
+  name: "lot",
+  perSlot: true,
+  score(node, request, slot) {
+    node.hash ??= hash(node.record.node.id);
+    request.hash ??= hash(request.serviceId);
+    const seed = scramble(request.hash + Math.imul(slot, 0x9e3779b1));
+    return (scramble(seed + node.hash) >>> 0) / 2 ** 32;
+  },
+};
+
+/** The strategies by name. */
+export const STRATEGIES: Readonly<Record<StrategyName, Strategy>> = {
+  // Siblings are whole numbers and load is below 1, so load only breaks ties.
+  spread: [{ scorer: siblings, weight: 1 }, { scorer: load, weight: 1 }],
+  binpack: [{ scorer: slack, weight: 1 }],
+  epvm: [{ scorer: epvm, weight: 1 }],
+  roundrobin: [{ scorer: turn, weight: 1 }],
+  random: [{ scorer: lot, weight: 1 }],
+};
+
+/** The weighted sum of a strategy's scorers. */
+export function scoreOf(
+  strategy: Strategy,
+  node: Candidate,
+  request: Request,
+  slot: number,
+): number {
+  let sum = 0;
+  for (const { scorer, weight } of strategy) sum += weight * scorer.score(node, request, slot);
+  return sum;
+}
+
+function share(used: number, capacity: number): number {
+  return capacity > 0 ? Math.min(1, used / capacity) : 0;
+}
+
+function marginal(used: number, demand: number, capacity: number): number {
+  if (demand === 0) return 0;
+  return LIEB ** ((used + demand) / capacity) - LIEB ** (used / capacity);
+}
+
+/** FNV-1a over UTF-16 units, 32 bits. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h | 0;
+}
+
+/** Murmur3's finaliser: every input bit changes every output bit with probability one half. */
+function scramble(value: number): number {
+  let h = value | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

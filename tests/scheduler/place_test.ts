@@ -1,0 +1,255 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { FILTERS } from "../../scheduler/filters.ts";
+import {
+  ask,
+  type Overlay,
+  overlayOf,
+  type Request,
+  requestOf,
+  take,
+} from "../../scheduler/overlay.ts";
+import { place } from "../../scheduler/place.ts";
+import { scoreOf, STRATEGIES, type Strategy } from "../../scheduler/scores.ts";
+import type { StrategyName } from "../../kv/schema/service.ts";
+import {
+  addService,
+  addTask,
+  idOf,
+  type NodeInput,
+  nodes,
+  planAll,
+  type ServiceInput,
+  type TaskInput,
+  world,
+} from "../support/world.ts";
+
+const NAMES = Object.keys(STRATEGIES) as StrategyName[];
+
+function requestFor(made: ReturnType<typeof world>, service: string): Request {
+  const record = made.services.get(idOf(service));
+  const template = record?.templates.get(record.service.revision);
+  if (!template) throw new Error(`no service ${service}`);
+  return requestOf(idOf(service), template);
+}
+
+/** The definition of placement: every task looks at every node. */
+function fullScan(
+  overlay: Overlay,
+  request: Request,
+  strategy: Strategy,
+  slots: readonly number[],
+): string[] {
+  const chosen: string[] = [];
+  for (const slot of slots) {
+    const scored = overlay.candidates.filter((node) => FILTERS.every((f) => f.check(node, request)))
+      .map((node) => {
+        ask(node, request);
+        return { node, score: scoreOf(strategy, node, request, slot) };
+      })
+      .sort((a, b) =>
+        a.score - b.score || (a.node.record.node.id < b.node.record.node.id ? -1 : 1)
+      );
+    const best = scored[0]?.node;
+    if (!best) break;
+    take(overlay, best, request);
+    chosen.push(best.record.node.name);
+  }
+  return chosen;
+}
+
+const someNodes: fc.Arbitrary<NodeInput[]> = fc.array(
+  fc.record({
+    cpus: fc.constantFrom(0, 1, 2, 4),
+    memoryMiB: fc.constantFrom(0, 512, 1024, 4096),
+    labels: fc.constantFrom<Record<string, string>>({}, { zone: "a" }, { zone: "b" }),
+    availability: fc.constantFrom<("active" | "cordon")[]>("active", "active", "active", "cordon"),
+    usedPorts: fc.constantFrom<number[][]>([], [], [8080]),
+  }),
+  { maxLength: 12 },
+).map((list) => list.map((node, i) => ({ ...node, name: `n${i + 1}` })));
+
+const aTemplate: fc.Arbitrary<NonNullable<ServiceInput["template"]>> = fc.record({
+  reserve: fc.record({
+    cpus: fc.constantFrom(0, 0.25, 1),
+    memoryMiB: fc.constantFrom(0, 100, 512),
+  }),
+  ports: fc.constantFrom([], [], [{ target: 80, published: 8080 }]),
+  placement: fc.constantFrom({}, {}, { labels: { zone: "a" } }, { node: "n2" }),
+});
+
+Deno.test("place chooses what a full scan for every task would choose, by every strategy", () => {
+  fc.assert(
+    fc.property(
+      someNodes,
+      aTemplate,
+      fc.array(fc.nat(11), { maxLength: 8 }),
+      fc.integer({ min: 0, max: 40 }),
+      fc.constantFrom(...NAMES),
+      (machines, template, taken, count, name) => {
+        const made = world({
+          nodes: machines,
+          services: [{ name: "web", template }, {
+            name: "db",
+            template: { reserve: { cpus: 0.5 } },
+          }],
+        });
+        for (const [i, at] of taken.entries()) {
+          const node = machines[at]?.name;
+          if (node) {
+            addTask(made, { id: `t${i}`, service: i % 2 ? "db" : "web", slot: i + 1, node });
+          }
+        }
+        const slots = Array.from({ length: count }, (_, i) => i + 1);
+        const strategy = STRATEGIES[name];
+        const request = requestFor(made, "web");
+        const scanned = fullScan(overlayOf(made), request, strategy, slots);
+        const placed = place(overlayOf(made), request, { strategy, slots });
+        assertEquals(placed.map((node) => node.record.node.name), scanned);
+      },
+    ),
+    { numRuns: 300, seed: 7 },
+  );
+});
+
+Deno.test("place never writes to the world", () => {
+  const made = world({
+    nodes: nodes(3),
+    services: [{
+      name: "web",
+      template: { reserve: { cpus: 1 }, ports: [{ target: 80, published: 80 }] },
+    }],
+  });
+  const before = structuredClone(made);
+  place(overlayOf(made), requestFor(made, "web"), {
+    strategy: STRATEGIES.roundrobin,
+    slots: [1, 2, 3, 4],
+  });
+  assertEquals(made, before);
+});
+
+Deno.test("two placements on one overlay see each other's tasks", () => {
+  const made = world({
+    nodes: nodes(2),
+    services: [
+      { name: "web", template: { ports: [{ target: 80, published: 80 }] } },
+      { name: "db", template: { ports: [{ target: 81, published: 80 }] } },
+    ],
+  });
+  const overlay = overlayOf(made);
+  const options = { strategy: STRATEGIES.spread, slots: [1] };
+  const [first] = place(overlay, requestFor(made, "web"), options);
+  const [second] = place(overlay, requestFor(made, "db"), options);
+  assertEquals([first, second].map((node) => node?.record.node.name), ["n1", "n2"]);
+  assertEquals(place(overlay, requestFor(made, "db"), options), []);
+});
+
+interface StrategyCase {
+  name: StrategyName;
+  property: string;
+  nodes: NodeInput[];
+  services: ServiceInput[];
+  tasks: TaskInput[];
+  slots: number[];
+  chosen: string[];
+}
+
+const reserve = { cpus: 1, memoryMiB: 512 };
+const STRATEGY_CASES: StrategyCase[] = [
+  {
+    name: "spread",
+    property: "fewest tasks of the service first, though that node is the busiest",
+    nodes: nodes(2),
+    services: [{ name: "web" }, { name: "db", template: { reserve } }],
+    tasks: [
+      { id: "a", service: "web", slot: 1, node: "n1" },
+      { id: "b", service: "db", slot: 1, node: "n2" },
+      { id: "c", service: "db", slot: 2, node: "n2" },
+    ],
+    slots: [2],
+    chosen: ["n2"],
+  },
+  {
+    name: "spread",
+    property: "then the least load, then the lower id",
+    nodes: nodes(3),
+    services: [{ name: "web" }, { name: "db", template: { reserve } }],
+    tasks: [{ id: "b", service: "db", slot: 1, node: "n1" }],
+    slots: [1, 2, 3, 4],
+    chosen: ["n2", "n3", "n1", "n2"],
+  },
+  {
+    name: "binpack",
+    property: "the fullest node until it is full",
+    nodes: nodes(3, { cpus: 2 }),
+    services: [{ name: "web", template: { reserve } }],
+    tasks: [{ id: "a", service: "web", slot: 9, node: "n2" }],
+    slots: [1, 2, 3],
+    chosen: ["n2", "n1", "n1"],
+  },
+  {
+    name: "epvm",
+    property: "the node on which the task costs least",
+    nodes: [{ name: "n1", memoryMiB: 2048 }, { name: "n2", memoryMiB: 8192 }],
+    services: [{ name: "web", template: { reserve } }],
+    tasks: [],
+    slots: [1, 2],
+    chosen: ["n2", "n2"],
+  },
+  {
+    name: "roundrobin",
+    property: "the node whose last placement is the longest ago",
+    nodes: nodes(3),
+    services: [{ name: "web" }],
+    tasks: [],
+    slots: [1, 2, 3, 4],
+    chosen: ["n1", "n2", "n3", "n1"],
+  },
+];
+
+for (const { name, property, slots, chosen, ...input } of STRATEGY_CASES) {
+  Deno.test(`${name}: ${property}`, () => {
+    const made = world(input);
+    const placed = place(overlayOf(made), requestFor(made, "web"), {
+      strategy: STRATEGIES[name],
+      slots,
+    });
+    assertEquals(placed.map((node) => node.record.node.name), chosen);
+  });
+}
+
+Deno.test("epvm: the marginal cost is that of Lieb's constant over memory, CPU and tasks", () => {
+  const made = world({
+    nodes: nodes(1),
+    services: [{ name: "web", template: { reserve: { cpus: 1, memoryMiB: 1024 } } }],
+    tasks: [{ id: "a", service: "web", slot: 1, node: "n1" }],
+  });
+  const [node] = overlayOf(made).candidates;
+  if (!node) throw new Error("no node");
+  const L = Math.pow(4 / 3, 1.5);
+  const expected = 2 * (L ** 0.5 - L ** 0.25) + L ** 0.02 - L ** 0.01;
+  const score = scoreOf(STRATEGIES.epvm, node, requestFor(made, "web"), 2);
+  assertEquals(Math.abs(score - expected) < 1e-12, true, `${score} is not ${expected}`);
+});
+
+Deno.test("random: the same for the same ids, even-handed over many slots", () => {
+  const made = world({ nodes: nodes(10), services: [{ name: "web" }] });
+  const slots = Array.from({ length: 2000 }, (_, i) => i + 1);
+  const choose = () =>
+    place(overlayOf(made), requestFor(made, "web"), { strategy: STRATEGIES.random, slots })
+      .map((node) => node.record.node.name);
+  const first = choose();
+  assertEquals(choose(), first);
+  const counts = Map.groupBy(first, (name) => name);
+  assertEquals(counts.size, 10);
+  for (const [name, { length }] of counts) {
+    assertEquals(length > 140 && length < 260, true, `${name} got ${length} of 2000`);
+  }
+});
+
+Deno.test("a service's own strategy overrides the cluster's", () => {
+  const made = world({ strategy: "spread", nodes: nodes(3) });
+  addService(made, { name: "web", replicas: 3, template: { placement: { strategy: "binpack" } } });
+  const placed = planAll(made).actions.map((a) => a.kind === "create" ? a.nodeId : a.kind);
+  assertEquals(placed, [idOf("n1"), idOf("n1"), idOf("n1")]);
+});

@@ -1,0 +1,308 @@
+/**
+ * Builders of planner worlds, and a reducer that does to a world what the leader's commits do.
+ *
+ * @module
+ */
+import type { Action, Plan, PlanOptions, Scope } from "../../scheduler/action.ts";
+import { plan } from "../../scheduler/plan.ts";
+import {
+  dropService,
+  dropTask,
+  emptyWorld,
+  putNode,
+  putService,
+  putTask,
+  putTemplate,
+  type TaskRecord,
+  type World,
+} from "../../scheduler/world.ts";
+import type { Node, NodeSpec, NodeStatus } from "../../kv/schema/node.ts";
+import {
+  type Mode,
+  type Service,
+  type StrategyName,
+  TaskTemplate,
+} from "../../kv/schema/service.ts";
+import type { Observed, Task } from "../../kv/schema/task.ts";
+import { isTerminal, type TaskState } from "../../kv/schema/task_state.ts";
+import type { z } from "zod";
+
+const AT = "2026-01-01T00:00:00.000Z";
+
+export const OPTIONS: PlanOptions = { nodeTtlMs: 6000, limit: 1000, historyLimit: 5 };
+
+export interface NodeInput {
+  /** Its id is `id-` and the name. */
+  name: string;
+  cpus?: number;
+  memoryMiB?: number;
+  labels?: Record<string, string>;
+  availability?: NodeSpec["availability"];
+  /** Default: ready. */
+  state?: NodeStatus["state"] | "joining";
+  usedPorts?: number[];
+  seenMs?: number;
+}
+
+export interface ServiceInput {
+  /** Its id is `id-` and the name. */
+  name: string;
+  mode?: Mode;
+  replicas?: number;
+  revision?: number;
+  stopped?: boolean;
+  deleting?: boolean;
+  template?: Partial<z.input<typeof TaskTemplate>>;
+}
+
+export interface TaskInput {
+  id: string;
+  /** Names, not ids. */
+  service: string;
+  slot: number;
+  node?: string;
+  /** Default: running with a node, pending without. */
+  state?: TaskState;
+  desired?: Task["desired"];
+  revision?: number;
+  failures?: number;
+  why?: string;
+  ranMs?: number;
+  endedAtMs?: number;
+}
+
+export interface WorldInput {
+  strategy?: StrategyName;
+  nodes?: NodeInput[];
+  services?: ServiceInput[];
+  tasks?: TaskInput[];
+}
+
+export function idOf(name: string): string {
+  return `id-${name}`;
+}
+
+/** Nodes n1, n2, … with the same capacity (default: 4 cores, 4096 MiB). */
+export function nodes(count: number, input: Omit<NodeInput, "name"> = {}): NodeInput[] {
+  return Array.from({ length: count }, (_, i) => ({ ...input, name: `n${i + 1}` }));
+}
+
+/** Rows are added in the order given; times default to 0. */
+export function world(input: WorldInput): World {
+  const made = emptyWorld(input.strategy);
+  for (const node of input.nodes ?? []) addNode(made, node);
+  for (const service of input.services ?? []) addService(made, service);
+  for (const task of input.tasks ?? []) addTask(made, task);
+  return made;
+}
+
+export function addNode(made: World, input: NodeInput): void {
+  const node: Node = {
+    id: idOf(input.name),
+    name: input.name,
+    address: "10.0.0.1",
+    capacity: { cpus: input.cpus ?? 4, memoryMiB: input.memoryMiB ?? 4096 },
+    labels: {},
+    os: "linux",
+    arch: "x86_64",
+    runtime: "sim",
+    engine: "sim 1",
+    agentVersion: "0",
+    usedPorts: input.usedPorts ?? [],
+    joinedAt: AT,
+  };
+  const spec: NodeSpec = {
+    labels: input.labels ?? {},
+    availability: input.availability ?? "active",
+  };
+  const state = input.state ?? "ready";
+  const status: NodeStatus | undefined = state === "joining"
+    ? undefined
+    : { state, since: AT, why: state === "down" ? "no sign of life for 7 s (limit 6 s)" : "seen" };
+  putNode(made, { node, spec, ...(status ? { status } : {}) }, input.seenMs ?? 0);
+}
+
+/** Adds a service or replaces it. All revisions up to its newest have the same template. */
+export function addService(made: World, input: ServiceInput): void {
+  const service: Service = {
+    id: idOf(input.name),
+    name: input.name,
+    project: "default",
+    labels: {},
+    mode: input.mode ?? { type: "replicated", replicas: input.replicas ?? 1 },
+    stopped: input.stopped ?? false,
+    deleting: input.deleting ?? false,
+    revision: input.revision ?? 1,
+    createdAt: AT,
+    updatedAt: AT,
+  };
+  const template = TaskTemplate.parse({ image: "app", ...input.template });
+  putService(made, service, template);
+  for (let revision = 1; revision < service.revision; revision++) {
+    if (!made.services.get(service.id)?.templates.has(revision)) {
+      putTemplate(made, service.id, revision, template);
+    }
+  }
+}
+
+export function addTask(made: World, input: TaskInput): TaskRecord {
+  const serviceId = idOf(input.service);
+  const state = input.state ?? (input.node === undefined ? "pending" : "running");
+  const leaders = state === "lost" || (state === "stopped" && input.node === undefined);
+  const task: Task = {
+    id: input.id,
+    serviceId,
+    revision: input.revision ?? made.services.get(serviceId)?.service.revision ?? 1,
+    slot: input.slot,
+    ...(input.node === undefined ? {} : { nodeId: idOf(input.node) }),
+    desired: input.desired ?? "run",
+    ...(leaders ? { ended: state } : {}),
+    ...(input.why === undefined ? {} : { why: input.why }),
+    failures: input.failures ?? 0,
+    createdAt: AT,
+  };
+  const seen = leaders || state === "pending" || state === "assigned"
+    ? undefined
+    : observed(input.id, state, input.ranMs);
+  const record = putTask(made, task, seen, input.endedAtMs ?? 0);
+  if (!record) throw new Error(`add task ${input.id}: no service ${input.service}`);
+  return record;
+}
+
+function observed(taskId: string, state: TaskState, ranMs?: number): Observed {
+  if (state === "pending" || state === "assigned" || state === "lost") {
+    throw new Error(`observed task ${taskId}: nodes do not report ${state}`);
+  }
+  const ran = ranMs === undefined ? {} : { ranMs };
+  return { taskId, attempt: 1, state, health: "none", ports: [], ...ran };
+}
+
+/** What a node reports about one of its tasks. */
+export function report(made: World, taskId: string, state: TaskState, nowMs = 0, ranMs?: number) {
+  const record = made.tasks.get(taskId);
+  if (!record) throw new Error(`report task ${taskId}: no such task`);
+  putTask(made, record.task, observed(taskId, state, ranMs), nowMs);
+}
+
+/** Every live task that has a node does what it shall: run, or end. */
+export function settle(made: World, nowMs = 0): void {
+  for (const { task, state } of [...made.tasks.values()]) {
+    if (isTerminal(state) || state === "pending") continue;
+    if (task.desired === "stop") report(made, task.id, "stopped", nowMs);
+    else if (state !== "running") report(made, task.id, "running", nowMs);
+  }
+}
+
+/** Ids t0001, t0002, …: in the order in which they are made. */
+export function counter(prefix = "t"): () => string {
+  let last = 0;
+  return () => `${prefix}${String(++last).padStart(6, "0")}`;
+}
+
+/** Does to the world what the leader's commits of these actions do. */
+export function applyActions(
+  made: World,
+  actions: readonly Action[],
+  newId: () => string,
+  nowMs: number,
+): void {
+  for (const action of actions) applyAction(made, action, newId, nowMs);
+}
+
+function applyAction(made: World, action: Action, newId: () => string, nowMs: number): void {
+  const change = (taskId: string, fields: Partial<Task>) => {
+    const record = made.tasks.get(taskId);
+    if (!record) throw new Error(`${action.kind}: no task ${taskId}`);
+    if (isTerminal(record.state)) throw new Error(`${action.kind}: task ${taskId} has ended`);
+    putTask(made, { ...record.task, ...fields }, record.observed, nowMs);
+  };
+  const placed = (nodeId: string | undefined) => {
+    const node = nodeId === undefined ? undefined : made.nodes.get(nodeId);
+    if (node) node.lastPlacedAt = ++made.placements;
+  };
+  switch (action.kind) {
+    case "create": {
+      const { kind: _, ...fields } = action;
+      const task: Task = { id: newId(), desired: "run", createdAt: AT, ...fields };
+      if (!putTask(made, task, undefined, nowMs)) throw new Error("create: no such service");
+      return placed(action.nodeId);
+    }
+    case "assign": {
+      const record = made.tasks.get(action.taskId);
+      if (record?.state !== "pending") throw new Error(`assign: ${action.taskId} does not wait`);
+      const { why: _, ...task } = record.task;
+      putTask(made, { ...task, nodeId: action.nodeId }, undefined, nowMs);
+      return placed(action.nodeId);
+    }
+    case "explain":
+      return change(action.taskId, { why: action.why });
+    case "stop": {
+      const pending = made.tasks.get(action.taskId)?.state === "pending";
+      const ended = pending ? { ended: "stopped" as const } : {};
+      return change(action.taskId, { desired: "stop", why: action.why, ...ended });
+    }
+    case "lose":
+      return change(action.taskId, { desired: "stop", ended: "lost", why: action.why });
+    case "purge":
+      if (!isTerminal(made.tasks.get(action.taskId)?.state ?? "pending")) {
+        throw new Error(`purge: task ${action.taskId} has not ended`);
+      }
+      return dropTask(made, action.taskId);
+    case "mark": {
+      const node = made.nodes.get(action.nodeId);
+      if (!node) throw new Error(`mark: no node ${action.nodeId}`);
+      const status = { state: action.state, since: AT, why: action.why };
+      putNode(made, { node: node.node, spec: node.spec, status }, nowMs);
+      return;
+    }
+    case "retire": {
+      const service = made.services.get(action.serviceId)?.service;
+      if (service) putService(made, { ...service, deleting: true });
+      return;
+    }
+    case "remove":
+      return dropService(made, action.serviceId);
+  }
+}
+
+/** Everything there is, by id. */
+export function everything(made: World): Scope {
+  return { services: [...made.services.keys()].sort(), nodes: [...made.nodes.keys()].sort() };
+}
+
+/** Plans everything in the world, or one service by name. */
+export function planAll(
+  made: World,
+  options: { nowMs?: number; service?: string } & Partial<PlanOptions> = {},
+): Plan {
+  const { nowMs = 0, service, ...rest } = options;
+  const scope = service === undefined ? everything(made) : { services: [idOf(service)], nodes: [] };
+  return plan(made, nowMs, scope, { ...OPTIONS, ...rest });
+}
+
+/** Plans and applies until nothing is left to do at this time; answers what was done, round by round. */
+export function converge(
+  made: World,
+  newId: () => string,
+  options: { nowMs?: number } & Partial<PlanOptions> = {},
+): Action[][] {
+  const rounds: Action[][] = [];
+  for (let round = 0; round < 50; round++) {
+    const { actions } = planAll(made, options);
+    if (actions.length === 0) return rounds;
+    rounds.push(actions);
+    applyActions(made, actions, newId, options.nowMs ?? 0);
+  }
+  throw new Error("planning does not come to rest within 50 rounds");
+}
+
+/** The live tasks of a service as `slot@node state`, with `!` when they shall stop, by slot. */
+export function liveOf(made: World, service: string): string[] {
+  const record = made.services.get(idOf(service));
+  const tasks = [...(record?.live.values() ?? [])].flat();
+  return tasks.sort((a, b) => a.task.slot - b.task.slot || (a.task.id < b.task.id ? -1 : 1))
+    .map(({ task, state }) => {
+      const node = task.nodeId === undefined ? "" : `@${made.nodes.get(task.nodeId)?.node.name}`;
+      return `${task.slot}${node} ${state}${task.desired === "stop" ? "!" : ""}`;
+    });
+}

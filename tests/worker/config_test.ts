@@ -1,0 +1,74 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import config from "../../deno.json" with { type: "json" };
+import { parseConfig } from "../../worker/config.ts";
+import { AGENT_VERSION } from "../../worker/join.ts";
+import { createLog } from "../../worker/log.ts";
+
+const machine = { hostname: "Box.example.org", addressFor: () => "10.0.0.5" };
+
+function parse(args: string[], env: Record<string, string> = {}) {
+  return parseConfig(args, (name) => ({ HOME: "/home/u", ...env })[name], machine);
+}
+
+Deno.test("flags come before the environment, and that before the defaults", () => {
+  const env = {
+    BERTH_SERVER: "http://a:1",
+    BERTH_JOIN_TOKEN: "t",
+    BERTH_NODE_NAME: "from-env",
+    BERTH_NODE_LABELS: "zone=a,disk=ssd",
+  };
+  assertEquals(parse(["--name", "n1", "--cpus", "1.5", "--memory", "512"], env), {
+    kind: "run",
+    config: {
+      server: "http://a:1/",
+      joinToken: "t",
+      name: "n1",
+      address: "10.0.0.5",
+      cpus: 1.5,
+      memoryMiB: 512,
+      labels: { zone: "a", disk: "ssd" },
+      stateDir: "/home/u/.local/state/berth/n1",
+      runtime: "docker",
+      logLevel: "info",
+    },
+  });
+});
+
+Deno.test("the name defaults to the host's, as a DNS label", () => {
+  const parsed = parse(["--server", "http://a"]);
+  assertEquals(parsed.kind === "run" && parsed.config.name, "box");
+});
+
+Deno.test("what is wrong is named, with its value", () => {
+  const table: [string[], string][] = [
+    [[], "no server is given"],
+    [["--server", "ftp://a"], "--server must be an http or https URL: ftp://a"],
+    [["--server", "http://a", "--name", "A_B"], "--name must be a DNS label"],
+    [["--server", "http://a", "--cpus", "-1"], "--cpus"],
+    [["--server", "http://a", "--cpus=none"], "--cpus must be a number above 0: none"],
+    [["--server", "http://a", "--memory", "1.5"], "--memory must be a whole number: 1.5"],
+    [["--server", "http://a", "--label", "zone"], "--label must look like KEY=VALUE: zone"],
+    [["--server", "http://a", "--log-level", "loud"], "--log-level must be one of"],
+    [["--server", "http://a", "--nope"], "--nope"],
+  ];
+  for (const [args, expected] of table) {
+    const parsed = parse(args);
+    assert(parsed.kind === "error", args.join(" "));
+    assertStringIncludes(parsed.message, expected);
+  }
+});
+
+Deno.test("help is help, whatever else is given", () => {
+  assertEquals(parse(["--help"]).kind, "help");
+});
+
+Deno.test("the agent's version is the project's", () =>
+  assertEquals(AGENT_VERSION, config.version));
+
+Deno.test("a log line is one line, quoted where needed, and only from its level up", () => {
+  const lines: string[] = [];
+  const log = createLog({ least: "warn", wallMs: () => 0, write: (line) => lines.push(line) });
+  log("info", "not this");
+  log("error", "this", { taskId: "t1", reason: "two\nlines", gone: undefined });
+  assertEquals(lines, ['1970-01-01T00:00:00.000Z ERROR this taskId=t1 reason="two\\nlines"']);
+});

@@ -1,0 +1,81 @@
+import { assert, assertEquals } from "@std/assert";
+import { Readable } from "node:stream";
+import { ask } from "../../worker/docker/client.ts";
+import { createDockerRuntime } from "../../worker/docker/docker.ts";
+
+const soon = () => AbortSignal.timeout(5000);
+const broken = (code: string) => Object.assign(new Error(`write ${code}`), { code });
+
+Deno.test("a call that never settles ends when its signal aborts", async () => {
+  const answer = await ask("list", AbortSignal.timeout(20), () => new Promise(() => {}));
+  assertEquals(answer, {
+    ok: false,
+    kind: "unavailable",
+    message: "list: no answer before the deadline",
+  });
+});
+
+Deno.test("a stream that arrives after its call was given up is destroyed", async () => {
+  const stream = new Readable({ read() {} });
+  let arrive = (_: Readable) => {};
+  const late = new Promise<Readable>((resolve) => arrive = resolve);
+  const giveUp = new AbortController();
+  const asked = ask("logs", giveUp.signal, () => late);
+  giveUp.abort();
+  assertEquals((await asked).ok, false);
+  arrive(stream);
+  await late;
+  assert(stream.destroyed);
+});
+
+Deno.test("a call is repeated once when its connection was dead, and never else", async () => {
+  const tries = async (...errors: unknown[]) => {
+    let calls = 0;
+    const answer = await ask("list", soon(), () => {
+      const error = errors[calls++];
+      return error ? Promise.reject(error) : Promise.resolve("value");
+    });
+    return [answer.ok || answer.kind, calls];
+  };
+  assertEquals(await tries(), [true, 1]);
+  assertEquals(await tries(broken("EPIPE")), [true, 2]);
+  assertEquals(await tries(broken("ECONNRESET")), [true, 2]);
+  assertEquals(await tries(broken("EPIPE"), broken("EPIPE")), ["unavailable", 2]);
+  assertEquals(await tries(broken("ECONNREFUSED")), ["unavailable", 1]);
+  assertEquals(await tries({ statusCode: 500, json: { message: "EPIPE" } }), ["unavailable", 1]);
+  assertEquals(await tries({ statusCode: 404, json: { message: "none" } }), ["refused", 1]);
+});
+
+Deno.test("a pooled connection that the engine closes on the next call is replaced", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/engine.sock`;
+  const listener = Deno.listen({ transport: "unix", path });
+  const requestsByConnection: number[] = [];
+  const serving = (async () => {
+    for await (const connection of listener) {
+      const index = requestsByConnection.push(0) - 1;
+      const buffer = new Uint8Array(65_536);
+      const answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" +
+        "Connection: keep-alive\r\nContent-Length: 2\r\n\r\n[]";
+      // Every connection answers one request; a second one finds it dead.
+      if (await connection.read(buffer)) {
+        requestsByConnection[index] = 1;
+        await connection.write(new TextEncoder().encode(answer));
+      }
+      if (await connection.read(buffer)) requestsByConnection[index] = 2;
+      connection.close();
+    }
+  })();
+  const connection = { kind: "socket" as const, path, description: path };
+  const runtime = createDockerRuntime({ connection, nodeId: "n1" });
+  try {
+    assertEquals(await runtime.list(soon()), { ok: true, value: [] });
+    assertEquals(await runtime.list(soon()), { ok: true, value: [] });
+    assertEquals(requestsByConnection, [2, 1]);
+  } finally {
+    await runtime.close();
+    listener.close();
+    await serving;
+    await Deno.remove(dir, { recursive: true });
+  }
+});

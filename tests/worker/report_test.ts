@@ -1,0 +1,103 @@
+import { assertEquals } from "@std/assert";
+import type { Observed } from "../../kv/schema/task.ts";
+import { createReporter, MAX_BATCH } from "../../worker/report.ts";
+import { idOf } from "../support/ids.ts";
+
+function row(n: number, state: Observed["state"] = "running", attempt = 1): Observed {
+  return { taskId: idOf(n), attempt, state, health: "none", ports: [] };
+}
+
+function reporter() {
+  let rings = 0;
+  return Object.assign(createReporter(() => rings++), { rings: () => rings });
+}
+
+const positions = (rows: Observed[]) => rows.map((r) => `${r.attempt} ${r.state}`);
+
+Deno.test("a row is due until it is acknowledged, and then no more", () => {
+  const it = reporter();
+  it.put(row(1));
+  assertEquals(it.batch(), [row(1)]);
+  assertEquals(it.batch(), [row(1)]);
+  it.acknowledge(it.batch(), []);
+  it.put(row(1));
+  assertEquals(it.batch(), []);
+});
+
+Deno.test("only the newest row of a task is told", () => {
+  const it = reporter();
+  it.put(row(1, "preparing"));
+  it.put(row(1, "starting"));
+  it.put(row(1, "running"));
+  assertEquals(positions(it.batch()), ["1 running"]);
+});
+
+Deno.test("a row that changed while it was under way is still due", () => {
+  const it = reporter();
+  it.put(row(1, "preparing"));
+  const sent = it.batch();
+  it.put(row(1, "running"));
+  it.acknowledge(sent, []);
+  assertEquals(positions(it.batch()), ["1 running"]);
+});
+
+Deno.test("batches are bounded and together complete", () => {
+  const it = reporter();
+  for (let n = 1; n <= 250; n++) it.put(row(n));
+  const sizes: number[] = [];
+  for (let batch = it.batch(); batch.length > 0; batch = it.batch()) {
+    sizes.push(batch.length);
+    it.acknowledge(batch, []);
+  }
+  assertEquals(sizes, [MAX_BATCH, MAX_BATCH, 50]);
+});
+
+Deno.test("after a resync everything is due once more, and the bell rings", () => {
+  const it = reporter();
+  it.put(row(1));
+  it.acknowledge(it.batch(), []);
+  const before = it.rings();
+  it.resync([row(1), row(2)]);
+  assertEquals(it.batch().map((r) => r.taskId), [idOf(1), idOf(2)]);
+  assertEquals(it.rings() > before, true);
+});
+
+Deno.test("what the server does not know is not told again until a resync", () => {
+  const it = reporter();
+  it.put(row(1, "preparing"));
+  it.acknowledge(it.batch(), [idOf(1)]);
+  it.put(row(1, "running"));
+  assertEquals(it.batch(), []);
+  it.resync([row(1, "running")]);
+  assertEquals(positions(it.batch()), ["1 running"]);
+});
+
+Deno.test("a task that is gone keeps its last row until it was told", () => {
+  const it = reporter();
+  it.put(row(1, "stopped"));
+  it.release(idOf(1));
+  assertEquals(positions(it.batch()), ["1 stopped"]);
+  it.acknowledge(it.batch(), []);
+  it.resync([]);
+  assertEquals(it.batch(), []);
+});
+
+Deno.test("one row that the server refuses does not hold up the others", () => {
+  const it = reporter();
+  for (let n = 1; n <= 5; n++) it.put(row(n));
+  const accepted: string[] = [];
+  const dropped: string[] = [];
+  for (let turn = 0; turn < 50; turn++) {
+    const rows = it.batch();
+    if (rows.length === 0) break;
+    if (rows.some((r) => r.taskId === idOf(3))) {
+      const refused = it.refuse(rows);
+      if (refused) dropped.push(refused.taskId);
+    } else {
+      accepted.push(...rows.map((r) => r.taskId));
+      it.acknowledge(rows, []);
+    }
+  }
+  assertEquals(dropped, [idOf(3)]);
+  assertEquals(accepted, [1, 2, 4, 5].map(idOf));
+});

@@ -1,0 +1,240 @@
+/**
+ * The agent of one node: polls its assignments, drives its tasks, reports what it saw.
+ *
+ * 1. The poll is the heartbeat. It waits for nothing but the network: not for the engine, not for the
+ *    disk, not for reports.
+ * 2. An answer older than the set in effect is ignored: it comes late or from a stale replica.
+ * 3. Everything is level-triggered. Events, answers and timers only say when to look; a full look every
+ *    few seconds finds whatever was missed.
+ * 4. Without a server the agent goes on with the last set it knew.
+ * 5. A container is removed only for a set that a poll of this life confirmed.
+ * 6. The public steps await all that they started, so that whoever drives them may stop in between.
+ * 7. An aborted signal ends everything and leaves the containers running.
+ *
+ * @module
+ */
+import type { Client } from "../api/client.ts";
+import { describeError } from "../api/client.ts";
+import type { Assignment, PollResponse } from "../kv/schema/agent.ts";
+import type { Observed } from "../kv/schema/task.ts";
+import type { Clock } from "../kv/schema/time.ts";
+import { createBook } from "./book.ts";
+import { attention } from "./diff.ts";
+import { createDriver } from "./driver.ts";
+import { createEngineCalls } from "./engine_calls.ts";
+import type { Log } from "./log.ts";
+import { createLoops } from "./loops.ts";
+import { createReporter } from "./report.ts";
+import type { EngineInfo, Runtime } from "./runtime.ts";
+import type { NodeFacts } from "../kv/schema/node.ts";
+import type { StateStore } from "./state_file.ts";
+import { createTunnels } from "./tunnel.ts";
+
+export type AgentClient = Pick<Client, "poll" | "report" | "putFacts" | "answerTunnel">;
+
+export interface AgentConfig {
+  nodeId: string;
+  /** What to tell the server about this machine, from what the engine says. */
+  facts(info: EngineInfo): NodeFacts;
+}
+
+export interface AgentDeps {
+  runtime: Runtime;
+  client: AgentClient;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  state: StateStore;
+  log: Log;
+  config: AgentConfig;
+}
+
+/** How an exchange with the server went; `removed`: it no longer knows this node. */
+export type Exchange =
+  | { kind: "done" }
+  | { kind: "failed"; message: string }
+  | { kind: "removed"; message: string };
+
+export interface Agent {
+  /** Reads what an earlier process left. `run` does it by itself. */
+  load(): Promise<void>;
+  /** One poll. Its set takes effect with the next {@link Agent.reconcileOnce}. */
+  pollOnce(signal: AbortSignal): Promise<Exchange>;
+  /** Applies what was polled, looks at all containers, and drives every task until it rests. */
+  reconcileOnce(signal: AbortSignal): Promise<void>;
+  /** Tells the server everything that it has not acknowledged. */
+  reportOnce(signal: AbortSignal): Promise<Exchange>;
+  /** Tells the server what this machine is. */
+  factsOnce(signal: AbortSignal): Promise<Exchange>;
+  /** Does all that until the signal aborts (`stopped`) or the node was removed from the cluster. */
+  run(signal: AbortSignal): Promise<{ reason: "stopped" } | { reason: "removed"; message: string }>;
+  /** The row of every task, as it would be reported now. */
+  rows(): Observed[];
+  /** When the next task is due, in ms of the monotonic clock. */
+  nextDueMs(): number | undefined;
+}
+
+/** The parts of an agent, for its loops. */
+export type AgentParts = ReturnType<typeof createParts>;
+
+export function createAgent(deps: AgentDeps): Agent {
+  const parts = createParts(deps);
+  const { book, driver, apply, list, poll, report, facts } = parts;
+  return {
+    load: () => book.load(),
+    pollOnce: poll,
+    async reconcileOnce(signal) {
+      await apply(signal);
+      driver.kickDue(signal);
+      await list(signal);
+      await driver.settle(); // invariant 6
+    },
+    reportOnce: report,
+    factsOnce: facts,
+    run: createLoops(deps, parts),
+    rows: () => book.rows(),
+    nextDueMs: () => driver.nextDueMs(),
+  };
+}
+
+function createParts(deps: AgentDeps) {
+  const { runtime, client, clock, random, state, log, config: { nodeId, facts: factsOf } } = deps;
+  const bells = { due: () => {}, set: () => {}, rows: () => {}, look: () => {} };
+  const reporter = createReporter(() => bells.rows());
+  const engine = createEngineCalls({ runtime, clock });
+  const book = createBook({ nodeId, state, reporter, clock, log });
+  const driver = createDriver({ engine, book, clock, random, log, onDue: () => bells.due() });
+  const tunnels = createTunnels({
+    runtime,
+    clock,
+    log,
+    connect: (sessionId, url) => client.answerTunnel(nodeId, sessionId, url),
+  });
+
+  /** The newest answer with a set, not in effect yet. */
+  let incoming: { version: number; assignments: readonly Assignment[] } | undefined;
+  /** What the last poll said: its version, how long to hold the next one. */
+  let polled: Pick<PollResponse, "version" | "holdMs" | "ttlMs"> | undefined;
+  let disconnected = false;
+  /** Tasks that had a container at the last look; absent before the first. */
+  let listed: ReadonlySet<string> | undefined;
+
+  function exchangeOf(error: Parameters<typeof describeError>[0]): Exchange {
+    disconnected = true;
+    const message = describeError(error);
+    const removed = error.kind === "problem" && error.problem.status === 401;
+    return { kind: removed ? "removed" : "failed", message };
+  }
+
+  async function poll(signal: AbortSignal): Promise<Exchange> {
+    const known = Math.max(book.set?.version ?? -1, incoming?.version ?? -1);
+    const answered = await client.poll(nodeId, {
+      ...(known < 0 ? {} : { since: known }),
+      ...(polled && known >= 0 ? { holdMs: polled.holdMs } : {}),
+    }, { signal });
+    if (signal.aborted) return { kind: "done" };
+    if (!answered.ok) return exchangeOf(answered.error);
+    const answer = answered.value;
+    tunnels.answer(answer.tunnels, signal);
+    polled = answer;
+    if (disconnected) reporter.resync(book.rows());
+    disconnected = false;
+    if (answer.version < known) { // invariant 2
+      log("warn", "ignored an answer that is older than the assignments in effect", {
+        version: answer.version,
+        inEffect: known,
+      });
+    } else if (answer.assignments) {
+      incoming = { version: answer.version, assignments: answer.assignments };
+      bells.set();
+    } else if (known >= 0 && !book.confirmed) {
+      book.confirmed = incoming === undefined;
+      bells.look();
+    }
+    return { kind: "done" };
+  }
+
+  async function apply(signal: AbortSignal): Promise<void> {
+    await book.flush();
+    const next = incoming;
+    if (!next) return;
+    const changed = await book.apply(next.version, next.assignments);
+    if (!book.confirmed) bells.look(); // What is in no set may go now.
+    book.confirmed = true;
+    if (incoming === next) incoming = undefined;
+    for (const taskId of changed) {
+      driver.reconsider(taskId);
+      // Straight to work: a task that is new, and had no container when all were looked at, has none.
+      const { attempt, state: reached } = book.records.get(taskId)?.observed ?? {};
+      const fresh = listed?.has(taskId) === false && attempt === 1 && reached === "preparing";
+      driver.kick(taskId, signal, { fresh });
+    }
+  }
+
+  async function list(signal: AbortSignal): Promise<boolean> {
+    const answered = await engine.list(signal);
+    if (!answered.ok) {
+      if (!signal.aborted) {
+        log("warn", "cannot list the containers; trying again", { reason: answered.message });
+      }
+      return false;
+    }
+    const containers = answered.value;
+    listed = new Set(containers.map((c) => c.taskId));
+    driver.seen(containers);
+    const { set, records, confirmed } = book;
+    const world = { records, containers, confirmed, nowMs: clock.monoMs() };
+    for (const taskId of attention(set ? { ...world, assignments: set.assignments } : world)) {
+      if (!driver.isBusy(taskId)) driver.kick(taskId, signal);
+    }
+    return true;
+  }
+
+  async function report(signal: AbortSignal): Promise<Exchange> {
+    while (!signal.aborted) {
+      const rows = reporter.batch();
+      if (rows.length === 0) break;
+      const answered = await client.report(nodeId, { tasks: rows }, { signal });
+      if (answered.ok) {
+        reporter.acknowledge(rows, answered.value.unknown);
+        for (const { taskId, attempt } of answered.value.behind ?? []) {
+          await book.raise(taskId, attempt);
+        }
+        continue;
+      }
+      const { error } = answered;
+      const badRequest = error.kind === "problem" && [400, 413, 422].includes(error.problem.status);
+      if (!badRequest) return signal.aborted ? { kind: "done" } : exchangeOf(error);
+      const row = reporter.refuse(rows);
+      if (row) {
+        log("error", "the server refused a task's report; it is dropped", {
+          taskId: row.taskId,
+          reason: describeError(error),
+        });
+      }
+    }
+    return { kind: "done" };
+  }
+
+  async function facts(signal: AbortSignal): Promise<Exchange> {
+    const info = await engine.info(signal);
+    if (!info.ok) return { kind: "failed", message: info.message };
+    const put = await client.putFacts(nodeId, factsOf(info.value), { signal });
+    return put.ok || signal.aborted ? { kind: "done" } : exchangeOf(put.error);
+  }
+
+  return {
+    book,
+    driver,
+    reporter,
+    tunnels,
+    bells,
+    poll,
+    apply,
+    list,
+    report,
+    facts,
+    /** What the last answer allowed: how long a poll may be held, and after what silence we are down. */
+    pace: () => polled,
+  };
+}

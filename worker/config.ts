@@ -1,0 +1,185 @@
+/**
+ * The worker's command line and environment. Pure: both are passed in.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { Labels, Name } from "../kv/schema/common.ts";
+import { LOG_LEVELS, type LogLevel } from "./log.ts";
+
+export interface WorkerConfig {
+  server: string;
+  /** Only needed to join; a secret. */
+  joinToken?: string;
+  name: string;
+  address: string;
+  /** Replace what the engine says. */
+  cpus?: number;
+  memoryMiB?: number;
+  labels: Record<string, string>;
+  stateDir: string;
+  runtime: "docker" | "sim";
+  logLevel: LogLevel;
+}
+
+export type ParsedConfig =
+  | { kind: "run"; config: WorkerConfig }
+  | { kind: "help"; text: string }
+  | { kind: "error"; message: string };
+
+/** What the configuration falls back to. */
+export interface Machine {
+  hostname: string;
+  /** An address of this machine as seen from the server; loopback if the server is on it. */
+  addressFor(server: URL): string;
+}
+
+export const USAGE = `Usage: worker --server URL [--join TOKEN] [options]
+
+Runs containers for a Berth cluster on this machine.
+
+Options (and the environment variables that give them):
+  --server URL        the API, like http://10.0.0.1:7070      BERTH_SERVER
+  --join TOKEN        join token; needed the first time       BERTH_JOIN_TOKEN
+  --name NAME         the node's name (default: host name)    BERTH_NODE_NAME
+  --address ADDRESS   where published ports answer            BERTH_NODE_ADDRESS
+  --cpus N            cores that tasks may use                BERTH_NODE_CPUS
+  --memory MIB        memory that tasks may use, in MiB       BERTH_NODE_MEMORY
+  --label KEY=VALUE   a label of the node; repeatable         BERTH_NODE_LABELS (k=v,k=v)
+  --state-dir DIR     identity and state of this node         BERTH_STATE_DIR
+                      (default: $XDG_STATE_HOME/berth/NAME)
+  --sim               simulated containers, without an engine
+  --log-level LEVEL   debug, info, warn or error              BERTH_LOG_LEVEL
+  --help              this text
+
+Examples:
+  worker --server http://10.0.0.1:7070 --join berth_join_… --name n1
+  worker --server http://10.0.0.1:7070 --name n1 --label zone=a   (after the first time)
+`;
+
+/** Reads arguments, then the environment, then defaults. */
+export function parseConfig(
+  args: readonly string[],
+  env: (name: string) => string | undefined,
+  machine: Machine,
+): ParsedConfig {
+  try {
+    return readConfig(args, env, machine);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { kind: "error", message };
+  }
+}
+
+function readConfig(
+  args: readonly string[],
+  env: (name: string) => string | undefined,
+  machine: Machine,
+): ParsedConfig {
+  const { values } = parseArgs({
+    args: [...args],
+    strict: true,
+    options: {
+      server: { type: "string" },
+      join: { type: "string" },
+      name: { type: "string" },
+      address: { type: "string" },
+      cpus: { type: "string" },
+      memory: { type: "string" },
+      label: { type: "string", multiple: true },
+      "state-dir": { type: "string" },
+      sim: { type: "boolean" },
+      "log-level": { type: "string" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) return { kind: "help", text: USAGE };
+  const given = (flag: string | undefined, variable: string) =>
+    flag ?? (env(variable) || undefined);
+
+  const server = readServer(given(values.server, "BERTH_SERVER"));
+  const name = readName(given(values.name, "BERTH_NODE_NAME"), machine.hostname);
+  const joinToken = given(values.join, "BERTH_JOIN_TOKEN");
+  const cpus = readNumber("--cpus", given(values.cpus, "BERTH_NODE_CPUS"), { whole: false });
+  const memoryMiB = readNumber("--memory", given(values.memory, "BERTH_NODE_MEMORY"), {
+    whole: true,
+  });
+  const labels = values.label ?? env("BERTH_NODE_LABELS")?.split(",").filter((l) => l !== "") ?? [];
+  return {
+    kind: "run",
+    config: {
+      server: server.href,
+      ...(joinToken === undefined ? {} : { joinToken }),
+      name,
+      address: given(values.address, "BERTH_NODE_ADDRESS") ?? machine.addressFor(server),
+      ...(cpus === undefined ? {} : { cpus }),
+      ...(memoryMiB === undefined ? {} : { memoryMiB }),
+      labels: readLabels(labels),
+      stateDir: given(values["state-dir"], "BERTH_STATE_DIR") ?? `${stateHome(env)}/berth/${name}`,
+      runtime: values.sim ? "sim" : "docker",
+      logLevel: readLogLevel(given(values["log-level"], "BERTH_LOG_LEVEL")),
+    },
+  };
+}
+
+function readServer(text: string | undefined): URL {
+  if (text === undefined) {
+    throw new Error("no server is given: pass --server URL or set BERTH_SERVER");
+  }
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
+    throw new Error(`--server must be an http or https URL: ${text}`);
+  }
+  return url;
+}
+
+function readName(text: string | undefined, hostname: string): string {
+  if (text === undefined) {
+    const label = hostname.toLowerCase().split(".")[0] ?? "";
+    return label.replace(/[^a-z0-9-]/g, "-").replace(/^-+/, "").slice(0, 63).replace(/-+$/, "") ||
+      "node";
+  }
+  if (!Name.safeParse(text).success) {
+    throw new Error(`--name must be a DNS label (a-z, 0-9, -; at most 63 characters): ${text}`);
+  }
+  return text;
+}
+
+function readNumber(
+  flag: string,
+  text: string | undefined,
+  { whole }: { whole: boolean },
+): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === "" || !(value > 0) || !Number.isFinite(value)) {
+    throw new Error(`${flag} must be a number above 0: ${text}`);
+  }
+  if (whole && !Number.isInteger(value)) throw new Error(`${flag} must be a whole number: ${text}`);
+  return value;
+}
+
+function readLabels(pairs: readonly string[]): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const pair of pairs) {
+    const equals = pair.indexOf("=");
+    if (equals < 1) throw new Error(`--label must look like KEY=VALUE: ${pair}`);
+    labels[pair.slice(0, equals)] = pair.slice(equals + 1);
+  }
+  const checked = Labels.safeParse(labels);
+  if (!checked.success) throw new Error(`--label: ${checked.error.issues[0]?.message}`);
+  return labels;
+}
+
+function readLogLevel(text = "info"): LogLevel {
+  const level = LOG_LEVELS.find((one) => one === text);
+  if (!level) throw new Error(`--log-level must be one of ${LOG_LEVELS.join(", ")}: ${text}`);
+  return level;
+}
+
+function stateHome(env: (name: string) => string | undefined): string {
+  const home = env("HOME");
+  const dir = env("XDG_STATE_HOME") || (home && `${home}/.local/state`);
+  if (!dir) throw new Error("neither HOME nor XDG_STATE_HOME is set: pass --state-dir DIR");
+  return dir;
+}

@@ -1,0 +1,46 @@
+/**
+ * Which tasks need attention, given everything that is known. Pure. The list of containers is only
+ * a hint (it may be older than the last step): whoever attends to a task looks at its container again.
+ *
+ * @module
+ */
+import type { Assignment } from "../kv/schema/agent.ts";
+import type { ContainerStatus } from "./runtime.ts";
+import type { TaskRecord, View } from "./record.ts";
+import { nextStep } from "./step.ts";
+
+export interface World {
+  /** Absent until a set is known: then every container is left alone. */
+  assignments?: ReadonlyMap<string, Assignment>;
+  records: ReadonlyMap<string, TaskRecord>;
+  containers: readonly ContainerStatus[];
+  confirmed: boolean;
+  nowMs: number;
+}
+
+/** The tasks whose next step is not to do nothing, in the order of their ids (oldest first). */
+export function attention(world: World): string[] {
+  const { assignments, records, confirmed, nowMs } = world;
+  if (!assignments) return [];
+  const containers = new Map(world.containers.map((c) => [c.taskId, c]));
+  const all = new Set([...assignments.keys(), ...records.keys(), ...containers.keys()]);
+  return [...all].sort().filter((taskId) => {
+    const assignment = assignments.get(taskId);
+    const record = records.get(taskId);
+    const container = containers.get(taskId);
+    const view: View = {
+      taskId,
+      ...(assignment ? { assignment } : {}),
+      ...(record ? { record } : {}),
+      ...(container ? { container } : {}),
+      confirmed,
+      interrupted: false,
+      stopSent: false,
+      nowMs,
+      wallMs: 0,
+      jitter: 0,
+    };
+    const { kind } = nextStep(view);
+    return kind !== "none" && kind !== "wait";
+  });
+}

@@ -1,0 +1,220 @@
+/**
+ * The docker runtime: containers of a Docker or Podman engine. It keeps the invariants of
+ * worker/runtime.ts; deadlines, the one retry and errors as values are in client.ts.
+ *
+ * Creating and starting are one engine call each. What a list costs, and what it may miss:
+ * listing.ts.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../../kv/schema/time.ts";
+import { type EngineFailure, LABEL, type Runtime } from "../runtime.ts";
+import { ask, connectEngine, type EngineClient, getInfo, openLogs, refused } from "./client.ts";
+import type { Container, SignalOption } from "./client.ts";
+import type { EngineConnection } from "./connect.ts";
+import { Containers } from "./containers.ts";
+import { readEvents } from "./events.ts";
+import { openExec } from "./exec.ts";
+import { pullImage } from "./images.ts";
+import { createOptions, wholeSeconds } from "./spec.ts";
+import { Listing } from "./listing.ts";
+import { statusFromInspect } from "./status.ts";
+import { bytesOf, demux } from "./streams.ts";
+
+export interface DockerRuntimeOptions {
+  connection: EngineConnection;
+  /** The label of the containers that this runtime sees and touches. */
+  nodeId: string;
+  clock?: Clock;
+}
+
+/** What the engine says when a container cannot start for a reason of its own. */
+const OWN_FAULT =
+  /already allocated|address already in use|port is not available|executable file not found|no such file or directory|permission denied|not a directory|exec format error|OCI runtime|runc create/i;
+
+/** A runtime on the engine at `connection`. Nothing is called before the first operation. */
+export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
+  return new DockerRuntime(options);
+}
+
+class DockerRuntime implements Runtime {
+  readonly #client: EngineClient;
+  readonly #nodeId: string;
+  readonly #clock: Clock;
+  readonly #containers: Containers;
+  readonly #listing: Listing;
+  readonly #closed = new AbortController();
+  #execs = 0;
+
+  constructor({ connection, nodeId, clock = systemClock }: DockerRuntimeOptions) {
+    this.#client = connectEngine(connection);
+    this.#nodeId = nodeId;
+    this.#clock = clock;
+    this.#containers = new Containers(this.#client.docker, nodeId);
+    this.#listing = new Listing(this.#containers);
+  }
+
+  info: Runtime["info"] = async (signal) => {
+    const { docker } = this.#client;
+    const answer = await ask("info", signal, (s) => getInfo(docker, s));
+    if (!answer.ok) return failure(answer);
+    const { ServerVersion, Name, OSType, Architecture, NCPU, MemTotal } = answer.value;
+    return done({
+      runtime: "docker" as const,
+      engine: `docker ${ServerVersion}`,
+      hostname: Name,
+      os: OSType,
+      arch: Architecture,
+      capacity: { cpus: NCPU, memoryMiB: Math.floor(MemTotal / 1024 / 1024) },
+    });
+  };
+
+  list: Runtime["list"] = async (signal) => {
+    const answer = await this.#listing.list(signal);
+    return answer.ok ? answer : failure(answer);
+  };
+
+  inspect: Runtime["inspect"] = async (taskId, signal) => {
+    const containers = this.#containers;
+    const answer = await containers.on(taskId, signal, (id) => containers.inspect(id, signal));
+    if (!answer.ok) return failure(answer);
+    return done(answer.gone ? undefined : statusFromInspect(answer.value));
+  };
+
+  pull: Runtime["pull"] = (image, policy, options) =>
+    pullImage(this.#client.docker, image, { policy, ...options });
+
+  create: Runtime["create"] = async (assignment, signal) => {
+    const { taskId } = assignment;
+    const spec = createOptions(assignment, this.#nodeId);
+    const made = await ask(
+      "create",
+      signal,
+      (abortSignal) => this.#client.docker.createContainer({ ...spec, abortSignal }),
+    );
+    this.#listing.changed(taskId);
+    if (made.ok) {
+      this.#containers.ids.set(taskId, made.value.id);
+      return done();
+    }
+    if (made.status !== 409) return failure(made);
+    const found = await this.#containers.inspect(spec.name, signal);
+    if (!found.ok) {
+      // The name is reserved a moment before the container can be seen, and after it has gone.
+      return { ok: false, kind: "unavailable", message: `create: ${found.message}` };
+    }
+    const labels = found.value.Config.Labels;
+    if (labels[LABEL.node] !== this.#nodeId || labels[LABEL.task] !== taskId) {
+      return refused(`the name ${spec.name} is in use by a container that is not this node's`);
+    }
+    this.#containers.ids.set(taskId, found.value.Id);
+    return done();
+  };
+
+  start: Runtime["start"] = async (taskId, signal) => {
+    const answer = await this.#change(taskId, "start", signal, (c, o) => c.start(o));
+    if (answer.ok && answer.gone) return refused(`no such container: task ${taskId}`);
+    if (answer.ok || answer.status === 304) return done();
+    const ownFault = answer.status === 500 && OWN_FAULT.test(answer.message);
+    return ownFault ? refused(answer.message) : failure(answer);
+  };
+
+  stop: Runtime["stop"] = async (taskId, { signal, graceMs, stopSignal }) => {
+    const options = { t: wholeSeconds(graceMs), ...(stopSignal ? { signal: stopSignal } : {}) };
+    const answer = await this.#change(
+      taskId,
+      "stop",
+      signal,
+      (container, o) => container.stop({ ...options, ...o }),
+    );
+    return answer.ok || answer.status === 304 ? done() : failure(answer);
+  };
+
+  remove: Runtime["remove"] = async (taskId, signal) => {
+    const answer = await this.#change(
+      taskId,
+      "remove",
+      signal,
+      (container, o) => container.remove({ force: true, v: true, ...o }),
+    );
+    const underWay = !answer.ok && answer.status === 409 &&
+      /already in progress/.test(answer.message);
+    if (!answer.ok && !underWay) return failure(answer);
+    this.#containers.ids.delete(taskId);
+    return done();
+  };
+
+  /** One call that changes the container: what was known of it no longer holds. */
+  async #change(
+    taskId: string,
+    what: string,
+    signal: AbortSignal,
+    call: (container: Container, options: SignalOption) => Promise<unknown>,
+  ) {
+    const { docker } = this.#client;
+    const answer = await this.#containers.on(
+      taskId,
+      signal,
+      (id) => ask(what, signal, (abortSignal) => call(docker.getContainer(id), { abortSignal })),
+    );
+    this.#listing.changed(taskId);
+    return answer;
+  }
+
+  events: Runtime["events"] = (signal) => {
+    const until = AbortSignal.any([signal, this.#closed.signal]);
+    const onChange = (taskId: string) => this.#listing.changed(taskId);
+    return readEvents(this.#client.docker, { nodeId: this.#nodeId, signal: until, onChange });
+  };
+
+  logs: Runtime["logs"] = async (taskId, { follow, tail, sinceSeconds, timestamps }, signal) => {
+    const { docker } = this.#client;
+    const query = {
+      stdout: true,
+      stderr: true,
+      follow,
+      timestamps,
+      ...(tail === undefined ? {} : { tail }),
+      ...(sinceSeconds === undefined ? {} : { since: sinceSeconds }),
+    };
+    const answer = await this.#containers.on(taskId, signal, async (id) => {
+      // Whether the output is framed follows from the terminal.
+      const info = await this.#containers.inspect(id, signal);
+      if (!info.ok) return info;
+      const opened = await ask("logs", signal, (s) => openLogs(docker, id, query, s));
+      if (!opened.ok) return opened;
+      return { ok: true, value: { stream: opened.value, tty: info.value.Config.Tty } };
+    });
+    if (!answer.ok) return failure(answer);
+    if (answer.gone) return refused(`no such container: task ${taskId}`);
+    const until = AbortSignal.any([signal, this.#closed.signal]);
+    return done(demux(bytesOf(answer.value.stream, until), answer.value.tty));
+  };
+
+  exec: Runtime["exec"] = async (taskId, options, signal) => {
+    const id = await this.#containers.idOf(taskId, signal);
+    if (!id.ok) return failure(id);
+    if (id.value === undefined) return refused(`no such container: task ${taskId}`);
+    const { docker } = this.#client;
+    const marker = `${this.#nodeId}-${this.#clock.wallMs()}-${++this.#execs}.`;
+    const deps = { docker, clock: this.#clock, containerId: id.value, marker };
+    return await openExec(deps, options, signal);
+  };
+
+  close: Runtime["close"] = () => {
+    this.#closed.abort();
+    this.#client.close();
+    return Promise.resolve();
+  };
+}
+
+function done(): { ok: true; value: undefined };
+function done<T>(value: T): { ok: true; value: T };
+function done<T>(value?: T): { ok: true; value: T | undefined } {
+  return { ok: true, value };
+}
+
+/** A failure as the contract has it, without the HTTP status. */
+function failure({ kind, message }: EngineFailure): EngineFailure {
+  return { ok: false, kind, message };
+}

@@ -1,0 +1,150 @@
+/**
+ * An image made on the spot from this machine's static busybox, where nothing can be pulled: for the
+ * sample of the demo and for tests.
+ *
+ * @module
+ */
+import { Readable } from "node:stream";
+import type { Outcome } from "../runtime.ts";
+import { ask, connectEngine, readable, refused } from "./client.ts";
+import type { EngineConnection } from "./connect.ts";
+import { bytesOf, jsonLines } from "./streams.ts";
+
+export interface OfflineImage {
+  /** Name and tag, like `berth-sample:1`. */
+  tag: string;
+  /** The image's command. */
+  cmd: readonly string[];
+  /** Text files by absolute path. Executable when they start with `#!`. */
+  files?: Readonly<Record<string, string>>;
+  signal: AbortSignal;
+  /** Where busybox may be. */
+  busyboxPaths?: readonly string[];
+}
+
+const BUSYBOX_PATHS = ["/bin/busybox", "/usr/bin/busybox", "/usr/local/bin/busybox"];
+const APPLETS = (
+  "sh ash cat cp date echo env false grep hostname httpd id kill killall ls mkdir mv nc nslookup ping " +
+  "printf ps pwd rm sed seq sleep stty tail test top touch tr true tty uname wget yes"
+).split(" ");
+
+/** Imports the image, replacing an earlier one of the same tag. Reads busybox and one socket. */
+export async function importBusyboxImage(
+  connection: EngineConnection,
+  { tag, cmd, files = {}, signal, busyboxPaths = BUSYBOX_PATHS }: OfflineImage,
+): Promise<Outcome> {
+  const busybox = await readBusybox(busyboxPaths);
+  if (!busybox.ok) return busybox;
+  const tar = imageTar(busybox.value, files);
+  const [repo, version = "latest"] = tag.split(":");
+  const client = connectEngine(connection);
+  try {
+    const answer = await ask(
+      "import",
+      signal,
+      (abortSignal) =>
+        client.docker.importImage(Readable.from([tar]), {
+          repo,
+          tag: version,
+          changes: `CMD ${JSON.stringify(cmd)}`,
+          abortSignal,
+        }),
+    );
+    if (!answer.ok) return answer;
+    let error: string | undefined;
+    for await (
+      const line of jsonLines<{ error?: string }>(bytesOf(readable(answer.value), signal))
+    ) {
+      error ??= line.error;
+    }
+    return error === undefined ? { ok: true, value: undefined } : refused(`import: ${error}`);
+  } finally {
+    client.close();
+  }
+}
+
+async function readBusybox(paths: readonly string[]): Promise<Outcome<Uint8Array>> {
+  for (const path of paths) {
+    let binary: Uint8Array;
+    try {
+      binary = await Deno.readFile(path);
+    } catch {
+      continue;
+    }
+    if (isStaticElf(binary)) return { ok: true, value: binary };
+  }
+  return refused(
+    `no static busybox at ${
+      paths.join(", ")
+    }: install one (Debian: apt-get install busybox-static)`,
+  );
+}
+
+/** True for a 64-bit little-endian ELF file that asks for no program interpreter. */
+export function isStaticElf(binary: Uint8Array): boolean {
+  const view = new DataView(binary.buffer, binary.byteOffset, binary.byteLength);
+  if (binary.length < 64 || view.getUint32(0) !== 0x7f454c46 || binary[4] !== 2) return false;
+  const tableAt = Number(view.getBigUint64(32, true));
+  const entryBytes = view.getUint16(54, true);
+  const entries = view.getUint16(56, true);
+  const INTERPRETER = 3;
+  for (let i = 0; i < entries; i++) {
+    const at = tableAt + i * entryBytes;
+    if (at + 4 > binary.length || view.getUint32(at, true) === INTERPRETER) return false;
+  }
+  return true;
+}
+
+function imageTar(busybox: Uint8Array, files: Readonly<Record<string, string>>) {
+  const parts = [
+    entry("bin/", { type: "5", mode: 0o755 }),
+    entry("tmp/", { type: "5", mode: 0o1777 }),
+    entry("bin/busybox", { type: "0", mode: 0o755, data: busybox }),
+    ...APPLETS.map((name) => entry(`bin/${name}`, { type: "2", mode: 0o777, link: "busybox" })),
+    ...Object.entries(files).map(([path, text]) =>
+      entry(path.replace(/^\//, ""), {
+        type: "0",
+        mode: text.startsWith("#!") ? 0o755 : 0o644,
+        data: new TextEncoder().encode(text),
+      })
+    ),
+    new Uint8Array(1024), // the end of a tar
+  ];
+  const tar = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    tar.set(part, at);
+    at += part.length;
+  }
+  return tar;
+}
+
+/** One ustar entry, padded to whole blocks. Owner root, time 0: the same input gives the same tar. */
+function entry(
+  name: string,
+  { type, mode, link = "", data = new Uint8Array() }: {
+    type: "0" | "2" | "5";
+    mode: number;
+    link?: string;
+    data?: Uint8Array;
+  },
+): Uint8Array {
+  const BLOCK = 512;
+  const block = new Uint8Array(BLOCK + Math.ceil(data.length / BLOCK) * BLOCK);
+  const text = (at: number, value: string) => block.set(new TextEncoder().encode(value), at);
+  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
+  text(0, name);
+  text(100, octal(mode, 7));
+  text(108, octal(0, 7));
+  text(116, octal(0, 7));
+  text(124, octal(data.length, 11));
+  text(136, octal(0, 11));
+  text(148, "        ");
+  text(156, type);
+  text(157, link);
+  text(257, "ustar\0" + "00");
+  const sum = block.subarray(0, BLOCK).reduce((total, byte) => total + byte, 0);
+  text(148, `${octal(sum, 6)}\0 `);
+  block.set(data, BLOCK);
+  return block;
+}

@@ -1,0 +1,70 @@
+/**
+ * From an assignment to what the engine is asked to create. Pure.
+ *
+ * @module
+ */
+import type { Assignment } from "../../kv/schema/agent.ts";
+import { containerName, LABEL } from "../runtime.ts";
+import type { CreateOptions } from "./client.ts";
+
+/**
+ * The options of the container. Restart is left to the agent, logging to the engine's configuration.
+ * A port without `published` gets a host port from the engine.
+ */
+export function createOptions(
+  assignment: Assignment,
+  nodeId: string,
+): CreateOptions & { name: string } {
+  const { template } = assignment;
+  const { entrypoint, command, workingDir, user, stopSignal, limit } = template;
+  const ports = portOptions(template.ports);
+  return {
+    name: containerName(assignment),
+    Image: template.image,
+    Labels: { ...template.labels, ...berthLabels(assignment, nodeId) },
+    Env: Object.entries(template.env).map(([name, value]) => `${name}=${value}`),
+    ...(entrypoint ? { Entrypoint: entrypoint } : {}),
+    ...(command ? { Cmd: command } : {}),
+    ...(workingDir ? { WorkingDir: workingDir } : {}),
+    ...(user ? { User: user } : {}),
+    ...(stopSignal ? { StopSignal: stopSignal } : {}),
+    StopTimeout: wholeSeconds(template.stopGraceMs),
+    Tty: template.tty,
+    ExposedPorts: ports.exposed,
+    HostConfig: {
+      RestartPolicy: { Name: "no" },
+      PortBindings: ports.bindings,
+      Init: template.init,
+      ...(limit.cpus > 0 ? { NanoCpus: Math.round(limit.cpus * 1e9) } : {}),
+      ...(limit.memoryMiB > 0 ? { Memory: limit.memoryMiB * 1024 * 1024 } : {}),
+    },
+  };
+}
+
+/** The labels by which an agent knows its containers again. */
+export function berthLabels(assignment: Assignment, nodeId: string): Record<string, string> {
+  return {
+    [LABEL.node]: nodeId,
+    [LABEL.task]: assignment.taskId,
+    [LABEL.service]: assignment.service,
+    [LABEL.project]: assignment.project,
+    [LABEL.slot]: String(assignment.slot),
+    [LABEL.revision]: String(assignment.revision),
+  };
+}
+
+/** The engine counts grace in whole seconds; a shorter one is rounded up, 0 stays 0. */
+export function wholeSeconds(ms: number): number {
+  return Math.ceil(ms / 1000);
+}
+
+function portOptions(ports: Assignment["template"]["ports"]) {
+  const exposed: Record<string, Record<string, never>> = {};
+  const bindings: Record<string, { HostPort: string }[]> = {};
+  for (const { target, protocol, published } of ports) {
+    const key = `${target}/${protocol}`;
+    exposed[key] = {};
+    (bindings[key] ??= []).push({ HostPort: published === undefined ? "" : String(published) });
+  }
+  return { exposed, bindings };
+}

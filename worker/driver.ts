@@ -1,0 +1,221 @@
+/**
+ * Drives tasks: looks at a task's container, takes the next step, until there is none.
+ *
+ * 1. At most one step of a task is under way; what happens meanwhile makes it look again.
+ * 2. A decision is taken on a look at the container that is younger than the task's last operation,
+ *    or on what that operation itself established. A list is only a reason to look.
+ * 3. Tasks do not wait for one another, except for the engine's lanes (engine_calls.ts).
+ * 4. An engine that does not answer moves no task: it is asked again, ever more slowly.
+ *
+ * @module
+ */
+import type { Clock } from "../kv/schema/time.ts";
+import type { Book } from "./book.ts";
+import type { EngineCalls } from "./engine_calls.ts";
+import type { Log } from "./log.ts";
+import type { ContainerStatus } from "./runtime.ts";
+import { at, type View } from "./record.ts";
+import { createSteps, type Progress } from "./steps.ts";
+import { nextStep } from "./step.ts";
+import { createBackOff } from "./wake.ts";
+
+export interface DriverDeps {
+  engine: EngineCalls;
+  book: Book;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  log: Log;
+  /** Called when a task got a time at which it must be driven again. */
+  onDue: () => void;
+}
+
+export interface Driver {
+  /** Sees to a task, now or right after its present step. `fresh`: it cannot have a container. */
+  kick(taskId: string, signal: AbortSignal, options?: { fresh?: boolean }): void;
+  /** Kicks the tasks whose time has come. */
+  kickDue(signal: AbortSignal): void;
+  /** When the next task is due, in ms of the monotonic clock. */
+  nextDueMs(): number | undefined;
+  /** A step is under way. */
+  isBusy(taskId: string): boolean;
+  /** Resolves when no step is under way. */
+  settle(): Promise<void>;
+  /** The set changed for the task: cut short a pull that is no longer wanted. */
+  reconsider(taskId: string): void;
+  /** The engine went away; what it took with it is not the containers' fault. */
+  engineLost(): void;
+  /** Containers that were seen running since. */
+  seen(containers: readonly ContainerStatus[]): void;
+}
+
+/** What only matters while the agent lives. */
+export interface TaskMemory {
+  busy?: Promise<void>;
+  again: boolean;
+  /** When to look again, if nothing else happens before. */
+  wakeAtMs?: number;
+  backOff: ReturnType<typeof createBackOff>;
+  /** Aborts the pull under way. */
+  pull?: AbortController;
+  stopSent: boolean;
+  /** The engine's life in which the container was last seen running. */
+  seenLife?: number;
+}
+
+/** Steps without a pause; a task that needs more is odd and has to wait. */
+const MAX_STEPS = 16;
+
+export function createDriver(deps: DriverDeps): Driver {
+  const { engine, book, clock, random, log, onDue } = deps;
+  const memories = new Map<string, TaskMemory>();
+  const steps = createSteps({ engine, book, clock });
+  let engineLife = 0;
+
+  function memoryOf(taskId: string): TaskMemory {
+    let memory = memories.get(taskId);
+    if (!memory) {
+      const backOff = createBackOff({ firstMs: 250, maxMs: 5_000, random });
+      memories.set(taskId, memory = { again: false, backOff, stopSent: false });
+    }
+    return memory;
+  }
+
+  function viewOf(taskId: string, container: ContainerStatus | undefined): View {
+    const memory = memoryOf(taskId);
+    if (container?.state === "running") memory.seenLife = engineLife;
+    const assignment = book.set?.assignments.get(taskId);
+    const record = book.records.get(taskId);
+    return {
+      taskId,
+      ...(assignment ? { assignment } : {}),
+      ...(record ? { record } : {}),
+      ...(container ? { container } : {}),
+      confirmed: book.confirmed,
+      interrupted: memory.seenLife !== undefined && memory.seenLife < engineLife,
+      stopSent: memory.stopSent,
+      nowMs: clock.monoMs(),
+      wallMs: clock.wallMs(),
+      jitter: random(),
+    };
+  }
+
+  function wakeAt(memory: TaskMemory, atMs: number): void {
+    memory.wakeAtMs = atMs;
+    onDue();
+  }
+
+  async function postpone(taskId: string, reason: string): Promise<void> {
+    const memory = memoryOf(taskId);
+    wakeAt(memory, clock.monoMs() + memory.backOff.nextMs()); // invariant 4
+    log("warn", "the engine did not do a step; trying again", { taskId, reason });
+    const record = book.records.get(taskId);
+    if (record?.observed.state === "preparing" || record?.observed.state === "starting") {
+      await book.note(at(record, record.observed.state, `${reason}; trying again`), {
+        durable: false,
+      });
+    }
+  }
+
+  async function drive(taskId: string, signal: AbortSignal, fresh: boolean): Promise<void> {
+    const memory = memoryOf(taskId);
+    delete memory.wakeAtMs;
+    let known: Progress = fresh ? { container: undefined } : "look";
+    for (let step = 0; step < MAX_STEPS; step++) {
+      if (signal.aborted) return;
+      if (known === "look") {
+        const looked = await engine.inspect(taskId, signal); // invariant 2
+        if (!looked.ok) return await postpone(taskId, looked.message);
+        known = { container: looked.value };
+      }
+      const view = viewOf(taskId, known.container);
+      const next = nextStep(view);
+      if (next.kind === "none" || next.kind === "wait") {
+        memory.backOff.reset();
+        if (next.kind === "wait") wakeAt(memory, next.untilMs);
+        return;
+      }
+      log("debug", "step", { taskId, step: next.kind });
+      const progress = await steps.take(next, { view, memory, signal });
+      if (progress === "forgotten") return;
+      if (progress !== "look" && "lookInMs" in progress) {
+        return wakeAt(memory, clock.monoMs() + progress.lookInMs);
+      }
+      if (progress !== "look" && "failure" in progress) {
+        return signal.aborted ? undefined : await postpone(taskId, progress.failure);
+      }
+      known = progress;
+    }
+    await postpone(taskId, `more than ${MAX_STEPS} steps at once`);
+  }
+
+  async function driveUntilQuiet(
+    taskId: string,
+    signal: AbortSignal,
+    fresh: boolean,
+  ): Promise<void> {
+    const memory = memoryOf(taskId);
+    try {
+      await drive(taskId, signal, fresh);
+      while (memory.again && !signal.aborted) {
+        memory.again = false;
+        await drive(taskId, signal, false);
+      }
+    } catch (error) {
+      // A bug, and this task's alone: the others go on.
+      const reason = error instanceof Error ? error.stack ?? error.message : String(error);
+      log("error", "a step failed unexpectedly", { taskId, reason });
+      wakeAt(memory, clock.monoMs() + memory.backOff.nextMs());
+    } finally {
+      delete memory.busy;
+      if (!book.records.has(taskId) && !memory.again && memory.wakeAtMs === undefined) {
+        memories.delete(taskId);
+      }
+    }
+  }
+
+  function kick(taskId: string, signal: AbortSignal, { fresh = false } = {}): void {
+    if (signal.aborted) return;
+    const memory = memoryOf(taskId);
+    if (memory.busy) memory.again = true; // invariant 1
+    else {
+      memory.again = false;
+      memory.busy = driveUntilQuiet(taskId, signal, fresh);
+    }
+  }
+
+  return {
+    kick,
+    kickDue(signal) {
+      const nowMs = clock.monoMs();
+      for (const [taskId, { busy, wakeAtMs }] of memories) {
+        if (!busy && wakeAtMs !== undefined && wakeAtMs <= nowMs) kick(taskId, signal);
+      }
+    },
+    nextDueMs() {
+      let earliest: number | undefined;
+      for (const { busy, wakeAtMs } of memories.values()) {
+        if (busy || wakeAtMs === undefined) continue;
+        earliest = earliest === undefined ? wakeAtMs : Math.min(earliest, wakeAtMs);
+      }
+      return earliest;
+    },
+    isBusy: (taskId) => memories.get(taskId)?.busy !== undefined,
+    async settle() {
+      const busy = () => [...memories.values()].flatMap((m) => m.busy ? [m.busy] : []);
+      for (let all = busy(); all.length > 0; all = busy()) await Promise.all(all);
+    },
+    reconsider(taskId) {
+      if (book.set?.assignments.get(taskId)?.desired !== "run") memories.get(taskId)?.pull?.abort();
+    },
+    engineLost() {
+      engineLife++;
+    },
+    seen(containers) {
+      for (const { taskId, state } of containers) {
+        const memory = memories.get(taskId);
+        if (memory && state === "running") memory.seenLife = engineLife;
+      }
+    },
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * The agent's calls to its engine, each within a deadline and in a lane of its kind.
+ *
+ * 1. Every call returns by its deadline, whatever the runtime does: a hung engine holds up nobody
+ *    else, and no promise outlives its deadline.
+ * 2. Slow kinds (pulls, graceful stops) have lanes of their own, so they never starve starts.
+ *
+ * @module
+ */
+import type { Assignment } from "../kv/schema/agent.ts";
+import type { Clock } from "../kv/schema/time.ts";
+import type { ContainerStatus, EngineFailure, EngineInfo, Outcome, Runtime } from "./runtime.ts";
+
+export const DEADLINE_MS = {
+  info: 10_000,
+  list: 10_000,
+  inspect: 10_000,
+  create: 30_000,
+  start: 30_000,
+  remove: 30_000,
+  /** On top of the grace that the container has. */
+  stop: 15_000,
+  pull: 600_000,
+} as const;
+
+const LANES = { look: 8, start: 8, stop: 16, pull: 16 } as const;
+
+export interface EngineCalls {
+  info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
+  list(signal: AbortSignal): Promise<Outcome<ContainerStatus[]>>;
+  inspect(taskId: string, signal: AbortSignal): Promise<Outcome<ContainerStatus | undefined>>;
+  pull(
+    assignment: Assignment,
+    signal: AbortSignal,
+    onProgress: (line: string) => void,
+  ): Promise<Outcome>;
+  create(assignment: Assignment, signal: AbortSignal): Promise<Outcome>;
+  start(taskId: string, signal: AbortSignal): Promise<Outcome>;
+  stop(
+    taskId: string,
+    options: { graceMs: number; signal?: string },
+    signal: AbortSignal,
+  ): Promise<Outcome>;
+  remove(taskId: string, signal: AbortSignal): Promise<Outcome>;
+}
+
+export function createEngineCalls(
+  { runtime, clock }: { runtime: Runtime; clock: Clock },
+): EngineCalls {
+  const lanes = {
+    look: createLane(LANES.look),
+    start: createLane(LANES.start),
+    stop: createLane(LANES.stop),
+    pull: createLane(LANES.pull),
+  };
+  function call<T>(
+    lane: Lane | undefined,
+    what: string,
+    { ms, signal }: { ms: number; signal: AbortSignal },
+    run: (signal: AbortSignal) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
+    const bounded = () => withDeadline({ clock, what, ms, signal }, run);
+    return lane ? lane(signal, bounded) : bounded();
+  }
+  return {
+    info: (signal) =>
+      call(undefined, "info", { ms: DEADLINE_MS.info, signal }, (s) => runtime.info(s)),
+    list: (signal) =>
+      call(undefined, "list", { ms: DEADLINE_MS.list, signal }, (s) => runtime.list(s)),
+    inspect: (taskId, signal) =>
+      call(
+        lanes.look,
+        "inspect",
+        { ms: DEADLINE_MS.inspect, signal },
+        (s) => runtime.inspect(taskId, s),
+      ),
+    pull: ({ template: { image, pullPolicy } }, signal, onProgress) =>
+      call(
+        lanes.pull,
+        `pull of ${image}`,
+        { ms: DEADLINE_MS.pull, signal },
+        (s) => runtime.pull(image, pullPolicy, { signal: s, onProgress }),
+      ),
+    create: (assignment, signal) =>
+      call(
+        lanes.start,
+        "create",
+        { ms: DEADLINE_MS.create, signal },
+        (s) => runtime.create(assignment, s),
+      ),
+    start: (taskId, signal) =>
+      call(
+        lanes.start,
+        "start",
+        { ms: DEADLINE_MS.start, signal },
+        (s) => runtime.start(taskId, s),
+      ),
+    stop: (taskId, { graceMs, signal: stopSignal }, signal) =>
+      call(
+        lanes.stop,
+        "stop",
+        { ms: graceMs + DEADLINE_MS.stop, signal },
+        (s) =>
+          runtime.stop(taskId, {
+            signal: s,
+            graceMs,
+            ...(stopSignal === undefined ? {} : { stopSignal }),
+          }),
+      ),
+    remove: (taskId, signal) =>
+      call(
+        lanes.stop,
+        "remove",
+        { ms: DEADLINE_MS.remove, signal },
+        (s) => runtime.remove(taskId, s),
+      ),
+  };
+}
+
+/** Runs `run` with a signal that aborts after `ms` or with `signal`, and does not wait for longer. */
+async function withDeadline<T>(
+  { clock, what, ms, signal }: { clock: Clock; what: string; ms: number; signal: AbortSignal },
+  run: (signal: AbortSignal) => Promise<Outcome<T>>,
+): Promise<Outcome<T>> {
+  if (signal.aborted) return unavailable(`${what}: the agent is stopping`);
+  const cut = new AbortController();
+  const answered = new AbortController();
+  const onAbort = () => cut.abort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  const late = new Promise<EngineFailure>((resolve) => {
+    cut.signal.addEventListener("abort", () =>
+      resolve(unavailable(
+        signal.aborted
+          ? `${what}: given up`
+          : `${what}: the engine did not answer within ${Math.round(ms / 1000)} s`,
+      )));
+  });
+  const expiry = clock.sleep(ms, answered.signal).then(() => {
+    if (!answered.signal.aborted) cut.abort();
+  });
+  try {
+    return await Promise.race([run(cut.signal), late]); // rule 1
+  } finally {
+    answered.abort();
+    signal.removeEventListener("abort", onAbort);
+    await expiry;
+  }
+}
+
+type Lane = <T>(signal: AbortSignal, run: () => Promise<Outcome<T>>) => Promise<Outcome<T>>;
+
+/** At most `width` at once, in the order of asking; leaving the queue when the signal aborts. */
+function createLane(width: number): Lane {
+  let busy = 0;
+  const waiting = new Set<() => void>();
+  const place = (signal: AbortSignal) =>
+    new Promise<boolean>((resolve) => {
+      const granted = () => settle(true);
+      const left = () => settle(false);
+      const settle = (mine: boolean) => {
+        waiting.delete(granted);
+        signal.removeEventListener("abort", left);
+        resolve(mine);
+      };
+      waiting.add(granted);
+      signal.addEventListener("abort", left, { once: true });
+    });
+  return async (signal, run) => {
+    if (busy < width) busy++;
+    else if (signal.aborted || !await place(signal)) {
+      return unavailable("given up while waiting for the engine's turn");
+    }
+    try {
+      return await run();
+    } finally {
+      // The place is handed on, not freed, so that nobody slips in between.
+      const next = waiting.values().next().value;
+      if (next) next();
+      else busy--;
+    }
+  };
+}
+
+function unavailable(message: string): EngineFailure {
+  return { ok: false, kind: "unavailable", message };
+}

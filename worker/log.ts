@@ -1,0 +1,34 @@
+/**
+ * The agent's log: one line of text per event.
+ *
+ * @module
+ */
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = typeof LOG_LEVELS[number];
+export type LogFields = Record<string, string | number | boolean | undefined>;
+
+/** Says what happened, to what. Never give it a secret. */
+export type Log = (level: LogLevel, message: string, fields?: LogFields) => void;
+
+/** Writes `TIME LEVEL message key=value …` lines of `least` level or above. */
+export function createLog(
+  { least, wallMs, write }: {
+    least: LogLevel;
+    wallMs: () => number;
+    write: (line: string) => void;
+  },
+): Log {
+  const threshold = LOG_LEVELS.indexOf(least);
+  return (level, message, fields = {}) => {
+    if (LOG_LEVELS.indexOf(level) < threshold) return;
+    const pairs = Object.entries(fields).filter(([, value]) => value !== undefined)
+      .map(([key, value]) => ` ${key}=${quoted(String(value))}`);
+    const time = new Date(wallMs()).toISOString();
+    write(`${time} ${level.toUpperCase().padEnd(5)} ${message}${pairs.join("")}`);
+  };
+}
+
+function quoted(value: string): string {
+  return /^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value);
+}

@@ -1,0 +1,111 @@
+/**
+ * Composition root of the worker: arguments and environment in, an agent that runs until SIGINT or
+ * SIGTERM. Containers outlive it and are adopted by the next one.
+ *
+ * @module
+ */
+import { systemClock } from "../kv/schema/time.ts";
+import { type Machine, parseConfig, USAGE, type WorkerConfig } from "./config.ts";
+import { createLog } from "./log.ts";
+import type { Runtime } from "./runtime.ts";
+import { type Ended, EXIT, runWorker } from "./worker.ts";
+
+const encoder = new TextEncoder();
+
+/** Whoever reads the log may go; the agent stays. */
+function say(line: string): void {
+  try {
+    Deno.stderr.writeSync(encoder.encode(`${line}\n`));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+const machine: Machine = {
+  get hostname() {
+    return Deno.hostname();
+  },
+  addressFor({ hostname }) {
+    if (/^(localhost|127\.|\[::1\])/.test(hostname)) return "127.0.0.1";
+    const own = Deno.networkInterfaces().find(({ family, address }) =>
+      family === "IPv4" && !address.startsWith("127.")
+    );
+    return own?.address ?? Deno.hostname();
+  },
+};
+
+/** Loads the one runtime that is asked for: dockerode is heavy. */
+async function runtimeFactory(
+  { runtime, name }: WorkerConfig,
+): Promise<((nodeId: string) => Runtime) | { missing: string }> {
+  if (runtime === "sim") {
+    const { createSimEngine, createSimRuntime } = await import("./sim.ts");
+    const engine = createSimEngine({
+      clock: systemClock,
+      random: Math.random,
+      hostname: name,
+      capacity: { cpus: 4, memoryMiB: 8192 },
+    });
+    return (nodeId) => createSimRuntime({ engine, nodeId });
+  }
+  const { findEngine } = await import("./docker/connect.ts");
+  const found = await findEngine({
+    env: Deno.env,
+    exists: (path) => Deno.stat(path).then(() => true, () => false),
+    readText: (path) => Deno.readTextFile(path),
+  });
+  if (!found.ok) return { missing: found.message };
+  const { createDockerRuntime } = await import("./docker/docker.ts");
+  return (nodeId) => createDockerRuntime({ connection: found.connection, nodeId });
+}
+
+async function main(args: string[]): Promise<Ended> {
+  const parsed = parseConfig(args, (name) => Deno.env.get(name), machine);
+  if (parsed.kind === "help") {
+    await Deno.stdout.write(encoder.encode(USAGE));
+    return { code: EXIT.done };
+  }
+  if (parsed.kind === "error") {
+    return { code: EXIT.usage, message: `${parsed.message}. See --help` };
+  }
+  const { config } = parsed;
+  const log = createLog({ least: config.logLevel, wallMs: systemClock.wallMs, write: say });
+
+  await Deno.mkdir(config.stateDir, { recursive: true, mode: 0o700 });
+  using lock = await Deno.open(`${config.stateDir}/lock`, {
+    create: true,
+    write: true,
+    mode: 0o600,
+  });
+  if (!await lock.tryLock(true)) {
+    return { code: EXIT.failed, message: `another worker runs on ${config.stateDir}` };
+  }
+  const createRuntime = await runtimeFactory(config);
+  if ("missing" in createRuntime) return { code: EXIT.noEngine, message: createRuntime.missing };
+
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const name of signals) Deno.addSignalListener(name, onSignal);
+  try {
+    return await runWorker(
+      {
+        config,
+        createRuntime,
+        clock: systemClock,
+        random: Math.random,
+        newKey: () => crypto.randomUUID(),
+        log,
+      },
+      stop.signal,
+    );
+  } finally {
+    for (const name of signals) Deno.removeSignalListener(name, onSignal);
+  }
+}
+
+if (import.meta.main) {
+  const { code, message } = await main(Deno.args);
+  if (message !== undefined) say(`worker: ${message}`);
+  Deno.exit(code);
+}

@@ -1,0 +1,114 @@
+/**
+ * What is still to be told to the server: the newest row of every task, in batches.
+ *
+ * 1. A row stays due until an answer acknowledged exactly it; a newer row of its task replaces it.
+ * 2. After a failure everything is told once more, because the server may have lost it meanwhile.
+ * 3. What the server does not know is not told again until everything is.
+ *
+ * @module
+ */
+import type { Observed } from "../kv/schema/task.ts";
+
+/** Rows in one report. */
+export const MAX_BATCH = 100;
+
+export interface Reporter {
+  /** Notes the newest row of a task; nothing is due if it says what was acknowledged. */
+  put(row: Observed): void;
+  /** The task is gone from this node: drop it once its last row was told. */
+  release(taskId: string): void;
+  /** The next rows to send, at most {@link MAX_BATCH}; empty when all is told. */
+  batch(): Observed[];
+  acknowledge(rows: readonly Observed[], unknown: readonly string[]): void;
+  /** Everything is due again: the rows of all tasks that the agent has now. */
+  resync(rows: Iterable<Observed>): void;
+  /** The server refused the request as such; returns a row that is refused on its own. */
+  refuse(rows: readonly Observed[]): Observed | undefined;
+}
+
+interface Entry {
+  row: Observed;
+  /** What the row says; two rows with one text are the same. */
+  text: string;
+  acknowledged?: string;
+  released: boolean;
+}
+
+/** `onDue` is called when there is something to send. */
+export function createReporter(onDue: () => void): Reporter {
+  const entries = new Map<string, Entry>();
+  const due = new Set<string>();
+  const unknownToServer = new Set<string>();
+  let width = MAX_BATCH;
+
+  function drop(taskId: string): void {
+    entries.delete(taskId);
+    due.delete(taskId);
+  }
+
+  function put(row: Observed): void {
+    if (unknownToServer.has(row.taskId)) return; // invariant 3
+    const text = JSON.stringify(row);
+    const entry = entries.get(row.taskId) ?? { row, text, released: false };
+    entries.set(row.taskId, { ...entry, row, text });
+    if (entry.acknowledged === text) due.delete(row.taskId);
+    else {
+      due.add(row.taskId);
+      onDue();
+    }
+  }
+
+  return {
+    put,
+    release(taskId) {
+      const entry = entries.get(taskId);
+      unknownToServer.delete(taskId);
+      if (!entry) return;
+      entry.released = true;
+      if (!due.has(taskId)) drop(taskId);
+    },
+    batch() {
+      const rows: Observed[] = [];
+      for (const taskId of due) {
+        const entry = entries.get(taskId);
+        if (entry) rows.push(entry.row);
+        if (rows.length === width) break;
+      }
+      return rows;
+    },
+    acknowledge(rows, unknown) {
+      width = MAX_BATCH;
+      for (const row of rows) {
+        const entry = entries.get(row.taskId);
+        if (!entry) continue;
+        entry.acknowledged = JSON.stringify(row);
+        if (entry.row !== row && entry.acknowledged !== entry.text) continue; // invariant 1
+        due.delete(row.taskId);
+        if (entry.released) drop(row.taskId);
+      }
+      for (const taskId of unknown) {
+        drop(taskId);
+        unknownToServer.add(taskId);
+      }
+    },
+    resync(rows) {
+      unknownToServer.clear();
+      for (const [taskId, entry] of entries) {
+        delete entry.acknowledged;
+        due.add(taskId);
+      }
+      for (const row of rows) put(row);
+      if (due.size > 0) onDue();
+    },
+    refuse(rows) {
+      const [only, ...others] = rows;
+      if (only === undefined) return undefined;
+      if (others.length > 0) {
+        width = 1;
+        return undefined;
+      }
+      drop(only.taskId);
+      return only;
+    },
+  };
+}

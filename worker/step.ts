@@ -1,0 +1,112 @@
+/**
+ * One task: what is known of it, and the one step that comes next. Pure; the only place where the
+ * agent decides. A step is either one engine operation or a new record ("note").
+ *
+ * 1. An attempt is one start of the task's container. Its number is on record before its start, next
+ *    to the engine's `startedAt` from before it; the attempt began if and only if the container shows
+ *    another `startedAt`. So a start is never repeated because its answer was lost.
+ * 2. Positions (attempt, state) only advance, along TRANSITIONS of kv/schema/task_state.ts.
+ * 3. A terminal task is never started again, and its container does not run.
+ * 4. A container without an assignment goes, but only once a poll confirmed the set.
+ *
+ * @module
+ */
+import type { Assignment } from "../kv/schema/agent.ts";
+import { isTerminal } from "../kv/schema/task_state.ts";
+import {
+  began,
+  ended,
+  exitOf,
+  newRecord,
+  nowRunning,
+  stopped,
+  type TaskRecord,
+  type View,
+} from "./record.ts";
+
+export type Step =
+  | { kind: "none" }
+  | { kind: "wait"; untilMs: number }
+  | { kind: "create"; assignment: Assignment }
+  | { kind: "start" }
+  | { kind: "note"; record: TaskRecord }
+  | { kind: "stop"; graceMs: number; signal?: string }
+  | { kind: "remove" }
+  | { kind: "forget" };
+
+const NONE: Step = { kind: "none" };
+/** For containers of which only the labels are known. */
+const DEFAULT_STOP: TaskRecord["stop"] = { graceMs: 10_000 };
+
+/** The next step of a task. */
+export function nextStep(view: View): Step {
+  const { assignment, record, container } = view;
+  if (!assignment) return stepAway(view);
+  if (!record) return { kind: "note", record: newRecord(assignment) };
+  const running = container?.state === "running";
+  if (isTerminal(record.observed.state)) return running ? stopStep(record) : NONE; // rule 3
+  if (assignment.desired === "stop") {
+    return running ? stopStep(record) : { kind: "note", record: stopped(view, record) };
+  }
+  return record.observed.state === "running"
+    ? stepRunning(view, assignment, record)
+    : stepTowardsRunning(view, assignment, record);
+}
+
+/** The task is not in the set: stop, say so, remove, forget. */
+function stepAway(view: View): Step {
+  const { record, container, confirmed } = view;
+  if (!record && (!container || !confirmed)) return NONE; // rule 4
+  if (container?.state === "running") return stopStep(record);
+  if (record && !isTerminal(record.observed.state)) {
+    return { kind: "note", record: stopped(view, record) };
+  }
+  return container ? { kind: "remove" } : { kind: "forget" };
+}
+
+function stepTowardsRunning(view: View, assignment: Assignment, record: TaskRecord): Step {
+  const { container, nowMs } = view;
+  if (container?.state === "running") {
+    return { kind: "note", record: nowRunning(view, record, container) };
+  }
+  if (container?.state === "exited" && began(container, record)) { // rule 1
+    return { kind: "note", record: ended(view, assignment, record, exitOf(container)) };
+  }
+  if (record.dueMs !== undefined && record.dueMs > nowMs) {
+    return { kind: "wait", untilMs: record.dueMs };
+  }
+  return container ? { kind: "start" } : { kind: "create", assignment };
+}
+
+function stepRunning(view: View, assignment: Assignment, record: TaskRecord): Step {
+  const { container } = view;
+  if (container?.state === "exited") {
+    return { kind: "note", record: ended(view, assignment, record, exitOf(container)) };
+  }
+  if (container?.state !== "running") {
+    const gone = { message: container ? "container was replaced" : "container is gone" };
+    return { kind: "note", record: ended(view, assignment, record, gone) };
+  }
+  if (container.startedAt !== undefined && container.startedAt !== record.run) {
+    // Without a known run this is the first look at it; otherwise someone else restarted it.
+    if (record.run === undefined) {
+      return { kind: "note", record: nowRunning(view, record, container) };
+    }
+    const next = nowRunning(view, record, container);
+    next.observed.attempt = record.observed.attempt + 1;
+    next.observed.message = "restarted by someone else than Berth";
+    next.startedBefore = record.run;
+    return { kind: "note", record: next };
+  }
+  if (container.health !== record.observed.health) {
+    return {
+      kind: "note",
+      record: { ...record, observed: { ...record.observed, health: container.health } },
+    };
+  }
+  return NONE;
+}
+
+function stopStep(record: TaskRecord | undefined): Step {
+  return { kind: "stop", ...(record?.stop ?? DEFAULT_STOP) };
+}

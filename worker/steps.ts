@@ -1,0 +1,182 @@
+/**
+ * Carries out one step of a task: one engine operation, or one new record.
+ *
+ * @module
+ */
+import type { Assignment } from "../kv/schema/agent.ts";
+import type { BoundPort } from "../kv/schema/task.ts";
+import type { Clock } from "../kv/schema/time.ts";
+import type { Book } from "./book.ts";
+import type { TaskMemory } from "./driver.ts";
+import type { EngineCalls } from "./engine_calls.ts";
+import type { ContainerStatus, EngineFailure, Outcome } from "./runtime.ts";
+import { at, began, refused, startAnswered, type TaskRecord, type View } from "./record.ts";
+import type { Step } from "./step.ts";
+
+/**
+ * What a step established about the container; `look` when that takes a look, `lookInMs` when there
+ * is no hurry. `forgotten` ends the task's story, a `failure` is to be tried again later.
+ */
+export type Progress = "look" | { container: ContainerStatus | undefined };
+export type StepResult = Progress | "forgotten" | { failure: string } | { lookInMs: number };
+
+export interface StepContext {
+  view: View;
+  memory: TaskMemory;
+  signal: AbortSignal;
+}
+
+type RealStep = Exclude<Step, { kind: "none" } | { kind: "wait" }>;
+
+const PROGRESS_EVERY_MS = 1_000;
+const LOOK_AFTER_START_MS = 50;
+
+export function createSteps(
+  { engine, book, clock }: { engine: EngineCalls; book: Book; clock: Clock },
+): { take(step: RealStep, context: StepContext): Promise<StepResult> } {
+  const recordOf = (taskId: string): TaskRecord => {
+    const record = book.records.get(taskId);
+    if (!record) throw new Error(`task ${taskId} has no record while a step of it is under way`);
+    return record;
+  };
+  const unless = (result: { ok: true } | EngineFailure, progress: Progress): StepResult =>
+    result.ok ? progress : { failure: result.message };
+
+  /**
+   * Makes the container exist. The image is nearly always there already, so unless the policy says
+   * otherwise it is pulled only after the engine refused: that saves a call on the way to running.
+   */
+  async function create(assignment: Assignment, context: StepContext): Promise<StepResult> {
+    const { view: { taskId }, signal } = context;
+    const tries = assignment.template.pullPolicy === "always" ? ["pull"] : ["create", "pull"];
+    for (const first of tries) {
+      if (first === "pull") {
+        const pulled = await pull(assignment, context);
+        if (pulled === "unwanted") return "look";
+        if (!pulled.ok) return await failed(pulled, assignment, context);
+      }
+      const created = await engine.create(assignment, signal);
+      if (created.ok) return { container: justCreated(taskId) };
+      const hopeless = created.kind === "unavailable" || first === "pull";
+      if (hopeless) return await failed(created, assignment, context);
+    }
+    return "look";
+  }
+
+  async function pull(
+    assignment: Assignment,
+    { view: { taskId }, memory, signal }: StepContext,
+  ): Promise<Outcome | "unwanted"> {
+    const unwanted = memory.pull = new AbortController();
+    const isWanted = () =>
+      !unwanted.signal.aborted && book.set?.assignments.get(taskId)?.desired === "run";
+    let toldMs = clock.monoMs();
+    let over = false;
+    const onProgress = (line: string) => {
+      if (over || clock.monoMs() - toldMs < PROGRESS_EVERY_MS) return;
+      toldMs = clock.monoMs();
+      const record = book.records.get(taskId);
+      if (record) void book.note(at(record, record.observed.state, line), { durable: false });
+    };
+    const either = AbortSignal.any([signal, unwanted.signal]);
+    const pulled = isWanted() ? await engine.pull(assignment, either, onProgress) : undefined;
+    over = true;
+    delete memory.pull;
+    return pulled && isWanted() ? pulled : "unwanted";
+  }
+
+  async function start(context: StepContext): Promise<StepResult> {
+    const { view: { taskId, assignment }, memory, signal } = context;
+    memory.stopSent = false;
+    await book.note(at(recordOf(taskId), "starting"), { durable: false });
+    const started = await engine.start(taskId, signal);
+    const ports = assignment && knownPorts(assignment);
+    if (started.ok && ports) {
+      // Told at once. A look adds what only the engine knows, once the report is on its way; but ports
+      // that the engine chose are worth waiting for.
+      const record = startAnswered(recordOf(taskId), { ports, wallMs: clock.wallMs() });
+      await book.note(record, { durable: false });
+      return { lookInMs: LOOK_AFTER_START_MS };
+    }
+    if (started.ok || !assignment) return unless(started, "look");
+    if (started.kind === "unavailable") return { failure: started.message };
+    // Refused: because it is gone, because it ran nevertheless, or because it cannot start.
+    const looked = await engine.inspect(taskId, signal);
+    if (!looked.ok) return { failure: looked.message };
+    const container = looked.value;
+    if (!container || container.state === "running" || began(container, recordOf(taskId))) {
+      return { container };
+    }
+    return await failed(started, assignment, { ...context, view: { ...context.view, container } });
+  }
+
+  async function stop(
+    options: { graceMs: number; signal?: string },
+    { view: { taskId }, memory, signal }: StepContext,
+  ): Promise<StepResult> {
+    memory.stopSent = true;
+    const asked = await engine.stop(taskId, options, signal);
+    if (asked.ok || asked.kind === "unavailable" || options.signal === undefined) {
+      return unless(asked, "look");
+    }
+    // The engine does not know that signal: a stop matters more than its manner.
+    return unless(await engine.stop(taskId, { graceMs: options.graceMs }, signal), "look");
+  }
+
+  async function failed(
+    failure: EngineFailure,
+    assignment: Assignment,
+    { view }: StepContext,
+  ): Promise<StepResult> {
+    if (failure.kind === "unavailable") return { failure: failure.message };
+    const record = refused(view, assignment, recordOf(view.taskId), failure.message);
+    await book.note(record, { durable: true });
+    return { container: view.container };
+  }
+
+  return {
+    async take(step, context) {
+      const { view: { taskId, container }, signal } = context;
+      switch (step.kind) {
+        case "create":
+          return await create(step.assignment, context);
+        case "start":
+          return await start(context);
+        case "note": {
+          const durable = step.record.observed.state !== "running";
+          await book.note(step.record, { durable });
+          return { container };
+        }
+        case "stop":
+          return await stop(step, context);
+        case "remove":
+          return unless(await engine.remove(taskId, signal), { container: undefined });
+        case "forget":
+          await book.forget(taskId);
+          return "forgotten";
+      }
+    },
+  };
+}
+
+/** The ports on the node, when the assignment says them all. */
+function knownPorts({ template }: Assignment): BoundPort[] | undefined {
+  const bound = template.ports.flatMap(({ published, ...port }) =>
+    published === undefined ? [] : [{ ...port, published, hostIp: "0.0.0.0" }]
+  );
+  return bound.length === template.ports.length ? bound : undefined;
+}
+
+/** What a container looks like that the engine has just made. */
+function justCreated(taskId: string): ContainerStatus {
+  return {
+    id: "",
+    taskId,
+    state: "created",
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    health: "none",
+    ports: [],
+  };
+}

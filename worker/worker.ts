@@ -1,0 +1,193 @@
+/**
+ * A worker's life: join if need be, run the agent, join anew when the node was removed.
+ *
+ * @module
+ */
+import { type Client, createClient } from "../api/client.ts";
+import type { Clock } from "../kv/schema/time.ts";
+import { createAgent } from "./agent.ts";
+import type { WorkerConfig } from "./config.ts";
+import {
+  factsOf,
+  forgetJoinKey,
+  type Identity,
+  joinCluster,
+  joinKey,
+  loadIdentity,
+  removeAll,
+  saveIdentity,
+} from "./join.ts";
+import type { Log } from "./log.ts";
+import type { EngineInfo, Runtime } from "./runtime.ts";
+import { createFileStore } from "./state_file.ts";
+import { createBackOff } from "./wake.ts";
+
+/** The process's exit code, by what ended the worker. */
+export const EXIT = { done: 0, failed: 1, usage: 2, noEngine: 3, refused: 4 } as const;
+
+export interface WorkerDeps {
+  config: WorkerConfig;
+  /** A runtime for the containers of one node. The worker closes it. */
+  createRuntime: (nodeId: string) => Runtime;
+  clock: Clock;
+  random: () => number;
+  /** Mints an idempotency key. */
+  newKey: () => string;
+  log: Log;
+  /** For tests. */
+  fetch?: (request: Request) => Promise<Response>;
+}
+
+export interface Ended {
+  code: number;
+  /** For people, when `code` is not 0. */
+  message?: string;
+}
+
+/** Of a call; short, so that the server sees the node soon after an interruption. */
+const CALL_TIMEOUT_MS = 4_000;
+const ENGINE_PATIENCE_MS = 15_000;
+const REMOVE_ALL_TIMEOUT_MS = 120_000;
+/** A server that lets a node join and then does not know it is broken. */
+const MAX_JOINS = 3;
+/** The node id of a runtime that only answers `info`. */
+const NOBODY = "00000000000000000000000000";
+
+/** Runs until the signal aborts or nothing can be done any more. Containers stay. */
+export async function runWorker(deps: WorkerDeps, signal: AbortSignal): Promise<Ended> {
+  const { config: { stateDir, joinToken, server }, log } = deps;
+  const loaded = await loadIdentity(stateDir);
+  if (loaded.kind === "damaged") return { code: EXIT.failed, message: loaded.message };
+  let identity = loaded.kind === "known" ? loaded.identity : undefined;
+  let former: string[] = [];
+  for (let joins = 0; !signal.aborted;) {
+    if (!identity) {
+      if (joinToken === undefined || joins === MAX_JOINS) {
+        const message = joins === 0
+          ? `this node is not part of a cluster yet: pass --join TOKEN (berth node join-token)`
+          : `the server at ${server} let this node join and then refused it, ${joins} times`;
+        return { code: joins === 0 ? EXIT.usage : EXIT.refused, message };
+      }
+      joins++;
+      const joined = await join(deps, joinToken, former, signal);
+      if (!("nodeId" in joined)) return joined;
+      identity = joined;
+    }
+    identity = await removeFormer(deps, identity);
+    const end = await serve(deps, identity, signal);
+    if (end.reason === "stopped") break;
+    const { nodeId } = identity;
+    if (joinToken === undefined) {
+      return {
+        code: EXIT.refused,
+        message: `${server} refuses the credential of node ${nodeId}: ${end.message}. ` +
+          "Its containers are left alone. If it was removed, pass --join TOKEN to join anew",
+      };
+    }
+    log("warn", "the server no longer knows this node; joining anew", { nodeId });
+    former = [...identity.former, nodeId];
+    identity = undefined;
+  }
+  return { code: EXIT.done };
+}
+
+async function join(
+  deps: WorkerDeps,
+  joinToken: string,
+  former: string[],
+  signal: AbortSignal,
+): Promise<Identity | Ended> {
+  const { config, clock, random, log } = deps;
+  const info = await engineInfo(deps, signal);
+  if (signal.aborted) return { code: EXIT.done };
+  if (typeof info === "string") {
+    return {
+      code: EXIT.noEngine,
+      message: `no engine answers: ${info}. Start one, or use --sim for simulated containers`,
+    };
+  }
+  const facts = factsOf(info, config);
+  const client = clientOf(deps, joinToken);
+  const { stateDir } = config;
+  const key = await joinKey(stateDir, deps.newKey);
+  const joined = await joinCluster(client, facts, { key, clock, random, log, signal });
+  if (joined.kind === "stopped") return { code: EXIT.done };
+  if (joined.kind === "refused") {
+    await forgetJoinKey(stateDir);
+    return { code: EXIT.refused, message: `cannot join ${config.server}: ${joined.message}` };
+  }
+  const { nodeId, clusterId, credential } = joined;
+  const identity: Identity = { format: 1, nodeId, clusterId, credential, former };
+  await saveIdentity(stateDir, identity);
+  await forgetJoinKey(stateDir);
+  log("info", "joined", { node: config.name, nodeId, server: config.server });
+  return identity;
+}
+
+/** The containers of earlier identities are nobody's any more. */
+async function removeFormer(deps: WorkerDeps, identity: Identity): Promise<Identity> {
+  const former: string[] = [];
+  for (const nodeId of identity.former) {
+    const runtime = deps.createRuntime(nodeId);
+    const clean = await removeAll(runtime, { log: deps.log, timeoutMs: REMOVE_ALL_TIMEOUT_MS });
+    await runtime.close();
+    if (!clean) former.push(nodeId);
+  }
+  if (former.length === identity.former.length) return identity;
+  const changed = { ...identity, former };
+  await saveIdentity(deps.config.stateDir, changed);
+  return changed;
+}
+
+async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) {
+  const { config, clock, random, log } = deps;
+  const { nodeId, credential } = identity;
+  const runtime = deps.createRuntime(nodeId);
+  const agent = createAgent({
+    runtime,
+    client: clientOf(deps, credential),
+    clock,
+    random,
+    state: createFileStore(config.stateDir),
+    log,
+    config: { nodeId, facts: (info) => factsOf(info, config) },
+  });
+  log("info", "agent runs", { node: config.name, nodeId, server: config.server });
+  try {
+    return await agent.run(signal);
+  } finally {
+    await runtime.close();
+  }
+}
+
+function clientOf({ config, fetch }: WorkerDeps, token: string): Client {
+  return createClient({
+    url: config.server,
+    token,
+    timeoutMs: CALL_TIMEOUT_MS,
+    ...(fetch ? { fetch } : {}),
+  });
+}
+
+/** Asks the engine what it is, for a while; its last words when it does not answer. */
+async function engineInfo(
+  { createRuntime, clock, random, log }: WorkerDeps,
+  signal: AbortSignal,
+): Promise<EngineInfo | string> {
+  const runtime = createRuntime(NOBODY);
+  const backOff = createBackOff({ firstMs: 250, maxMs: 2_000, random });
+  const untilMs = clock.monoMs() + ENGINE_PATIENCE_MS;
+  try {
+    while (true) {
+      const info = await runtime.info(
+        AbortSignal.any([signal, AbortSignal.timeout(ENGINE_PATIENCE_MS)]),
+      );
+      if (info.ok) return info.value;
+      if (signal.aborted || clock.monoMs() >= untilMs) return info.message;
+      log("warn", "the engine does not answer; trying again", { reason: info.message });
+      await clock.sleep(backOff.nextMs(), signal);
+    }
+  } finally {
+    await runtime.close();
+  }
+}
