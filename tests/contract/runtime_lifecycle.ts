@@ -54,7 +54,7 @@ export const lifecycle: Record<string, Case> = {
     const status = await bench.exited(taskId);
     assertEquals(status.exitCode, 3);
     assert(status.startedAt && status.finishedAt);
-    assert(status.finishedAt >= status.startedAt);
+    // Their order is not asserted: an engine may stamp the start of an instant exit after its end.
     assertEquals(ok(await bench.runtime.list(soon())), [status]);
   },
 

@@ -18,6 +18,11 @@ export interface WireServer {
   /** What the node said of itself last. */
   facts: NodeFacts | undefined;
   joins: number;
+  /** The idempotency key of every join that was asked for. */
+  joinKeys: string[];
+  /** So many joins are taken and their answers lost. */
+  dropJoins: number;
+  refuseJoins: boolean;
   /** Credentials that are accepted. */
   credential: string;
   nodeId: string;
@@ -35,8 +40,10 @@ export function serveWire(fake: FakeServer): WireServer {
     const { pathname, searchParams } = new URL(request.url);
     const token = request.headers.get("authorization")?.replace("Bearer ", "");
     if (pathname === "/v1/nodes/join") {
-      if (token !== JOIN_TOKEN) return problem(401, "unknown join token");
+      if (token !== JOIN_TOKEN || wire.refuseJoins) return problem(401, "unknown join token");
       wire.facts = JoinRequest.parse(await request.json());
+      wire.joinKeys.push(request.headers.get("idempotency-key") ?? "none");
+      if (wire.dropJoins-- > 0) return problem(503, "the answer was lost");
       wire.joins++;
       const { nodeId, credential } = wire;
       return Response.json({ nodeId, credential, clusterId: idOf(1) });
@@ -81,6 +88,9 @@ export function serveWire(fake: FakeServer): WireServer {
     url: `http://127.0.0.1:${server.addr.port}`,
     facts: undefined,
     joins: 0,
+    joinKeys: [],
+    dropJoins: 0,
+    refuseJoins: false,
     credential: CREDENTIAL,
     nodeId: idOf(7),
     tunnel(open) {

@@ -1,0 +1,106 @@
+/**
+ * Real control planes and workers as child processes, for end-to-end tests and benchmarks.
+ *
+ * @module
+ */
+import { type Client, createClient } from "../../api/client.ts";
+import { eventually } from "../support/eventually.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+export interface ChildProcess {
+  pid: number;
+  /** Everything that it wrote to standard error so far. */
+  log(): string;
+  signal(name: Deno.Signal): void;
+  /** Sends SIGTERM (or another signal) and waits for the end; answers the exit code. */
+  stop(name?: Deno.Signal): Promise<number>;
+}
+
+export interface ServerProcess extends ChildProcess {
+  url: string;
+  token: string;
+  client: Client;
+}
+
+/** Starts `deno task`'s command of that permission set, without the task runner in between. */
+export function spawn(set: "server" | "worker", args: string[]): ChildProcess {
+  const script = set === "server" ? "main.ts" : "worker/main.ts";
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", ...(Deno.env.get("V8F")?[`--v8-flags=${Deno.env.get("V8F")}`]:[]), `-P=${set}`, script, ...args],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let log = "";
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) log += text;
+  };
+  const reading = Promise.all([collect(child.stdout), collect(child.stderr)]);
+  let ended = false;
+  const status = child.status.then((s) => {
+    ended = true;
+    return s;
+  });
+  const signal = (name: Deno.Signal) => {
+    if (!ended) child.kill(name);
+  };
+  return {
+    pid: child.pid,
+    log: () => log,
+    signal,
+    async stop(name = "SIGTERM") {
+      signal(name);
+      const { code } = await status;
+      await reading;
+      return code;
+    },
+  };
+}
+
+/** A control plane on a free port, answering. Its data stay in `dataDir`. */
+export async function startServer(
+  options: { dataDir: string; port?: number; args?: string[] },
+): Promise<ServerProcess> {
+  const { dataDir, port = 0, args = [] } = options;
+  const child = spawn("server", ["--listen", `127.0.0.1:${port}`, "--data", dataDir, ...args]);
+  const bound = await eventually(() => /"listening".*?"port":(\d+)/.exec(child.log())?.[1], {
+    timeoutMs: 30_000,
+    what: `the server to listen; it said: ${child.log()}`,
+  });
+  const token = await eventually(() => readText(`${dataDir}/admin-token`), {
+    what: "the admin token",
+  });
+  const url = `http://127.0.0.1:${bound}`;
+  return { ...child, url, token, client: createClient({ url, token }) };
+}
+
+/** A worker that has joined `server` and is ready. */
+export async function startWorker(
+  server: ServerProcess,
+  options: { name: string; stateDir: string; args?: string[] },
+): Promise<ChildProcess> {
+  const { name, stateDir, args = [] } = options;
+  const join = await server.client.createJoinToken();
+  if (!join.ok) throw new Error(`no join token: ${JSON.stringify(join.error)}`);
+  const child = spawn("worker", [
+    ...["--server", server.url, "--join", join.value.token, "--name", name],
+    ...["--state-dir", `${stateDir}/${name}`],
+    ...args,
+  ]);
+  await eventually(async () => {
+    const node = await server.client.getNode(name);
+    return node.ok && node.value.status.state === "ready";
+  }, { timeoutMs: 30_000, what: `worker ${name} to be ready` });
+  return child;
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return (await Deno.readTextFile(path)).trim();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

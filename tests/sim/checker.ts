@@ -1,0 +1,124 @@
+/**
+ * The checker: reads the history of a simulation and says what in it must not be. It shares no code
+ * with the program; every rule is an entry of the table, with a file of its own.
+ *
+ * @module
+ */
+import { type Commit, Facts } from "./facts.ts";
+import { agents } from "./rules/agents.ts";
+import { capacity } from "./rules/capacity.ts";
+import { convergence } from "./rules/convergence.ts";
+import { leadership } from "./rules/leadership.ts";
+import { slots } from "./rules/slots.ts";
+import { taskLife } from "./rules/task_life.ts";
+import { writes } from "./rules/writes.ts";
+
+/** A request that reached a replica. */
+export interface Delivery {
+  caller: string;
+  replica: string;
+  sent: { method: string; path: string; headers: [string, string][]; body: string };
+}
+
+export interface Answer {
+  status: number;
+  headers: [string, string][];
+  body: string;
+}
+
+export interface EngineHappening {
+  node: string;
+  nodeId: string;
+  event: "create" | "start" | "exit" | "remove";
+  taskId: string;
+}
+
+/** What the engines hold when all is quiet. */
+export interface FinalNode {
+  name: string;
+  nodeId: string;
+  containers: { taskId: string; nodeId: string; state: string }[];
+}
+
+export interface RuleContext {
+  facts: Facts;
+  /** Says what was broken. */
+  broken(problem: string): void;
+}
+
+/** What a rule looks at. Commits are seen after their changes are in the facts. */
+export interface Rule {
+  commit?(commit: Commit): void;
+  requestBegins?(delivery: Delivery): void;
+  requestEnds?(delivery: Delivery, answer: Answer | undefined): void;
+  answerReceived?(delivery: Delivery, answer: Answer): void;
+  engine?(happening: EngineHappening): void;
+  /** An agent asks its engine to stop or remove a container that runs. */
+  agentEnds?(ending: { node: string; nodeId: string; taskId: string }): void;
+  processGone?(name: string): void;
+}
+
+/** Every rule, by the invariant that it watches. */
+const RULES: Record<string, (context: RuleContext) => Rule> = {
+  "acknowledged writes": writes,
+  "capacity and ports": capacity,
+  "one task a slot": slots,
+  "task states": taskLife,
+  "one leader writes, the log has no gaps": leadership,
+  "agents do as they are told": agents,
+};
+
+export interface Checker extends Required<Omit<Rule, "commit">> {
+  /** Answers lines for the history: what the commit says happened. */
+  commit(commit: Commit): string[];
+  /** What keeps the cluster from having come to rest as its users asked. Empty: nothing. */
+  unsettled(nodes: readonly FinalNode[]): string[];
+  /** The rows, for a comparison with the database. */
+  facts: Facts;
+}
+
+/** `fail` is told the first time that a rule is broken, and every further time. */
+export function createChecker(fail: (problem: string) => void): Checker {
+  const facts = new Facts();
+  const rules = Object.entries(RULES).map(([invariant, make]) =>
+    make({ facts, broken: (problem) => fail(`${invariant}: ${problem}`) })
+  );
+  return {
+    facts,
+    commit(commit) {
+      for (const change of commit.changes) facts.apply(change);
+      for (const rule of rules) rule.commit?.(commit);
+      return describe(commit);
+    },
+    requestBegins: (delivery) => rules.forEach((rule) => rule.requestBegins?.(delivery)),
+    requestEnds: (delivery, answer) =>
+      rules.forEach((rule) => rule.requestEnds?.(delivery, answer)),
+    answerReceived: (delivery, answer) =>
+      rules.forEach((rule) => rule.answerReceived?.(delivery, answer)),
+    engine: (happening) => rules.forEach((rule) => rule.engine?.(happening)),
+    agentEnds: (ending) => rules.forEach((rule) => rule.agentEnds?.(ending)),
+    processGone: (name) => rules.forEach((rule) => rule.processGone?.(name)),
+    unsettled: (nodes) => convergence(facts, nodes),
+  };
+}
+
+/** Lines for the history: the records of the log, observed states, and what users wrote. */
+function describe({ by, changes }: Commit): string[] {
+  const lines: string[] = [];
+  for (const { key, after } of changes) {
+    const [kind, id] = key;
+    if (after === undefined) continue;
+    if (kind === "log") {
+      const { epoch, events } = after as { epoch: number; events: Record<string, unknown>[] };
+      for (const { type, ...rest } of events) {
+        lines.push(`${by} log ${id} e${epoch} ${type} ${JSON.stringify(rest)}`);
+      }
+    } else if (kind === "observed") {
+      const { state, attempt, message } = after as Record<string, unknown>;
+      lines.push(`${by} observed ${id} ${attempt}/${state} ${message ?? ""}`);
+    } else if (kind === "service" || kind === "node_spec") {
+      lines.push(`${by} ${kind} ${id} ${JSON.stringify(after)}`);
+    }
+  }
+  return lines;
+}

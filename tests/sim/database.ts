@@ -1,0 +1,287 @@
+/**
+ * The one database of a simulation: the real Deno KV in memory, behind a gate for each process.
+ *
+ * 1. Operations run one after another in the order in which they were asked for, so that the same seed
+ *    has the same history.
+ * 2. Every commit that took effect is told to the observers, with what it changed, before anything else
+ *    runs; the mirror is what the rows are.
+ *
+ * @module
+ */
+import type { Kv } from "../../kv/store.ts";
+import type { Process } from "./process.ts";
+import type { Random } from "./random.ts";
+import type { Timeline } from "./timeline.ts";
+
+export interface Row {
+  key: Deno.KvKey;
+  value: unknown;
+  versionstamp: string;
+}
+
+export interface Change {
+  key: Deno.KvKey;
+  before: unknown;
+  after: unknown;
+}
+
+/** One commit that took effect. Absent rows are `undefined`. */
+export interface Commit {
+  by: string;
+  atMs: number;
+  versionstamp: string;
+  changes: Change[];
+}
+
+/** Probabilities per operation. */
+export interface KvFaults {
+  /** Throws and has no effect. */
+  fail: number;
+  /** A commit that throws although it took effect. */
+  unknown: number;
+  /** A commit with checks, not of the leader, that is refused although they hold. */
+  conflict: number;
+  /** Takes some virtual time. */
+  slow: number;
+}
+
+export const NO_KV_FAULTS: KvFaults = { fail: 0, unknown: 0, conflict: 0, slow: 0 };
+
+/** May change what a commit does: for planted bugs. */
+export type Tamper = (by: string, op: Operation) => void;
+
+export interface Operation {
+  checks: Deno.AtomicCheck[];
+  mutations: Mutation[];
+}
+
+export type Mutation =
+  | { kind: "set"; key: Deno.KvKey; value: unknown }
+  | { kind: "delete"; key: Deno.KvKey };
+
+const EPOCH_KEY = "leader/epoch";
+
+export class Database {
+  readonly mirror = new Map<string, Row>();
+  faults = NO_KV_FAULTS;
+  /** Delay of a watch's news in ms, at the most. */
+  watchLagMs = 20;
+  tamper: Tamper | undefined;
+  #busy = 0;
+  #tail: Promise<unknown> = Promise.resolve();
+  readonly #observers = new Set<(commit: Commit) => void>();
+  readonly #watches = new Set<(keys: ReadonlySet<string>) => void>();
+
+  constructor(
+    private readonly kv: Kv,
+    private readonly timeline: Timeline,
+    private readonly random: Random,
+  ) {}
+
+  get busy(): boolean {
+    return this.#busy > 0;
+  }
+
+  /** Resolves when what was asked for so far is done. */
+  settled(): Promise<unknown> {
+    return this.#tail;
+  }
+
+  observe(observer: (commit: Commit) => void): void {
+    this.#observers.add(observer);
+  }
+
+  /** The database as one process sees it. */
+  open(process: Process): Kv {
+    return {
+      get: (key, options) => this.#ask(process, "get", () => this.kv.get(key, options)),
+      getMany: (keys, options) => this.#ask(process, "get", () => this.kv.getMany(keys, options)),
+      list: <T>(selector: Deno.KvListSelector, options?: Deno.KvListOptions) =>
+        iterate(() =>
+          this.#ask(process, "list", async () => {
+            const entries: Deno.KvEntry<T>[] = [];
+            for await (const entry of this.kv.list<T>(selector, options)) entries.push(entry);
+            return entries;
+          })
+        ),
+      atomic: () => new SimAtomic((op) => this.#commit(process, op)),
+      watch: <T extends readonly unknown[]>(keys: readonly [...{ [K in keyof T]: Deno.KvKey }]) =>
+        this.#watch<T>(process, keys),
+      close() {},
+    };
+  }
+
+  /** Every row as the real database has it, for comparing with the mirror. */
+  async dump(): Promise<Map<string, unknown>> {
+    const rows = new Map<string, unknown>();
+    for await (const entry of this.kv.list({ prefix: [] })) {
+      rows.set(entry.key.join("/"), entry.value);
+    }
+    return rows;
+  }
+
+  /** Invariant 1. */
+  #run<T>(run: () => Promise<T>): Promise<T> {
+    this.#busy++;
+    const result = this.#tail.then(run);
+    this.#tail = result.then(() => this.#busy--, () => this.#busy--);
+    return result;
+  }
+
+  #ask<T>(process: Process, what: string, run: () => Promise<T>): Promise<T> {
+    return process.effect(`kv ${what}`, async () => {
+      await this.#hitch(what);
+      return await this.#run(run);
+    });
+  }
+
+  async #hitch(what: string): Promise<void> {
+    const { faults, random } = this;
+    if (faults.slow > 0 && random.chance(faults.slow)) {
+      await this.timeline.sleep(random.between(0, 40));
+    }
+    if (faults.fail > 0 && random.chance(faults.fail)) {
+      throw new Error(`database is locked (simulated, ${what} had no effect)`);
+    }
+  }
+
+  #commit(process: Process, op: Operation): Promise<Deno.KvCommitResult | Deno.KvCommitError> {
+    return process.effect("kv commit", async () => {
+      const { faults, random } = this;
+      await this.#hitch("commit");
+      this.tamper?.(process.name, op);
+      const guarded = op.checks.some((check) => check.key.join("/") === EPOCH_KEY);
+      const refusable = op.checks.length > 0 && !guarded;
+      if (refusable && faults.conflict > 0 && random.chance(faults.conflict)) return { ok: false };
+      const result = await this.#run(() => this.#apply(process.name, op));
+      if (faults.unknown > 0 && random.chance(faults.unknown)) {
+        throw new Error("database connection broke (simulated, the commit's outcome is unknown)");
+      }
+      return result;
+    });
+  }
+
+  async #apply(
+    by: string,
+    { checks, mutations }: Operation,
+  ): Promise<Deno.KvCommitResult | Deno.KvCommitError> {
+    let atomic = this.kv.atomic().check(...checks);
+    for (const m of mutations) {
+      atomic = m.kind === "set" ? atomic.set(m.key, m.value) : atomic.delete(m.key);
+    }
+    const result = await atomic.commit();
+    if (!result.ok) return result;
+    const { versionstamp } = result;
+    const changes = new Map<string, Change>();
+    for (const m of mutations) {
+      const name = m.key.join("/");
+      const before = changes.has(name) ? changes.get(name)?.before : this.mirror.get(name)?.value;
+      const after = m.kind === "set" ? structuredClone(m.value) : undefined;
+      changes.set(name, { key: m.key, before, after });
+      if (m.kind === "set") this.mirror.set(name, { key: m.key, value: after, versionstamp });
+      else this.mirror.delete(name);
+    }
+    const atMs = this.timeline.nowMs;
+    const commit = { by, atMs, versionstamp, changes: [...changes.values()] };
+    for (const observer of this.#observers) observer(commit);
+    const touched = new Set(changes.keys());
+    for (const notify of this.#watches) notify(touched);
+    return result;
+  }
+
+  /** Coalesces as the real one does, and tells a little late. */
+  #watch<T extends readonly unknown[]>(
+    process: Process,
+    keys: readonly Deno.KvKey[],
+  ): ReadableStream<{ [K in keyof T]: Deno.KvEntryMaybe<T[K]> }> {
+    const names = new Set(keys.map((key) => key.join("/")));
+    let wake = () => {};
+    let dirty = true;
+    const notify = (touched: ReadonlySet<string>) => {
+      if (![...names].some((name) => touched.has(name))) return;
+      this.timeline.after(this.random.between(1, this.watchLagMs), () => {
+        dirty = true;
+        wake();
+      });
+    };
+    this.#watches.add(notify);
+    process.death.signal.addEventListener("abort", () => this.#watches.delete(notify));
+    return new ReadableStream({
+      pull: async (controller) => {
+        while (!dirty) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+        dirty = false;
+        const entries = await process.effect("kv watch", () =>
+          this.#run(() => this.kv.getMany<T>(keys as { [K in keyof T]: Deno.KvKey })));
+        controller.enqueue(entries);
+      },
+      cancel: () => void this.#watches.delete(notify),
+    }, { highWaterMark: 0 });
+  }
+}
+
+/** The whole answer at once: a scan of this size is one snapshot in the real one too. */
+function iterate<T>(read: () => Promise<Deno.KvEntry<T>[]>): Deno.KvListIterator<T> {
+  let entries: Deno.KvEntry<T>[] | undefined;
+  let at = 0;
+  const iterator: Deno.KvListIterator<T> = {
+    cursor: "",
+    async next() {
+      entries ??= await read();
+      const value = entries[at++];
+      return value ? { done: false, value } : { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]: () => iterator,
+  };
+  return iterator;
+}
+
+/** Collects an atomic operation, so that it can be looked at before it is committed. */
+class SimAtomic implements Deno.AtomicOperation {
+  readonly #op: Operation = { checks: [], mutations: [] };
+
+  constructor(
+    private readonly run: (
+      op: Operation,
+    ) => Promise<Deno.KvCommitResult | Deno.KvCommitError>,
+  ) {}
+
+  check(...checks: Deno.AtomicCheck[]): this {
+    this.#op.checks.push(...checks);
+    return this;
+  }
+  set(key: Deno.KvKey, value: unknown, options?: { expireIn?: number }): this {
+    if (options?.expireIn !== undefined) throw new Error("expireIn is not portable");
+    this.#op.mutations.push({ kind: "set", key, value });
+    return this;
+  }
+  delete(key: Deno.KvKey): this {
+    this.#op.mutations.push({ kind: "delete", key });
+    return this;
+  }
+  commit(): Promise<Deno.KvCommitResult | Deno.KvCommitError> {
+    return this.run(this.#op);
+  }
+  mutate(): this {
+    return unsupported("mutate");
+  }
+  sum(): this {
+    return unsupported("sum");
+  }
+  min(): this {
+    return unsupported("min");
+  }
+  max(): this {
+    return unsupported("max");
+  }
+  enqueue(): this {
+    return unsupported("enqueue");
+  }
+}
+
+function unsupported(what: string): never {
+  throw new Error(`the simulated database does not know ${what}: Berth does not use it`);
+}

@@ -1,0 +1,192 @@
+/**
+ * The network between callers (agents and users) and the replicas of the API. A call takes time, and a
+ * request or its answer may get lost, come twice, or come again much later.
+ *
+ * @module
+ */
+import type { Process } from "./process.ts";
+import type { Random } from "./random.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** A replica, as callers reach it. */
+export interface Endpoint {
+  process: Process;
+  fetch(request: Request): Promise<Response>;
+}
+
+export interface Caller {
+  name: string;
+  /** Absent for a user, who does not die. */
+  process?: Process;
+  /** Cut off until then, in virtual ms. */
+  partitionedUntilMs: number;
+}
+
+/** Probabilities per call. */
+export interface NetworkFaults {
+  lostRequest: number;
+  lostAnswer: number;
+  doubled: number;
+  /** The request comes once more, up to 30 s later; its answer goes nowhere. */
+  late: number;
+}
+
+export const NO_NETWORK_FAULTS: NetworkFaults = {
+  lostRequest: 0,
+  lostAnswer: 0,
+  doubled: 0,
+  late: 0,
+};
+
+export interface Sent {
+  method: string;
+  path: string;
+  headers: [string, string][];
+  body: string;
+}
+
+/** One request that reached a replica. */
+export interface Delivery {
+  caller: string;
+  replica: string;
+  sent: Sent;
+}
+
+export interface Answer {
+  status: number;
+  headers: [string, string][];
+  body: string;
+}
+
+export interface NetworkObserver {
+  begins(delivery: Delivery): void;
+  /** `answer` is absent when the replica died over it. */
+  ends(delivery: Delivery, answer: Answer | undefined): void;
+  /** The caller got to know the answer. */
+  received(delivery: Delivery, answer: Answer): void;
+}
+
+/** May change an answer on its way: for planted bugs. */
+export type TamperAnswer = (delivery: Delivery, answer: Answer) => Answer;
+
+const LATENCY_MS = { min: 0.2, max: 12 } as const;
+/** After this long a caller takes a call as lost. */
+const PATIENCE_MS = 4_000;
+/** Bodies are small; the header list is what `fetch` would send. */
+const DROPPED = new TypeError("no answer (simulated network)");
+
+export class Network {
+  faults = NO_NETWORK_FAULTS;
+  tamper: TamperAnswer | undefined;
+  constructor(
+    private readonly timeline: Timeline,
+    private readonly random: Random,
+    private readonly endpoints: () => readonly Endpoint[],
+    private readonly observer: NetworkObserver,
+  ) {}
+
+  /** A `fetch` for one caller. */
+  fetchFor(caller: Caller): (request: Request) => Promise<Response> {
+    const call = (request: Request) => this.#call(caller, request);
+    const { process } = caller;
+    if (!process) return call;
+    return (request) =>
+      process.effect(`call ${request.method} ${new URL(request.url).pathname}`, () =>
+        call(request));
+  }
+
+  async #call(caller: Caller, request: Request): Promise<Response> {
+    const { random, timeline, faults } = this;
+    const sent: Sent = {
+      method: request.method,
+      path: request.url,
+      headers: [...request.headers],
+      body: await request.text(),
+    };
+    const holdMs = Number(new URL(request.url).searchParams.get("holdMs") ?? 0);
+    const lostAtMs = timeline.nowMs + PATIENCE_MS + holdMs;
+    const dropped = async (): Promise<never> => {
+      await timeline.sleep(lostAtMs - timeline.nowMs);
+      throw DROPPED;
+    };
+    const cutOff = () => timeline.nowMs < caller.partitionedUntilMs;
+    await timeline.sleep(this.#latencyMs());
+    if (cutOff() || random.chance(faults.lostRequest)) return await orAbort(dropped(), request);
+    const endpoint = this.#choose();
+    if (!endpoint) throw new TypeError("connection refused: no replica is up");
+    if (random.chance(faults.late)) this.#repeatLater(caller, sent);
+    if (random.chance(faults.doubled)) {
+      const other = this.#choose() ?? endpoint;
+      timeline.after(random.between(0, 20), () => void this.#deliver(other, caller, sent));
+    }
+    const delivery = { caller: caller.name, replica: endpoint.process.name, sent };
+    const answering = this.#deliver(endpoint, caller, sent, delivery);
+    const answer = await orAbort(Promise.race([answering, dropped()]), request);
+    if (!answer) throw new TypeError("connection reset (simulated)");
+    await timeline.sleep(this.#latencyMs());
+    if (cutOff() || random.chance(faults.lostAnswer)) return await orAbort(dropped(), request);
+    if (caller.process?.alive === false) throw DROPPED;
+    const known = this.tamper?.(delivery, answer) ?? answer;
+    this.observer.received(delivery, known);
+    const { status, headers, body } = known;
+    return new Response(body === "" ? null : body, { status, headers });
+  }
+
+  #latencyMs(): number {
+    return this.random.between(LATENCY_MS.min, LATENCY_MS.max);
+  }
+
+  #choose(): Endpoint | undefined {
+    const up = this.endpoints();
+    return up.length === 0 ? undefined : this.random.pick(up);
+  }
+
+  #repeatLater(caller: Caller, sent: Sent): void {
+    this.timeline.after(this.random.between(50, 30_000), () => {
+      const endpoint = this.#choose();
+      if (endpoint) void this.#deliver(endpoint, caller, sent);
+    });
+  }
+
+  /** Hands a request to a replica; undefined when the replica dies over it. */
+  async #deliver(
+    endpoint: Endpoint,
+    caller: Caller,
+    sent: Sent,
+    delivery: Delivery = { caller: caller.name, replica: endpoint.process.name, sent },
+  ): Promise<Answer | undefined> {
+    const { observer } = this;
+    const reset = caller.process?.death.signal;
+    const request = new Request(sent.path, {
+      method: sent.method,
+      headers: sent.headers,
+      ...(sent.body === "" ? {} : { body: sent.body }),
+      ...(reset ? { signal: reset } : {}),
+    });
+    observer.begins(delivery);
+    try {
+      const response = await Promise.race([endpoint.fetch(request), endpoint.process.gone()]);
+      const answer = {
+        status: response.status,
+        headers: [...response.headers],
+        body: await response.text(),
+      };
+      observer.ends(delivery, answer);
+      return answer;
+    } catch {
+      observer.ends(delivery, undefined);
+      return undefined;
+    }
+  }
+}
+
+/** The caller may give up. */
+function orAbort<T>(promise: Promise<T>, { signal }: Request): Promise<T> {
+  promise.catch(() => {});
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new DOMException("aborted", "AbortError"));
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,216 @@
+/**
+ * One machine with an engine and an agent. The engine and its containers, the agent's identity and its
+ * state file outlive the agent's process.
+ *
+ * @module
+ */
+import { createClient } from "../../api/client.ts";
+import type { Assignment } from "../../kv/schema/agent.ts";
+import { createAgent } from "../../worker/agent.ts";
+import { factsOf, joinCluster } from "../../worker/join.ts";
+import type { Runtime } from "../../worker/runtime.ts";
+import { createSimRuntime, type SimControl } from "../../worker/sim.ts";
+import { type SimContainer, SimEngine, type SimEngineOptions } from "../../worker/sim/engine.ts";
+import { createMemoryStore, type StateStore } from "../../worker/state_file.ts";
+import type { Caller } from "./network.ts";
+import { Machine, Process } from "./process.ts";
+import type { Sim } from "./sim.ts";
+
+export interface NodeOptions {
+  name: string;
+  cpus: number;
+  memoryMiB: number;
+  labels: Record<string, string>;
+}
+
+/** What happens on an engine, whoever caused it. */
+export type EngineEvent = "create" | "start" | "exit" | "remove";
+
+class WatchedEngine extends SimEngine {
+  constructor(
+    options: SimEngineOptions,
+    private readonly watch: (event: EngineEvent, taskId: string) => void,
+  ) {
+    super(options);
+  }
+  override create(nodeId: string, assignment: Assignment): void {
+    super.create(nodeId, assignment);
+    this.watch("create", assignment.taskId);
+  }
+  override start(container: SimContainer): string | undefined {
+    const refusal = super.start(container);
+    if (refusal === undefined) this.watch("start", container.taskId);
+    return refusal;
+  }
+  override exit(container: SimContainer, exitCode: number, oomKilled = false): void {
+    const ran = container.running !== undefined;
+    super.exit(container, exitCode, oomKilled);
+    if (ran) this.watch("exit", container.taskId);
+  }
+  override remove(container: SimContainer): void {
+    super.remove(container);
+    this.watch("remove", container.taskId);
+  }
+}
+
+export class SimNode {
+  partitionedUntilMs = 0;
+  process: Process | undefined;
+  nodeId: string | undefined;
+  readonly engine: SimEngine;
+  readonly control: SimControl;
+  readonly machine: Machine;
+  readonly #disk: StateStore & { text: string | undefined };
+  #credential = "";
+  #starts = 0;
+
+  constructor(readonly options: NodeOptions, private readonly sim: Sim) {
+    const { name, cpus, memoryMiB } = options;
+    this.machine = { name, wallErrorMs: sim.random("machines").between(-5000, 5000) };
+    const host = new Process(`${name}/engine`, this.machine, {
+      timeline: sim.timeline,
+      monoOffsetMs: 0,
+      onDeath: () => {},
+    });
+    const random = sim.random(`engine ${name}`);
+    this.engine = new WatchedEngine({
+      clock: host.clock,
+      random: random.next,
+      hostname: name,
+      capacity: { cpus, memoryMiB },
+      images: ["app:1"],
+    }, (event, taskId) => sim.engineEvent(this, event, taskId));
+    this.control = createSimRuntime({ engine: this.engine }).control;
+    this.#disk = createMemoryStore();
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  /** Loses the agent's state file. */
+  forget(): void {
+    this.#disk.text = undefined;
+  }
+
+  start(): void {
+    const { sim } = this;
+    if (this.process?.alive) return;
+    const process = sim.spawn(`${this.name}/${++this.#starts}`, this.machine);
+    this.process = process;
+    process.death.signal.addEventListener("abort", () => {
+      sim.restartLater(this.name, () => this.start());
+    }, { once: true });
+    this.#run(process).catch((error) => sim.bug(`${process.name}: the agent threw`, error));
+  }
+
+  async #run(process: Process): Promise<void> {
+    const { sim, options } = this;
+    const { clock } = process;
+    const { signal } = process.stop;
+    const random = sim.random(`agent ${process.name}`).next;
+    const log = (level: string, message: string, fields: object = {}) =>
+      sim.log(process, level, message, fields);
+    const config = { ...options, address: `${this.name}.sim` };
+    if (!this.nodeId && !await this.#join(process, config)) return;
+    const { nodeId } = this;
+    if (!nodeId) return;
+    sim.note(`${process.name} is up`);
+    const runtime = createSimRuntime({ engine: this.engine, nodeId });
+    const agent = createAgent({
+      runtime: this.#gate(process, runtime),
+      client: createClient({
+        url: "http://berth",
+        token: this.#credential,
+        fetch: sim.network.fetchFor(this.callerOf(process)),
+        timeoutMs: 600_000,
+      }),
+      clock,
+      random,
+      state: {
+        load: () => process.effect("state load", () => this.#disk.load()),
+        save: (state) => process.effect("state save", () => this.#disk.save(state)),
+      },
+      log,
+      config: { nodeId, facts: (info) => factsOf(info, config) },
+    });
+    const end = await agent.run(signal);
+    if (end.reason === "removed") sim.bug(`${process.name}: the server refused it`, end.message);
+    process.die("it ended as asked");
+  }
+
+  async #join(process: Process, config: Parameters<typeof factsOf>[1]): Promise<boolean> {
+    const { sim } = this;
+    const runtime = createSimRuntime({ engine: this.engine });
+    const info = await runtime.info(process.stop.signal);
+    if (!info.ok) {
+      process.die(info.message);
+      return false;
+    }
+    const client = createClient({
+      url: "http://berth",
+      token: sim.user.joinToken,
+      fetch: sim.network.fetchFor(this.callerOf(process)),
+      timeoutMs: 600_000,
+    });
+    const joined = await joinCluster(client, factsOf(info.value, config), {
+      key: `join-${this.name}`,
+      clock: process.clock,
+      random: sim.random(`join ${this.name}`).next,
+      log: (level, message, fields) => sim.log(process, level, message, fields ?? {}),
+      signal: process.stop.signal,
+    });
+    if (joined.kind !== "joined") {
+      if (joined.kind === "refused") sim.bug(`${this.name}: cannot join`, joined.message);
+      process.die(joined.kind);
+      return false;
+    }
+    this.nodeId = joined.nodeId;
+    this.#credential = joined.credential;
+    sim.note(`${this.name} joined`);
+    return true;
+  }
+
+  /** The node as the caller of one of its processes. */
+  callerOf(process: Process): Caller {
+    const until = () => this.partitionedUntilMs;
+    return {
+      name: this.name,
+      process,
+      get partitionedUntilMs() {
+        return until();
+      },
+    };
+  }
+
+  #gate(process: Process, runtime: Runtime): Runtime {
+    const { sim } = this;
+    const pass = <T>(what: string, run: () => Promise<T>): Promise<T> =>
+      process.effect(`engine ${what}`, run);
+    return {
+      ...runtime,
+      info: (signal) => pass("info", () => runtime.info(signal)),
+      list: (signal) => pass("list", () => runtime.list(signal)),
+      inspect: (taskId, signal) => pass("inspect", () => runtime.inspect(taskId, signal)),
+      pull: (image, policy, options) =>
+        pass("pull", () => runtime.pull(image, policy, options)),
+      create: (assignment, signal) => pass("create", () => runtime.create(assignment, signal)),
+      start: (taskId, signal) => pass("start", () => runtime.start(taskId, signal)),
+      stop: (taskId, options) =>
+        pass("stop", () => {
+          sim.agentEnds(this, taskId);
+          return runtime.stop(taskId, options);
+        }),
+      remove: (taskId, signal) =>
+        pass("remove", () => {
+          sim.agentEnds(this, taskId);
+          return runtime.remove(taskId, signal);
+        }),
+      async *events(signal) {
+        for await (const event of runtime.events(signal)) {
+          yield await process.effect("engine event", () => Promise.resolve(event));
+        }
+      },
+    };
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * One replica of the control plane: the real API app, ticker, log feed and beat collector, in a process
+ * that may die and is started again.
+ *
+ * @module
+ */
+import { type Api, createApp } from "../../api/app.ts";
+import { createBeatCollector } from "../../kv/beats.ts";
+import { initCluster } from "../../kv/cluster.ts";
+import { createLogFeed } from "../../kv/log.ts";
+import { messageOf } from "../../kv/store.ts";
+import { ensureAdminToken } from "../../kv/tokens.ts";
+import { loadWorld } from "../../scheduler/load.ts";
+import { createTicker } from "../../scheduler/tick.ts";
+import type { Endpoint } from "./network.ts";
+import { Machine, Process } from "./process.ts";
+import type { Sim } from "./sim.ts";
+
+export const NODE_TTL_MS = 6_000;
+const LEADER_TTL_MS = 4_000;
+
+export class Replica {
+  process: Process | undefined;
+  /** What the process was known as to the database. */
+  replicaId: string | undefined;
+  #api: Api | undefined;
+  #starts = 0;
+  readonly machine: Machine;
+
+  constructor(readonly name: string, private readonly sim: Sim) {
+    this.machine = { name, wallErrorMs: sim.random("machines").between(-2000, 2000) };
+  }
+
+  /** Where requests may go; absent while it is down or not ready. */
+  get endpoint(): Endpoint | undefined {
+    const { process } = this;
+    const api = this.#api;
+    return process?.alive && api
+      ? { process, fetch: (request) => api.fetch(request) }
+      : undefined;
+  }
+
+  /** Starts a new process; starts it again when the start fails. */
+  start(): void {
+    const { sim } = this;
+    if (this.process?.alive) return;
+    const process = sim.spawn(`${this.name}/${++this.#starts}`, this.machine);
+    this.process = process;
+    this.#boot(process).catch((error) => {
+      sim.note(`${process.name} cannot start: ${messageOf(error)}`);
+      process.die("its start failed");
+    });
+    process.death.signal.addEventListener("abort", () => {
+      this.#api = undefined;
+      sim.restartLater(this.name, () => this.start());
+    }, { once: true });
+  }
+
+  async #boot(process: Process): Promise<void> {
+    const { sim } = this;
+    const { clock, name } = process;
+    const kv = sim.database.open(process);
+    const newId = sim.idsFor(process);
+    const replicaId = newId();
+    this.replicaId = replicaId;
+    const random = sim.random(`tokens ${name}`);
+    const randomToken = () => Array.from({ length: 43 }, () => random.int(36).toString(36)).join("");
+    const log = (level: string, message: string, fields: object = {}) =>
+      sim.log(process, level, message, fields);
+    const cluster = await initCluster(kv, { newId, wallMs: clock.wallMs() });
+    if (!cluster.ok) throw new Error(cluster.problem);
+    const adminToken = await ensureAdminToken({ kv, clock, newId, randomToken });
+    if (adminToken !== undefined) sim.user.token = adminToken;
+    const onError = (error: unknown) => log("warn", "beats failed", { error: messageOf(error) });
+    const feed = await createLogFeed({ kv, clock });
+    const beats = createBeatCollector({ kv, clock, replicaId, onError });
+    const ticker = createTicker({
+      ...{ kv, clock, newId, log, replicaId, exclusive: false },
+      nodeTtlMs: NODE_TTL_MS,
+      leaderTtlMs: LEADER_TTL_MS,
+      historyLimit: 3,
+      logLimit: 200,
+    });
+    this.#api = createApp({
+      ...{ kv, clock, newId, randomToken, feed, beats, replicaId },
+      log: { error: (message, fields) => log("warn", message, fields) },
+      version: "sim",
+      nodeTtlMs: NODE_TTL_MS,
+      loadWorld: async () =>
+        ticker.world() ?? await loadWorld(kv, clock.monoMs(), (row, problem) =>
+          log("warn", "row left out", { row, problem })),
+      leader: () => {
+        const lease = ticker.lease();
+        return { epoch: lease?.epoch ?? 0, self: lease !== undefined };
+      },
+    });
+    sim.onEnd(this.#api);
+    sim.note(`${name} is up`);
+    const { signal } = process.stop;
+    const loops = [feed.run(signal), beats.run(signal), ticker.run(signal)];
+    Promise.all(loops).then(
+      () => process.die("it ended as asked"),
+      (error) => sim.bug(`${name}: a loop of the control plane threw`, error),
+    );
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Agents do what they are told, and are told the truth.
+ *
+ * - A poll's answer of a version has all that was decided up to it.
+ * - A container that runs is ended by its agent only if the newest answer that the node got does not
+ *   want it any more: whatever happens to the control plane.
+ * - A container is made on the task's node only, is not started once the task has ended, and is not
+ *   started more often than the task has attempts.
+ *
+ * @module
+ */
+import type { Answer, Delivery, Rule, RuleContext } from "../checker.ts";
+import { isEnd, type TaskRow } from "../facts.ts";
+
+interface Told {
+  version: number;
+  desired: Map<string, string>;
+}
+
+interface PollAnswer {
+  version: number;
+  assignments?: { taskId: string; desired: string }[];
+}
+
+export function agents({ facts, broken }: RuleContext): Rule {
+  const told = new Map<string, Told>();
+  /** At which seq of the log a task was given to its node, and taken back or told to stop. */
+  const given = new Map<string, number>();
+  const taken = new Map<string, number>();
+  const nodeOf = new Map<string, string>();
+  const starts = new Map<string, number>();
+
+  function answerOf(delivery: Delivery, answer: Answer): [string, PollAnswer] | undefined {
+    const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(delivery.sent.path)?.[1];
+    if (!nodeId || answer.status !== 200) return undefined;
+    return [nodeId, JSON.parse(answer.body)];
+  }
+
+  return {
+    commit({ changes }) {
+      const seq = changes.find(({ key }) => key[0] === "log")?.key[1];
+      for (const { key, before, after } of changes) {
+        if (key[0] === "assign") {
+          const taskId = String(key[2]);
+          (after === undefined ? taken : given).set(taskId, Number(seq ?? Infinity));
+        }
+        if (key[0] !== "task" || after === undefined) continue;
+        const task = after as TaskRow;
+        if (task.nodeId !== undefined) nodeOf.set(task.id, task.nodeId);
+        const wasRun = (before as TaskRow | undefined)?.desired !== "stop";
+        if (task.desired === "stop" && wasRun && !taken.has(task.id)) {
+          taken.set(task.id, Number(seq ?? Infinity));
+        }
+      }
+    },
+    requestEnds(delivery, answer) {
+      const found = answer && answerOf(delivery, answer);
+      if (!found) return;
+      const [nodeId, { version, assignments }] = found;
+      if (!assignments) return;
+      const listed = new Map(assignments.map(({ taskId, desired }) => [taskId, desired]));
+      for (const [taskId, desired] of listed) {
+        if (nodeOf.get(taskId) !== nodeId) broken(`${delivery.caller} is told of foreign ${taskId}`);
+        if (desired === "run" && (taken.get(taskId) ?? Infinity) <= version) {
+          broken(`${delivery.caller}: the answer of version ${version} still wants ${taskId}`);
+        }
+      }
+      for (const task of facts.live()) {
+        if (task.nodeId !== nodeId || task.desired !== "run") continue;
+        if ((given.get(task.id) ?? Infinity) <= version && listed.get(task.id) !== "run") {
+          broken(`${delivery.caller}: the answer of version ${version} lacks task ${task.id}`);
+        }
+      }
+    },
+    answerReceived(delivery, answer) {
+      const found = answerOf(delivery, answer);
+      if (!found) return;
+      const [nodeId, { version, assignments }] = found;
+      if (!assignments || version < (told.get(nodeId)?.version ?? 0)) return;
+      told.set(nodeId, {
+        version,
+        desired: new Map(assignments.map(({ taskId, desired }) => [taskId, desired])),
+      });
+    },
+    agentEnds({ node, nodeId, taskId }) {
+      if (told.get(nodeId)?.desired.get(taskId) === "run") {
+        broken(`${node} ends the container of task ${taskId}, which it was told to run`);
+      }
+    },
+    engine({ node, nodeId, event, taskId }) {
+      if (event === "create" && nodeOf.get(taskId) !== nodeId) {
+        broken(`${node} makes a container for task ${taskId} of node ${nodeOf.get(taskId)}`);
+      }
+      if (event !== "start") return;
+      starts.set(taskId, (starts.get(taskId) ?? 0) + 1);
+      const observed = facts.observed(taskId);
+      if (observed && isEnd(observed.state)) {
+        broken(`${node} starts task ${taskId}, which is ${observed.state}`);
+      }
+    },
+  };
+}

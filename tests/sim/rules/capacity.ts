@@ -1,0 +1,37 @@
+/**
+ * Nothing is promised twice: the reservations of a node's tasks that have not ended fit into it, and a
+ * published host port belongs to one of them.
+ *
+ * @module
+ */
+import type { Rule, RuleContext } from "../checker.ts";
+import { heldOf, type NodeRow, type TaskRow } from "../facts.ts";
+
+export function capacity({ facts, broken }: RuleContext): Rule {
+  return {
+    commit({ changes }) {
+      const touched = new Set<string>();
+      for (const { key, after } of changes) {
+        const nodeId = key[0] === "task" ? (after as TaskRow | undefined)?.nodeId : undefined;
+        if (nodeId !== undefined) touched.add(nodeId);
+      }
+      for (const nodeId of touched) {
+        const node = facts.rows("node").get(nodeId) as NodeRow | undefined;
+        if (!node) {
+          broken(`tasks are on node ${nodeId}, which is not known`);
+          continue;
+        }
+        const held = heldOf(facts, nodeId);
+        if (held.milliCpus > node.capacity.cpus * 1000 + 0.5) {
+          broken(`${node.name} has ${node.capacity.cpus} cpus, promised ${held.milliCpus} milli`);
+        }
+        if (held.memoryMiB > node.capacity.memoryMiB) {
+          broken(`${node.name} has ${node.capacity.memoryMiB} MiB, promised ${held.memoryMiB}`);
+        }
+        for (const [port, tasks] of held.ports) {
+          if (tasks.length > 1) broken(`${node.name}: ${port} is held by ${tasks.join(" and ")}`);
+        }
+      }
+    },
+  };
+}

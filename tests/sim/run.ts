@@ -1,0 +1,136 @@
+/**
+ * One run: a cluster is started, lives through a bad time, is healed, and must come to rest.
+ *
+ * @module
+ */
+import { messageOf, openStore } from "../../kv/store.ts";
+import type { FinalNode } from "./checker.ts";
+import { FAULTS, heal, trouble } from "./faults.ts";
+import { machineOf, MOVES } from "./moves.ts";
+import type { Plant } from "./planted.ts";
+import { Sim, Violation, withOrderedDigests } from "./sim.ts";
+
+export interface RunOptions {
+  seed: number;
+  /** A bug to build in. */
+  plant?: Plant;
+}
+
+export interface RunResult {
+  seed: number;
+  /** What was broken; absent when all held. */
+  problem?: string;
+  history: string[];
+  virtualMs: number;
+  moves: number;
+}
+
+const REPLICAS = 2;
+const FIRST_NODES = 3;
+const START_MS = 30_000;
+/** Virtual time in which a cluster without faults must come to rest. */
+const REST_MS = 300_000;
+/** It must stay at rest for so long. */
+const CALM_MS = 5_000;
+const MOVE_SHARE = 0.5;
+
+export async function runSeed(options: RunOptions): Promise<RunResult> {
+  const opened = await openStore(":memory:");
+  if (!opened.ok) throw new Error(opened.problem);
+  const sim = new Sim(options.seed, opened.store);
+  let moves = 0;
+  let problem: string | undefined;
+  try {
+    await withOrderedDigests(async () => {
+      try {
+        options.plant?.install(sim);
+        await begin(sim);
+        moves = await badTime(sim);
+        await rest(sim);
+        await compare(sim);
+      } catch (error) {
+        if (!(error instanceof Violation)) throw error;
+        problem = messageOf(error);
+      }
+      await sim.end();
+    });
+  } finally {
+    opened.store.close();
+  }
+  const { seed, history, timeline: { nowMs: virtualMs } } = sim;
+  return { seed, history, virtualMs, moves, ...(problem === undefined ? {} : { problem }) };
+}
+
+async function begin(sim: Sim): Promise<void> {
+  for (let i = 0; i < REPLICAS; i++) sim.addReplica();
+  const up = await sim.pass(START_MS, () => sim.user.token !== "" && sim.endpoints().length > 0);
+  if (!up) sim.fail("start: no replica came up");
+  void sim.user.ask("makes a join token", (client) => client.createJoinToken())
+    .then((made) => sim.user.joinToken = made?.token ?? "");
+  if (!await sim.pass(START_MS, () => sim.user.joinToken !== "")) sim.fail("start: no join token");
+  const random = sim.random("machines");
+  for (let i = 0; i < FIRST_NODES; i++) sim.addNode(machineOf(random));
+}
+
+/** Moves and faults, one after another but overlapping, until the time is over. */
+async function badTime(sim: Sim): Promise<number> {
+  const random = sim.random("driver");
+  const details = sim.random("details");
+  const steps = 60 + random.int(60);
+  await sim.pass(random.between(500, 4000));
+  trouble(sim);
+  for (let step = 0; step < steps; step++) {
+    if (random.chance(MOVE_SHARE)) {
+      const move = random.weighted(MOVES);
+      sim.note(`move: ${move.name}`);
+      move.run(sim, details).catch((error) => sim.bug(`move ${move.name}`, error));
+    } else {
+      const fault = random.weighted(FAULTS);
+      const whom = fault.run(sim, details);
+      if (whom !== undefined) sim.note(`fault: ${fault.name} ${whom}`);
+    }
+    await sim.pass(random.between(50, 900));
+  }
+  return steps;
+}
+
+async function rest(sim: Sim): Promise<void> {
+  heal(sim);
+  sim.note("healed");
+  for (const { name, nodeId } of sim.nodes) {
+    if (nodeId === undefined) continue;
+    const spec = { labels: {}, availability: "active" as const };
+    void sim.user.ask(`activates ${name}`, (client) => client.putNodeSpec(name, spec));
+  }
+  const endMs = sim.timeline.nowMs + REST_MS;
+  let calmSinceMs: number | undefined;
+  let problems = ["nothing was looked at"];
+  while (sim.timeline.nowMs < endMs) {
+    await sim.pass(1000);
+    problems = sim.checker.unsettled(finalNodes(sim));
+    if (problems.length > 0) calmSinceMs = undefined;
+    else if (calmSinceMs === undefined) calmSinceMs = sim.timeline.nowMs;
+    else if (sim.timeline.nowMs - calmSinceMs >= CALM_MS) return;
+  }
+  throw new Violation(`convergence: ${problems.slice(0, 5).join("; ")}`);
+}
+
+function finalNodes(sim: Sim): FinalNode[] {
+  return sim.nodes.map(({ name, nodeId = "", control }) => ({
+    name,
+    nodeId,
+    containers: control.containers(),
+  }));
+}
+
+/** The checker has seen what the database holds. */
+async function compare(sim: Sim): Promise<void> {
+  const rows = await sim.database.dump();
+  const seen = sim.database.mirror;
+  const differs = [...rows].find(([name, value]) =>
+    JSON.stringify(seen.get(name)?.value) !== JSON.stringify(value)
+  );
+  if (differs || rows.size !== seen.size) {
+    throw new Violation(`simulation: the mirror differs from the database at ${differs?.[0]}`);
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * One simulated cluster: its time, its randomness, its parts, and the history of what happened.
+ *
+ * 1. One stimulus at a time: a timer fires, then everything runs that waits for no time, then the next
+ *    timer fires. Together with the database's order of operations this makes a history a function of
+ *    the seed.
+ * 2. Whoever may die is started again by a timer, until the simulation ends.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { messageOf, type Store } from "../../kv/store.ts";
+import { idOf } from "../support/ids.ts";
+import { type Checker, createChecker } from "./checker.ts";
+import { Database } from "./database.ts";
+import { type Endpoint, Network } from "./network.ts";
+import { type EngineEvent, type NodeOptions, SimNode } from "./node.ts";
+import { Replica } from "./plane.ts";
+import { type Machine, Process } from "./process.ts";
+import { createRandom, type Random } from "./random.ts";
+import { Timeline } from "./timeline.ts";
+import { User } from "./user.ts";
+
+/** The simulation broke a rule, or cannot go on: why, in one line. */
+export class Violation extends Error {}
+
+/** Event-loop turns without work after which nothing waits for anything but time. */
+const QUIET_TURNS = 4;
+const RESTART_MS = { min: 200, max: 9_000 } as const;
+
+export class Sim {
+  readonly timeline = new Timeline();
+  readonly history: string[] = [];
+  readonly database: Database;
+  readonly network: Network;
+  readonly user: User;
+  readonly replicas: Replica[] = [];
+  readonly nodes: SimNode[] = [];
+  readonly checker: Checker;
+  /** Whether what dies by itself is started again soon; while healing, at once. */
+  patient = true;
+  #violation: Violation | undefined;
+  #processes = 0;
+  readonly #streams = new Map<string, Random>();
+  readonly #closers: { close(): Promise<void> }[] = [];
+
+  constructor(readonly seed: number, store: Store) {
+    this.checker = createChecker((problem) => this.fail(problem));
+    this.database = new Database(store.kv, this.timeline, this.random("database"));
+    this.database.observe((commit) => {
+      for (const line of this.checker.commit(commit)) this.note(line);
+    });
+    this.network = new Network(
+      this.timeline,
+      this.random("network"),
+      () => this.endpoints(),
+      {
+        begins: (delivery) => this.checker.requestBegins(delivery),
+        ends: (delivery, answer) => this.checker.requestEnds(delivery, answer),
+        received: (delivery, answer) => this.checker.answerReceived(delivery, answer),
+      },
+    );
+    this.user = new User(this);
+  }
+
+  random(name: string): Random {
+    let stream = this.#streams.get(name);
+    if (!stream) this.#streams.set(name, stream = createRandom(this.seed, name));
+    return stream;
+  }
+
+  endpoints(): Endpoint[] {
+    return this.replicas.flatMap(({ endpoint }) => endpoint ? [endpoint] : []);
+  }
+
+  addReplica(): void {
+    const replica = new Replica(`api${this.replicas.length + 1}`, this);
+    this.replicas.push(replica);
+    replica.start();
+  }
+
+  addNode(options: Omit<NodeOptions, "name">): SimNode {
+    const node = new SimNode({ name: `n${this.nodes.length + 1}`, ...options }, this);
+    this.nodes.push(node);
+    node.start();
+    return node;
+  }
+
+  spawn(name: string, machine: Machine): Process {
+    const monoOffsetMs = ++this.#processes * 1_000_000;
+    return new Process(name, machine, {
+      timeline: this.timeline,
+      monoOffsetMs,
+      onDeath: (_, why) => {
+        this.note(`${name} is gone: ${why}`);
+        this.checker.processGone(name);
+      },
+    });
+  }
+
+  restartLater(name: string, start: () => void): void {
+    const { min, max } = RESTART_MS;
+    this.timeline.after(this.patient ? this.random(`restart ${name}`).between(min, max) : 1, start);
+  }
+
+  /** ULIDs as a process would mint them: by its wall clock, never backwards. */
+  idsFor(process: Process): () => string {
+    const { clock } = process;
+    const suffix = this.#processes;
+    let lastMs = 0, count = 0;
+    return () => {
+      lastMs = Math.max(lastMs, clock.wallMs());
+      return idOf(lastMs).slice(-10) + idOf(++count).slice(-8) + idOf(suffix).slice(-8);
+    };
+  }
+
+  note(line: string): void {
+    this.history.push(`${(this.timeline.nowMs / 1000).toFixed(3).padStart(8)} ${line}`);
+  }
+
+  log(process: Process, level: string, message: string, fields: object): void {
+    if (!process.alive || level === "debug") return;
+    this.note(`${process.name} ${level}: ${message} ${JSON.stringify(fields)}`);
+  }
+
+  /** Something that must not happen, whatever the faults. */
+  bug(what: string, error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.fail(`${what}: ${stack ?? messageOf(error)}`);
+  }
+
+  fail(problem: string): void {
+    if (this.#violation) return;
+    this.note(`BROKEN ${problem}`);
+    this.#violation = new Violation(problem);
+  }
+
+  onEnd(closer: { close(): Promise<void> }): void {
+    this.#closers.push(closer);
+  }
+
+  engineEvent(node: SimNode, event: EngineEvent, taskId: string): void {
+    this.note(`${node.name} engine: ${event} ${taskId}`);
+    this.checker.engine({ node: node.name, nodeId: node.nodeId ?? "", event, taskId });
+  }
+
+  /** An agent asks its engine to end a container. */
+  agentEnds(node: SimNode, taskId: string): void {
+    const running = node.control.containers().some((container) =>
+      container.taskId === taskId && container.state === "running"
+    );
+    if (running) this.checker.agentEnds({ node: node.name, nodeId: node.nodeId ?? "", taskId });
+  }
+
+  /** Lets virtual time pass until `ms` from now, or until `until` holds. Throws a {@link Violation}. */
+  async pass(ms: number, until: () => boolean = () => false): Promise<boolean> {
+    const endMs = this.timeline.nowMs + ms;
+    while (true) {
+      await this.#drain();
+      if (this.#violation) throw this.#violation;
+      if (until()) return true;
+      const nextMs = this.timeline.nextMs();
+      if (nextMs === undefined || nextMs > endMs) break;
+      this.timeline.fire();
+    }
+    this.timeline.nowMs = endMs;
+    return false;
+  }
+
+  /** Runs everything that waits for no time. */
+  async #drain(): Promise<void> {
+    for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
+      while (this.database.busy) {
+        quiet = 0;
+        await this.database.settled();
+      }
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
+  }
+
+  /** Ends all processes; nothing of the simulation runs after it. */
+  async end(): Promise<void> {
+    const parts = [...this.replicas, ...this.nodes];
+    this.restartLater = () => {};
+    for (const { process } of parts) process?.die("the simulation ends");
+    for (const closer of this.#closers) void closer.close();
+    await this.#drain();
+  }
+}
+
+/**
+ * Runs `body` with a SHA-256 that answers at once: the machine's answers from a thread, in an order that
+ * no seed decides.
+ */
+export async function withOrderedDigests<T>(body: () => Promise<T>): Promise<T> {
+  const digest = (_: unknown, data: Uint8Array) => {
+    const bytes = createHash("sha256").update(data).digest();
+    return Promise.resolve(new Uint8Array(bytes).buffer);
+  };
+  Object.defineProperty(crypto.subtle, "digest", { value: digest, configurable: true });
+  try {
+    return await body();
+  } finally {
+    Reflect.deleteProperty(crypto.subtle, "digest");
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The users of a simulated cluster: what they asked for, and how they repeat what got no answer.
+ *
+ * @module
+ */
+import { type Client, createClient, describeError, type Result } from "../../api/client.ts";
+import type { ServiceSpecInput } from "../../kv/schema/service.ts";
+import type { Sim } from "./sim.ts";
+
+/** What a user believes of a service. */
+export interface Known {
+  spec: ServiceSpecInput;
+  deleted: boolean;
+}
+
+const TRIES = 4;
+
+export class User {
+  /** The first admin token; set by the replica that makes it. */
+  token = "";
+  joinToken = "";
+  readonly services = new Map<string, Known>();
+  #keys = 0;
+
+  constructor(private readonly sim: Sim) {}
+
+  get client(): Client {
+    return createClient({
+      url: "http://berth",
+      token: this.token,
+      fetch: this.sim.network.fetchFor({ name: "user", partitionedUntilMs: 0 }),
+      timeoutMs: 600_000,
+    });
+  }
+
+  newKey(): string {
+    return `key-${++this.#keys}`;
+  }
+
+  /** Asks until there is an answer, a few times. `ask` must be safe to repeat. */
+  async ask<T>(what: string, ask: (client: Client) => Promise<Result<T>>): Promise<T | undefined> {
+    const { sim } = this;
+    const random = sim.random("user");
+    for (let tries = 0; tries < TRIES; tries++) {
+      const answered = await ask(this.client);
+      if (answered.ok) {
+        sim.note(`user ${what}: done`);
+        return answered.value;
+      }
+      const { error } = answered;
+      sim.note(`user ${what}: ${describeError(error)}`);
+      if (error.kind === "problem" && error.problem.status < 500) return undefined;
+      await sim.timeline.sleep(random.between(50, 2000));
+    }
+    return undefined;
+  }
+}
