@@ -26,7 +26,7 @@ import { createTicker } from "./scheduler/tick.ts";
 const VERSION = "0.1.0";
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 const LEADER_TTL_MS = 5000;
-const SETTINGS_MS = 2000;
+const SETTINGS_MS = 10_000;
 
 const USAGE = `Usage: deno task server [options]
 

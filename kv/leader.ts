@@ -51,9 +51,12 @@ export interface Elector {
 }
 
 const BEATS_PER_TTL = 3;
+/** Where nobody can take over, the beat only publishes settings. */
+const EXCLUSIVE_BEAT_MS = 10_000;
 
 export function createElector(deps: LeaderDeps): Elector {
   const { kv, clock, replicaId, ttlMs } = deps;
+  const beatEveryMs = deps.exclusive ? EXCLUSIVE_BEAT_MS : ttlMs / BEATS_PER_TTL;
   let lease: Lease | undefined;
   let beat = 0;
   let beatAtMs = 0;
@@ -68,7 +71,7 @@ export function createElector(deps: LeaderDeps): Elector {
 
   async function keep(held: Lease): Promise<Campaign> {
     const nowMs = clock.monoMs();
-    if (nowMs - beatAtMs < ttlMs / BEATS_PER_TTL) {
+    if (nowMs - beatAtMs < beatEveryMs) {
       return { leads: true, lease: held, elected: false };
     }
     const row = beatRow(held.epoch);

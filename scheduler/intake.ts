@@ -18,11 +18,14 @@ export const BEATS_MS = 1000;
 export const QUEUE_BATCH = 200;
 const RETRY_MS = 1000;
 
-/** Notes who gave a sign of life (tick.ts, invariant 5). */
-export async function readBeats(context: Context, beats: BeatReader) {
+/**
+ * Notes who gave a sign of life (tick.ts, invariant 5): once a second while somebody is not ready, and
+ * always before a node is judged.
+ */
+export async function readBeats(context: Context, beats: BeatReader): Promise<void> {
   const { deps, term } = context;
   const nowMs = deps.clock.monoMs();
-  if (nowMs - term.beatsAtMs < BEATS_MS) return;
+  if (nowMs < beatsDueAtMs(term)) return;
   term.beatsAtMs = nowMs;
   for (const [nodeId, atMs] of await beats.read()) {
     const node = term.world.nodes.get(nodeId);
@@ -30,6 +33,16 @@ export async function readBeats(context: Context, beats: BeatReader) {
     node.lastSeenMs = Math.max(node.lastSeenMs, atMs);
     if (node.status?.state !== "ready") term.dirtyNodes.add(nodeId);
   }
+}
+
+/** When beats must be read next. While all nodes are ready that is when the first would be judged. */
+export function beatsDueAtMs(term: Term): number {
+  let dueAtMs = Infinity;
+  for (const [nodeId, node] of term.world.nodes) {
+    if (node.status?.state !== "ready") return term.beatsAtMs + BEATS_MS;
+    dueAtMs = Math.min(dueAtMs, term.wakeAtMs.get(nodeId) ?? Infinity);
+  }
+  return dueAtMs;
 }
 
 /** Marks what asked to be planned again by now. */

@@ -7,7 +7,7 @@
  * 3. The world is what was committed. When that is in doubt (a commit threw, the lease was lost), the
  *    world is dropped and loaded anew.
  * 4. A message or service whose handling throws holds up nothing else: it is counted, and parked.
- * 5. Beats are read, and silent nodes judged, once a second whether or not anything else happened.
+ * 5. Beats are read before a node is judged, and once a second while some node is not ready.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type BeatReader, BEATS_PER_TTL, createBeatReader, stretchTtl } from "..
 import { key } from "../kv/keys.ts";
 import { createElector, type Elector, type Lease } from "../kv/leader.ts";
 import { messageOf } from "../kv/store.ts";
-import { BEATS_MS, markDue, QUEUE_BATCH, readBeats, readMessages } from "./intake.ts";
+import { BEATS_MS, beatsDueAtMs, markDue, QUEUE_BATCH, readBeats, readMessages } from "./intake.ts";
 import { commitRound, planRound } from "./round.ts";
 import { sweep } from "./sweep.ts";
 import { beginTerm, type Context, type Term, type TickDeps } from "./term.ts";
@@ -137,7 +137,7 @@ async function sweepIfDue(context: Context, beats: BeatReader): Promise<void> {
 
 function nextMs(term: Term, deps: TickDeps): number {
   const nowMs = deps.clock.monoMs();
-  let atMs = Math.min(term.beatsAtMs + BEATS_MS, nowMs + deps.leaderTtlMs / BEATS_PER_TTL);
+  let atMs = Math.min(beatsDueAtMs(term), nowMs + deps.leaderTtlMs / BEATS_PER_TTL);
   for (const wakeAtMs of term.wakeAtMs.values()) atMs = Math.min(atMs, wakeAtMs);
   for (const retryAtMs of term.retryAtMs.values()) atMs = Math.min(atMs, retryAtMs);
   if (term.dirtyServices.size > 0 || term.dirtyNodes.size > 0) return 0;

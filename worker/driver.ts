@@ -59,10 +59,14 @@ export interface TaskMemory {
   /** Aborts the pull under way. */
   pull?: AbortController;
   stopSent: boolean;
+  /** When the container was first seen exited, since it last ran. */
+  exitSeenMs?: number;
   /** The engine's life in which the container was last seen running. */
   seenLife?: number;
 }
 
+/** How long an engine may take to shut down. */
+const SHUTDOWN_MS = 30_000;
 /** Steps without a pause; a task that needs more is odd and has to wait. */
 const MAX_STEPS = 16;
 
@@ -83,7 +87,10 @@ export function createDriver(deps: DriverDeps): Driver {
 
   function viewOf(taskId: string, container: ContainerStatus | undefined): View {
     const memory = memoryOf(taskId);
-    if (container?.state === "running") memory.seenLife = engineLife;
+    if (container?.state === "running") {
+      memory.seenLife = engineLife;
+      delete memory.exitSeenMs;
+    } else if (container?.state === "exited") memory.exitSeenMs ??= clock.monoMs();
     const assignment = book.set?.assignments.get(taskId);
     const record = book.records.get(taskId);
     return {
@@ -93,6 +100,7 @@ export function createDriver(deps: DriverDeps): Driver {
       ...(container ? { container } : {}),
       confirmed: book.confirmed,
       interrupted: memory.seenLife !== undefined && memory.seenLife < engineLife,
+      ...(memory.exitSeenMs === undefined ? {} : { exitSeenMs: memory.exitSeenMs }),
       stopSent: memory.stopSent,
       nowMs: clock.monoMs(),
       wallMs: clock.wallMs(),
@@ -210,6 +218,11 @@ export function createDriver(deps: DriverDeps): Driver {
     },
     engineLost() {
       engineLife++;
+      // Exits shortly before were its doing: an engine shuts down one container after the other.
+      const sinceMs = clock.monoMs() - SHUTDOWN_MS;
+      for (const record of book.records.values()) {
+        record.restartsMs = record.restartsMs.filter((atMs) => atMs < sinceMs);
+      }
     },
     seen(containers) {
       for (const { taskId, state } of containers) {

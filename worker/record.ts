@@ -36,6 +36,8 @@ export interface View {
   confirmed: boolean;
   /** The engine went away since this container was last seen running. */
   interrupted: boolean;
+  /** When the container was first seen exited, since it last ran. */
+  exitSeenMs?: number;
   /** The agent itself has asked this run to stop. */
   stopSent: boolean;
   nowMs: number;

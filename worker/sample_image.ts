@@ -5,7 +5,7 @@
  *     sample_image.ts info               what the engine is and what it may use
  *     sample_image.ts image TAG          makes the sample image, if the engine does not have it
  *     sample_image.ts kill CONTAINER     kills a container behind the agent's back
- *     sample_image.ts count LABEL=VALUE  how many containers carry the label
+ *     sample_image.ts count NODE…        how many containers these nodes have, by id
  *
  * Prints one line of JSON: `{"ok": true, …}` or `{"ok": false, "message": …}`.
  *
@@ -14,6 +14,7 @@
 import { ask, connectEngine, getInfo } from "./docker/client.ts";
 import { type EngineConnection, findEngine } from "./docker/connect.ts";
 import { importBusyboxImage } from "./docker/offline_image.ts";
+import { LABEL } from "./runtime.ts";
 
 const DEADLINE_MS = 20_000;
 
@@ -29,7 +30,8 @@ wait
 
 type Answer = { ok: true; [key: string]: unknown } | { ok: false; message: string };
 
-async function answer(verb: string | undefined, argument: string): Promise<Answer> {
+async function answer(verb: string | undefined, args: string[]): Promise<Answer> {
+  const [argument = ""] = args;
   const found = await findEngine({
     env: Deno.env,
     exists: (path) => Deno.stat(path).then(() => true, () => false),
@@ -45,7 +47,7 @@ async function answer(verb: string | undefined, argument: string): Promise<Answe
     case "kill":
       return await kill(found.connection, argument, signal);
     case "count":
-      return await count(found.connection, argument, signal);
+      return await count(found.connection, args, signal);
     default:
       return { ok: false, message: `unknown verb "${verb}": use info, image, kill or count` };
   }
@@ -103,19 +105,22 @@ async function kill(
 
 async function count(
   connection: EngineConnection,
-  label: string,
+  nodeIds: string[],
   signal: AbortSignal,
 ): Promise<Answer> {
   using client = closing(connection);
-  const listed = await ask(
-    "list",
-    signal,
-    (abortSignal) =>
-      client.docker.listContainers({ all: true, filters: { label: [label] }, abortSignal }),
-  );
-  return listed.ok
-    ? { ok: true, containers: listed.value.length }
-    : { ok: false, message: listed.message };
+  let containers = 0;
+  for (const nodeId of nodeIds) {
+    const filters = { label: [`${LABEL.node}=${nodeId}`] };
+    const listed = await ask(
+      "list",
+      signal,
+      (abortSignal) => client.docker.listContainers({ all: true, filters, abortSignal }),
+    );
+    if (!listed.ok) return { ok: false, message: listed.message };
+    containers += listed.value.length;
+  }
+  return { ok: true, containers };
 }
 
 function closing(connection: EngineConnection) {
@@ -124,8 +129,8 @@ function closing(connection: EngineConnection) {
 }
 
 if (import.meta.main) {
-  const [verb, argument = ""] = Deno.args;
-  const said = await answer(verb, argument);
+  const [verb, ...args] = Deno.args;
+  const said = await answer(verb, args);
   console.log(JSON.stringify(said));
   Deno.exit(said.ok ? 0 : 1);
 }

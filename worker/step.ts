@@ -13,6 +13,7 @@
  */
 import type { Assignment } from "../kv/schema/agent.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
+import type { ContainerStatus } from "./runtime.ts";
 import {
   began,
   ended,
@@ -35,6 +36,7 @@ export type Step =
   | { kind: "forget" };
 
 const NONE: Step = { kind: "none" };
+const VERDICT_AFTER_MS = 3_000;
 /** For containers of which only the labels are known. */
 const DEFAULT_STOP: TaskRecord["stop"] = { graceMs: 10_000 };
 
@@ -70,7 +72,7 @@ function stepTowardsRunning(view: View, assignment: Assignment, record: TaskReco
     return { kind: "note", record: nowRunning(view, record, container) };
   }
   if (container?.state === "exited" && began(container, record)) { // rule 1
-    return { kind: "note", record: ended(view, assignment, record, exitOf(container)) };
+    return stepAfterExit(view, assignment, record, container);
   }
   if (record.dueMs !== undefined && record.dueMs > nowMs) {
     return { kind: "wait", untilMs: record.dueMs };
@@ -78,10 +80,29 @@ function stepTowardsRunning(view: View, assignment: Assignment, record: TaskReco
   return container ? { kind: "start" } : { kind: "create", assignment };
 }
 
+/**
+ * What follows an exit. An engine that shuts down kills its containers before it hangs up, so a task
+ * that was killed is given up only when the engine is still there a little later.
+ */
+function stepAfterExit(
+  view: View,
+  assignment: Assignment,
+  record: TaskRecord,
+  container: ContainerStatus,
+): Step {
+  const next = ended(view, assignment, record, exitOf(container));
+  const givenUp = next.observed.state === "failed" &&
+    assignment.template.restart.condition !== "none";
+  const verdictMs = (view.exitSeenMs ?? -Infinity) + VERDICT_AFTER_MS;
+  return givenUp && container.exitCode > 128 && view.nowMs < verdictMs
+    ? { kind: "wait", untilMs: verdictMs }
+    : { kind: "note", record: next };
+}
+
 function stepRunning(view: View, assignment: Assignment, record: TaskRecord): Step {
   const { container } = view;
   if (container?.state === "exited") {
-    return { kind: "note", record: ended(view, assignment, record, exitOf(container)) };
+    return stepAfterExit(view, assignment, record, container);
   }
   if (container?.state !== "running") {
     const gone = { message: container ? "container was replaced" : "container is gone" };

@@ -88,6 +88,7 @@ export function createSteps(
   async function start(context: StepContext): Promise<StepResult> {
     const { view: { taskId, assignment }, memory, signal } = context;
     memory.stopSent = false;
+    delete memory.exitSeenMs;
     await book.note(at(recordOf(taskId), "starting"), { durable: false });
     const started = await engine.start(taskId, signal);
     const ports = assignment && knownPorts(assignment);

@@ -64,6 +64,10 @@ export const ReportResponse = z.object({
   unknown: z.array(Id).meta({
     description: "Reported tasks that are not this node's: stop reporting them",
   }),
+  behind: z.array(z.object({ taskId: Id, attempt: z.int().min(1) })).optional().meta({
+    description: "Reported tasks of which a later attempt is known: the agent lost its state and " +
+      "goes on from there",
+  }),
 }).meta({ id: "ReportResponse" });
 export type ReportResponse = z.infer<typeof ReportResponse>;
 

@@ -116,6 +116,34 @@ Deno.test("no event is lost or doubled while records are committed as fast as th
     for (const ids of await Promise.all(readers)) assertEquals(ids, idsOf(200));
   }));
 
+Deno.test("a record that is committed between a stream's look and its wait is told at once", async () => {
+  // Time stands still, so that the heartbeat cannot help.
+  await withApi(async (t) => {
+    let between: (() => Promise<void>) | undefined;
+    const list = t.kv.list.bind(t.kv);
+    t.kv.list = <T>(...args: Parameters<typeof list>) => {
+      const entries = list<T>(...args);
+      const next = entries.next.bind(entries);
+      // The log's feed reads larger pages.
+      const streams = "prefix" in args[0] && args[0].prefix[0] === "log" && args[1]?.limit === 50;
+      entries.next = async () => {
+        const result = await next();
+        const run = streams && result.done ? between : undefined;
+        if (run) between = undefined;
+        await run?.();
+        return result;
+      };
+      return entries;
+    };
+    between = async () => {
+      await seedLog(t, 1);
+      await eventually(() => t.feed.head() === 1);
+    };
+    assertEquals(await follow(t, 2, { lastEventId: "0" }), ["1.0", "1.1"]);
+    t.kv.list = list;
+  }, { clock: createFakeClock() });
+});
+
 Deno.test("an idle stream is kept alive by comments", async () => {
   const clock = createFakeClock();
   await withApi(async (t) => {

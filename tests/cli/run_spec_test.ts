@@ -52,7 +52,10 @@ Deno.test("everything else lands where it belongs", () => {
   const made = spec(
     {
       ...{ name: "web", project: "shop", node: "n1", label: [["tier", "front"]] },
-      ...{ env: [["A", "1"], ["A", "2"]], publish: [{ target: 80, published: 8080, protocol: "tcp" }] },
+      ...{
+        env: [["A", "1"], ["A", "2"]],
+        publish: [{ target: 80, published: 8080, protocol: "tcp" }],
+      },
       ...{ detach: true },
     },
     "nginx",

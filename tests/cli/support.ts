@@ -58,6 +58,7 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
     size: () => columns === undefined ? undefined : { columns, rows: 24 },
     input: () => new ReadableStream({ start: (controller) => controller.close() }),
     setRaw: () => {},
+    confirm: () => false,
     onSignal: () => () => {},
   };
   const contexts = memoryContexts();

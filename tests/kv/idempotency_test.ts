@@ -39,6 +39,36 @@ Deno.test("a key that stands for another request is refused and changes nothing"
     assertEquals(await dump(kv), before);
   }));
 
+Deno.test("a repetition under way with the first is not refused for what the first changed", () =>
+  withKv(async (kv) => {
+    const deps = depsOf(kv);
+    const { version } = assertOk(await createService(deps, specOf())).value;
+    const all = await Promise.all(
+      Array.from(
+        { length: 6 },
+        () =>
+          putService(deps, WEB, specOf({ stopped: true }), { ifMatch: version, once: once("p") }),
+      ),
+    );
+    assertEquals(all.filter((outcome) => assertOk(outcome).replay === undefined).length, 1);
+  }));
+
+Deno.test("of two requests that arrive together under one key, one is carried out", () =>
+  withKv(async (kv) => {
+    const deps = depsOf(kv);
+    const all = await Promise.all(
+      ["a", "b", "c", "d"].map((name) =>
+        createService(deps, specOf({ name }), { once: once(name) })
+      ),
+    );
+    assertEquals(all.filter((outcome) => outcome.ok).length, 1);
+    assertEquals(
+      all.flatMap((outcome) => outcome.ok ? [] : [outcome.refusal.kind]),
+      ["key-reused", "key-reused", "key-reused"],
+    );
+    assertEquals((await readQueue(kv, 10)).length, 1);
+  }));
+
 Deno.test("a repetition of a change that others changed since does not undo theirs", () =>
   withKv(async (kv) => {
     const deps = depsOf(kv);

@@ -64,7 +64,7 @@ Deno.test("the name of a node that is down stays taken, and the refusal says so"
     assertStringIncludes(refusal.hint ?? "", "--name");
   }));
 
-Deno.test("a join whose answer got lost is repeated: the same node, a new credential, the old one void", () =>
+Deno.test("a join whose answer got lost is repeated: the same node, another credential, both good", () =>
   withKv(async (kv) => {
     const deps = depsOf(kv);
     const once = { tokenId: idOf(7), key: "k", request: "r", wallMs: 0 };
@@ -73,8 +73,19 @@ Deno.test("a join whose answer got lost is repeated: the same node, a new creden
     assertEquals(second.nodeId, first.nodeId);
     assertNotEquals(second.credential, first.credential);
     const reader = createTokenReader(deps);
-    assertEquals(await reader.find(first.credential), undefined);
-    assertEquals((await reader.find(second.credential))?.nodeId, first.nodeId);
+    for (const { credential } of [first, second]) {
+      assertEquals((await reader.find(credential))?.nodeId, first.nodeId);
+    }
+  }));
+
+Deno.test("a join that arrives many times at once under one key makes one node", () =>
+  withKv(async (kv) => {
+    const deps = depsOf(kv);
+    const once = { tokenId: idOf(7), key: "k", request: "r", wallMs: 0 };
+    const all = await Promise.all(
+      Array.from({ length: 6 }, () => joinNode(deps, factsOf("n1"), once)),
+    );
+    assertEquals(new Set(all.map((outcome) => assertOk(outcome).nodeId)).size, 1);
   }));
 
 Deno.test("facts replace facts; unchanged ones write nothing, and the name stays", () =>

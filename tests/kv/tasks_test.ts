@@ -164,6 +164,20 @@ Deno.test("tasks of other nodes and tasks that are gone are answered as unknown"
     assertEquals(await dump(kv), before);
   }));
 
+Deno.test("a task that was given up as lost stays lost, whatever its node says when it is back", () =>
+  withKv(async (kv) => {
+    const deps = depsOf(kv);
+    await seedWorld(kv, 0);
+    await seedTask(kv, { id: idOf(11), serviceId: SERVICE, nodeId: NODE, ended: "lost" });
+    const before = await dump(kv);
+    for (const state of ["running", "succeeded"] as const) {
+      assertOk(await report(deps, NODE, { tasks: [seen(idOf(11), { state })] }));
+    }
+    assertEquals(await dump(kv), before);
+    const view = assertOk(await getTask(deps, { ref: idOf(11), project: "default" }));
+    assertEquals(view.state, "lost");
+  }));
+
 Deno.test("an agent that fell behind is told which attempt is known", () =>
   withKv(async (kv) => {
     const [id = ""] = await seedWorld(kv, 1);

@@ -68,6 +68,7 @@ export class Database {
   watchLagMs = 20;
   tamper: Tamper | undefined;
   #busy = 0;
+  readonly #stamps = new Map<string, number>();
   #tail: Promise<unknown> = Promise.resolve();
   readonly #observers = new Set<(commit: Commit) => void>();
   readonly #watches = new Set<(keys: ReadonlySet<string>) => void>();
@@ -80,6 +81,11 @@ export class Database {
 
   get busy(): boolean {
     return this.#busy > 0;
+  }
+
+  /** A name for a versionstamp that follows from the seed: which commit's it is. */
+  nameOf(versionstamp: string): string {
+    return `v${this.#stamps.get(versionstamp) ?? "?"}`;
   }
 
   /** Resolves when what was asked for so far is done. */
@@ -120,10 +126,13 @@ export class Database {
     return rows;
   }
 
-  /** Invariant 1. */
+  /**
+   * Invariant 1. An operation takes as long as it takes, and other work of the event loop would go on
+   * meanwhile; so it begins only when there is none.
+   */
   #run<T>(run: () => Promise<T>): Promise<T> {
     this.#busy++;
-    const result = this.#tail.then(run);
+    const result = this.#tail.then(otherWork).then(run);
     this.#tail = result.then(() => this.#busy--, () => this.#busy--);
     return result;
   }
@@ -172,6 +181,7 @@ export class Database {
     const result = await atomic.commit();
     if (!result.ok) return result;
     const { versionstamp } = result;
+    this.#stamps.set(versionstamp, this.#stamps.size + 1);
     const changes = new Map<string, Change>();
     for (const m of mutations) {
       const name = m.key.join("/");
@@ -220,6 +230,16 @@ export class Database {
       },
       cancel: () => void this.#watches.delete(notify),
     }, { highWaterMark: 0 });
+  }
+}
+
+/** Event-loop turns in which work that waits for neither time nor the database comes to its end. */
+const TURNS = 4;
+
+/** Resolves when nothing can go on but what waits for time or the database. */
+export async function otherWork(): Promise<void> {
+  for (let turn = 0; turn < TURNS; turn++) {
+    await new Promise<void>((resolve) => void setImmediate(resolve));
   }
 }
 

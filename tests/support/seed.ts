@@ -49,7 +49,7 @@ export async function seedNode(
     .set(key.nodeName(name), id)
     .set(key.nodeSpec(id), { labels: {}, availability: "active" })
     .set(key.token(sha256), { id, kind: "node", nodeId: id, createdAt: AT })
-    .set(key.nodeToken(id), sha256);
+    .set(key.nodeToken(id), [sha256]);
   if (status) op.set(key.nodeStatus(id), status);
   await op.commit();
   return credential;

@@ -234,6 +234,31 @@ Deno.test("an engine that comes back without its containers costs them no restar
   });
 });
 
+Deno.test("an engine that shuts down container by container fails no task", async () => {
+  const world = createAgentWorld();
+  const { server, control, clock } = world;
+  server.assign(assignmentOf(1, { restart: { maxAttempts: 1 } }));
+  await world.running(async () => {
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    for (let attempt = 2; attempt < 8; attempt += 2) {
+      control.kill(task);
+      await world.until(() => server.stateOf(task) === `${attempt} running`, "the restart");
+      await clock.advance(500);
+      control.kill(task);
+      await clock.advance(1_000);
+      control.setAvailable(false);
+      await clock.advance(20_000);
+      control.setAvailable(true);
+      await world.until(() => server.stateOf(task) === `${attempt + 1} running`, "the return");
+      await clock.advance(6_000);
+    }
+    control.kill(task);
+    await world.until(() => server.stateOf(task) === "8 running", "the one restart it has");
+    control.kill(task);
+    await world.until(() => server.stateOf(task) === "8 failed", "the end");
+  });
+});
+
 Deno.test("a pull that is no longer wanted is cut short", async () => {
   const world = createAgentWorld();
   const { server, control, clock } = world;

@@ -213,6 +213,20 @@ Deno.test("a run-to-completion task ends with its exit code", () => {
   assertEquals(ends(2), "note 1 failed (exited with 2; no restarts in place are allowed)");
 });
 
+Deno.test("a killed task is given up only when the engine is still there a little later", () => {
+  const spent = assignmentOf(1, { restart: { maxAttempts: 0 } });
+  const given = (exitCode: number, nowMs: number) =>
+    step({
+      assignment: spent,
+      record: record("running"),
+      container: container("exited", { exitCode }),
+      exitSeenMs: 1_000,
+      nowMs,
+    }).kind;
+  assertEquals([given(137, 1_000), given(137, 3_999), given(137, 4_000)], ["wait", "wait", "note"]);
+  assertEquals(given(1, 1_000), "note");
+});
+
 Deno.test("a job that finished before its stop succeeded; one that was stopped did not", () => {
   const job = { ...assignmentOf(1, { restart: { condition: "none" } }), desired: "stop" as const };
   const view = { assignment: job, record: record("running"), container: container("exited") };

@@ -1,0 +1,158 @@
+/**
+ * The HTTP API: every route, one error shape, and what lives as long as the app does.
+ *
+ * @module
+ */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { createImmutable } from "../kv/immutable.ts";
+import { createTokenReader } from "../kv/tokens.ts";
+import type { ApiApp, ApiDeps, ApiEnv, Rooms } from "./deps.ts";
+import { docsAsset, docsPage } from "./docs.ts";
+import { createEventStreams } from "./event_stream.ts";
+import { createMetrics } from "./metrics.ts";
+import { createPolls } from "./polls.ts";
+import { problem, Problematic, problemOf, problemResponse, validationProblem } from "./problems.ts";
+import { agentRoutes } from "./routes/agents.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { nodeRoutes } from "./routes/nodes.ts";
+import { serviceRoutes } from "./routes/services.ts";
+import { systemRoutes } from "./routes/system.ts";
+import { taskRoutes } from "./routes/tasks.ts";
+import { tunnelRoutes } from "./routes/tunnels.ts";
+import { createTunnels } from "./tunnel.ts";
+
+export type { ApiDeps, ApiLog, LeaderInfo } from "./deps.ts";
+
+export interface Api {
+  fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response>;
+  /** The OpenAPI 3.1 document. */
+  openapi(): object;
+  /** Ends held polls, streams and tunnels. The dependencies stay open: they are the caller's. */
+  close(): Promise<void>;
+}
+
+/** Builds the API. It follows the log through `deps.feed`, which the caller runs. */
+export function createApp(deps: ApiDeps): Api {
+  const app: ApiApp = new OpenAPIHono<ApiEnv>({
+    defaultHook: (result) => {
+      if (result.success) return;
+      throw new Problematic(validationProblem(result.target, result.error));
+    },
+  });
+  const rooms = createRooms(deps, () => document(app, deps.version));
+
+  app.use(async (c, next) => {
+    const startMs = deps.clock.monoMs();
+    await next();
+    rooms.metrics.observe({
+      method: c.req.method,
+      route: c.get("route") ?? "other",
+      status: c.res.status,
+      ms: deps.clock.monoMs() - startMs,
+    });
+  });
+  app.onError((error, c) =>
+    problemResponse(
+      problemOf(error, { ...deps, request: `${c.req.method} ${c.req.path}` }),
+      c.req.url,
+    )
+  );
+  // Before the nodes' routes: `join` and `join-token` are no names of nodes there.
+  agentRoutes(app, rooms);
+  nodeRoutes(app, rooms);
+  serviceRoutes(app, rooms);
+  taskRoutes(app, rooms);
+  eventRoutes(app, rooms);
+  tunnelRoutes(app, rooms);
+  systemRoutes(app, rooms);
+  app.get("/", (c) => c.redirect("/docs"));
+  app.get("/docs", docsPage);
+  app.get("/docs/:name", async (c) => {
+    const found = await docsAsset(c, c.req.param("name"));
+    if (found) return found;
+    throw new Problematic(noRoute(c.req.path));
+  });
+  app.notFound((c) => problemResponse(missing(app, c.req.method, c.req.path), c.req.url));
+
+  return {
+    fetch: async (request) => await app.fetch(request),
+    openapi: rooms.openapi,
+    async close() {
+      rooms.polls.close();
+      rooms.streams.close();
+      await rooms.tunnels.close();
+    },
+  };
+}
+
+function createRooms(deps: ApiDeps, openapi: () => object): Rooms {
+  const immutable = createImmutable(deps.kv);
+  const tunnels = createTunnels(deps);
+  const polls = createPolls(deps, { immutable, tunnels });
+  const streams = createEventStreams(deps);
+  const metrics = createMetrics(deps, {
+    heldPolls: polls.held,
+    eventStreams: streams.count,
+    tunnels: tunnels.count,
+  });
+  let made: object | undefined;
+  return {
+    deps,
+    immutable,
+    tokens: createTokenReader(deps),
+    polls,
+    streams,
+    tunnels,
+    metrics,
+    openapi: () => made ??= openapi(),
+  };
+}
+
+function document(app: ApiApp, version: string): object {
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    description: "An admin token, a join token, or a node's credential. A route's security names " +
+      "the kinds that it takes.",
+  });
+  return app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Berth",
+      version,
+      description: "Runs containers across machines. Every error is a problem (RFC 9457).",
+    },
+  });
+}
+
+function noRoute(path: string) {
+  return problem(404, "no-route", "There is nothing here", {
+    detail: `no route ${path}`,
+    hint: "/docs lists the routes.",
+  });
+}
+
+/** Nothing matched: is it the path, or only the method? */
+function missing(app: ApiApp, method: string, path: string): Problematic {
+  const allowed = new Set<string>();
+  for (const route of app.routes) {
+    if (route.method !== "ALL" && matches(route.path, path)) allowed.add(route.method);
+  }
+  if (allowed.size === 0) return new Problematic(noRoute(path));
+  if (allowed.has("GET")) allowed.add("HEAD");
+  const allow = [...allowed].sort().join(", ");
+  return new Problematic(
+    problem(405, "method", "Not this way", {
+      detail: `${path} does not take ${method}`,
+      hint: `It takes ${allow}.`,
+    }),
+    { allow },
+  );
+}
+
+function matches(template: string, path: string): boolean {
+  const wanted = template.split("/");
+  const given = path.split("/");
+  return wanted.length === given.length &&
+    wanted.every((part, i) => part.startsWith(":") ? given[i] !== "" : part === given[i]);
+}

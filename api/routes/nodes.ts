@@ -1,0 +1,118 @@
+/**
+ * Nodes, as users see them.
+ *
+ * @module
+ */
+import { createRoute } from "@hono/zod-openapi";
+import { z } from "zod";
+import { getNode, listNodes } from "../../kv/node_reads.ts";
+import { putNodeSpec } from "../../kv/nodes.ts";
+import { pageOf } from "../../kv/schema/common.ts";
+import { NodeSpec, NodeView } from "../../kv/schema/node.ts";
+import { JoinTokenView } from "../../kv/schema/views.ts";
+import { createToken } from "../../kv/tokens.ts";
+import type { ApiApp, Rooms } from "../deps.ts";
+import { guarded, writeOptions } from "../guard.ts";
+import { valueOf } from "../problems.ts";
+import {
+  access,
+  ChangeHeaders,
+  CursorQuery,
+  json,
+  jsonRequest,
+  LimitQuery,
+  objectHeaders,
+  problems,
+  RefParam,
+} from "../spec.ts";
+
+const tags = ["nodes"];
+
+const list = createRoute({
+  method: "get",
+  path: "/v1/nodes",
+  operationId: "listNodes",
+  tags,
+  summary: "List nodes",
+  description: "By name, each with what its tasks have set aside.",
+  ...access("admin"),
+  request: { query: z.object({ limit: LimitQuery, cursor: CursorQuery }) },
+  responses: { 200: json("One page of nodes", pageOf(NodeView)), ...problems(400, 401, 403, 503) },
+});
+
+const read = createRoute({
+  method: "get",
+  path: "/v1/nodes/{ref}",
+  operationId: "getNode",
+  tags,
+  summary: "Read a node",
+  description: "By id or name. `ETag` is the version of its spec.",
+  ...access("admin"),
+  request: { params: RefParam },
+  responses: { 200: json("The node", NodeView), ...problems(400, 401, 403, 404, 503) },
+});
+
+const putSpec = createRoute({
+  method: "put",
+  path: "/v1/nodes/{ref}/spec",
+  operationId: "putNodeSpec",
+  tags,
+  summary: "Replace what users decide about a node",
+  description: "Labels for placement, and whether it takes tasks: `cordon` takes no new ones, " +
+    "`drain` moves away those it has.",
+  ...access("admin"),
+  request: { params: RefParam, headers: ChangeHeaders, body: jsonRequest(NodeSpec) },
+  responses: {
+    200: json("The node as it is now", NodeView),
+    ...problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+  },
+});
+
+const joinToken = createRoute({
+  method: "post",
+  path: "/v1/nodes/join-token",
+  operationId: "createJoinToken",
+  tags,
+  summary: "Make a join token",
+  description: "Admits workers until it is withdrawn. Shown once: only its hash is stored. Takes " +
+    "no Idempotency-Key, because what is not stored cannot be answered again.",
+  ...access("admin"),
+  request: {
+    body: { required: false as const, content: { "application/json": { schema: z.object({}) } } },
+  },
+  responses: {
+    201: json("The token, and the line to paste", JoinTokenView),
+    ...problems(400, 401, 403, 413, 415, 503),
+  },
+});
+
+export function nodeRoutes(app: ApiApp, rooms: Rooms): void {
+  const { deps, immutable } = rooms;
+  const reads = { kv: deps.kv, immutable };
+
+  app.openapi(guarded(rooms, list), async (c) => {
+    const { limit, cursor } = c.req.valid("query");
+    const page = await listNodes(reads, { limit, ...(cursor === undefined ? {} : { cursor }) });
+    return c.json(valueOf(page), 200);
+  });
+
+  app.openapi(guarded(rooms, read), async (c) => {
+    const view = valueOf(await getNode(reads, c.req.valid("param").ref));
+    return c.json(view, 200, objectHeaders({ value: view }));
+  });
+
+  app.openapi(guarded(rooms, putSpec), async (c) => {
+    const { ref } = c.req.valid("param");
+    const options = await writeOptions(c, deps.clock);
+    const outcome = await putNodeSpec({ ...deps, immutable }, ref, c.req.valid("json"), options);
+    const written = valueOf(outcome);
+    return c.json(written.value, 200, objectHeaders(written));
+  });
+
+  app.openapi(guarded(rooms, joinToken), async (c) => {
+    const token = await createToken(deps, "join");
+    const url = deps.publicUrl ?? new URL(c.req.url).origin;
+    const command = `deno task worker --server ${url} --join ${token} --name NAME`;
+    return c.json({ token, command }, 201);
+  });
+}

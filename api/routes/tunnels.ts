@@ -1,0 +1,223 @@
+/**
+ * WebSockets: logs and exec for clients, and the agent's side of both. The bearer token is in the
+ * header, as everywhere. Frames: kv/schema/agent.ts, TunnelControl.
+ *
+ * @module
+ */
+import { createRoute } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { z } from "zod";
+import { key } from "../../kv/keys.ts";
+import { done, type Outcome, refuse } from "../../kv/outcome.ts";
+import { ExecOptions, LogsOptions, type TunnelOpen } from "../../kv/schema/agent.ts";
+import { Id, Name } from "../../kv/schema/common.ts";
+import { Node, NodeStatus } from "../../kv/schema/node.ts";
+import { getRow, type Kv } from "../../kv/store.ts";
+import { findTask, type TaskRows } from "../../kv/tasks.ts";
+import type { ApiApp, ApiEnv, Rooms } from "../deps.ts";
+import { guarded } from "../guard.ts";
+import { problem, Problematic } from "../problems.ts";
+import { fail, type Inbox, openInbox } from "../relay.ts";
+import { access, problems, TaskRefParam } from "../spec.ts";
+
+const tags = ["tunnels"];
+const upgraded = { 101: { description: "The WebSocket is open" } };
+const FIRST_FRAME =
+  "The first text frame is the JSON of the options, with an optional `project`; " +
+  'then frames flow as TunnelControl says. Errors come as a frame `{type: "error", message}`.';
+
+const logs = createRoute({
+  method: "get",
+  path: "/v1/tasks/{ref}/logs",
+  operationId: "openLogs",
+  tags,
+  summary: "Read a task's output (WebSocket)",
+  description: `Needs a WebSocket upgrade. ${FIRST_FRAME}`,
+  ...access("admin"),
+  request: { params: TaskRefParam },
+  responses: { ...upgraded, ...problems(400, 401, 403, 426, 503) },
+});
+
+const exec = createRoute({
+  method: "get",
+  path: "/v1/tasks/{ref}/exec",
+  operationId: "openExec",
+  tags,
+  summary: "Run a command in a task's container (WebSocket)",
+  description: `Needs a WebSocket upgrade. ${FIRST_FRAME}`,
+  ...access("admin"),
+  request: { params: TaskRefParam },
+  responses: { ...upgraded, ...problems(400, 401, 403, 426, 503) },
+});
+
+const answer = createRoute({
+  method: "get",
+  path: "/v1/nodes/{id}/tunnels/{sessionId}",
+  operationId: "answerTunnel",
+  tags: ["agents"],
+  summary: "Answer a tunnel request (WebSocket)",
+  description: "The agent's side. The first text frame that it receives is a TunnelOpen.",
+  ...access("node"),
+  request: {
+    params: z.object({
+      id: Id.meta({ description: "The node's id", param: { name: "id", in: "path" } }),
+      sessionId: Id.meta({
+        description: "From the poll's answer",
+        param: { name: "sessionId", in: "path" },
+      }),
+    }),
+  },
+  responses: { ...upgraded, ...problems(400, 401, 403, 404, 426, 503) },
+});
+
+const InProject = { project: Name.default("default") };
+const FIRST = {
+  logs: LogsOptions.extend(InProject),
+  exec: ExecOptions.extend(InProject),
+};
+/** How long a client may take to say what it wants, in ms. */
+const FIRST_FRAME_MS = 10_000;
+/** Pings find out about peers that vanished, in seconds. */
+const IDLE_SECONDS = 30;
+
+export function tunnelRoutes(app: ApiApp, rooms: Rooms): void {
+  for (const [kind, route] of [["logs", logs], ["exec", exec]] as const) {
+    app.openapi(guarded(rooms, route), (c) => {
+      const { ref } = c.req.valid("param");
+      const { inbox, response } = upgrade(c);
+      void serveClient(rooms, inbox, kind, ref).catch((error) => {
+        rooms.deps.log.error("a tunnel failed", { kind, ref, error: String(error) });
+        fail(inbox.socket, "something went wrong in Berth; the server's log has the details");
+      });
+      return response;
+    });
+  }
+
+  app.openapi(guarded(rooms, answer), (c) => {
+    const { id, sessionId } = c.req.valid("param");
+    requireUpgrade(c);
+    if (!rooms.tunnels.expects(id, sessionId)) {
+      throw new Problematic(problem(404, "not-found", "No such object", {
+        detail: `no client of this server waits for session ${sessionId}`,
+        hint: "It gave up, or waits on the replica that the request's `url` names.",
+      }));
+    }
+    const { inbox, response } = upgrade(c);
+    rooms.tunnels.answer(id, sessionId, inbox);
+    return response;
+  });
+}
+
+function requireUpgrade(c: Context<ApiEnv>): void {
+  if (c.req.header("upgrade")?.toLowerCase() === "websocket") return;
+  throw new Problematic(
+    problem(426, "upgrade-required", "This needs a WebSocket", {
+      detail: "the request is not a WebSocket upgrade",
+      hint: "Use `berth logs` or `berth exec`, or a WebSocket client.",
+    }),
+    { upgrade: "websocket", connection: "upgrade" },
+  );
+}
+
+function upgrade(c: Context<ApiEnv>): { inbox: Inbox; response: Response } {
+  requireUpgrade(c);
+  const protocol = c.req.header("sec-websocket-protocol")?.split(",")[0]?.trim();
+  try {
+    const { socket, response } = Deno.upgradeWebSocket(c.req.raw, {
+      idleTimeout: IDLE_SECONDS,
+      ...(protocol ? { protocol } : {}),
+    });
+    return { inbox: openInbox(socket), response };
+  } catch (error) {
+    // Headers that are not a handshake.
+    if (!(error instanceof TypeError)) throw error;
+    throw new Problematic(problem(400, "malformed", "The request cannot be read", {
+      detail: `the WebSocket handshake is broken: ${error.message}`,
+      hint: "Use a WebSocket client.",
+      errors: [{ field: "header.upgrade", message: "must come with the rest of the handshake" }],
+    }));
+  }
+}
+
+async function serveClient(
+  rooms: Rooms,
+  client: Inbox,
+  kind: TunnelOpen["kind"],
+  ref: string,
+): Promise<void> {
+  const { kv, clock } = rooms.deps;
+  const late = new AbortController();
+  const patience = new AbortController();
+  void clock.sleep(FIRST_FRAME_MS, patience.signal).then(() => late.abort());
+  const frame = await client.first(late.signal);
+  patience.abort();
+  const first = parseFirst(kind, frame);
+  if (!first.ok) return fail(client.socket, sentence(first));
+  const { project, open } = first.value;
+  const found = await findTask(kv, { ref, project });
+  if (!found.ok) return fail(client.socket, sentence(found));
+  const node = await reachableNode(kv, found.value, kind, ref);
+  if (!node.ok) return fail(client.socket, sentence(node));
+  await rooms.tunnels.connect(client, node.value, open(found.value.task.id));
+}
+
+function sentence({ refusal }: { refusal: { detail: string; hint?: string } }): string {
+  return refusal.hint === undefined ? refusal.detail : `${refusal.detail}. ${refusal.hint}`;
+}
+
+function parseFirst(
+  kind: TunnelOpen["kind"],
+  frame: string | undefined,
+): Outcome<{ project: string; open: (taskId: string) => TunnelOpen }> {
+  if (frame === undefined) {
+    return refuse("invalid", "the first frame must be text: the JSON of the options");
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(frame);
+  } catch {
+    return refuse("invalid", "the first frame is not JSON");
+  }
+  if (kind === "logs") {
+    const parsed = FIRST.logs.safeParse(value);
+    if (!parsed.success) return refuse("invalid", z.prettifyError(parsed.error));
+    const { project, ...options } = parsed.data;
+    return done({ project, open: (taskId) => ({ kind, taskId, options }) });
+  }
+  const parsed = FIRST.exec.safeParse(value);
+  if (!parsed.success) return refuse("invalid", z.prettifyError(parsed.error));
+  const { project, ...options } = parsed.data;
+  return done({ project, open: (taskId) => ({ kind, taskId, options }) });
+}
+
+/** The node whose agent can serve the task; a refusal that says what is the matter otherwise. */
+async function reachableNode(
+  kv: Kv,
+  { task, state }: TaskRows,
+  kind: TunnelOpen["kind"],
+  ref: string,
+): Promise<Outcome<string>> {
+  if (task.nodeId === undefined) {
+    const why = task.why === undefined ? "" : ` (${task.why})`;
+    return refuse("busy", `${ref} has no node yet${why}`, { hint: `See \`berth why ${ref}\`.` });
+  }
+  if (task.ended === "lost") {
+    return refuse("busy", `${ref} was lost with its node`, {
+      hint: "Its replacement has the same slot: name it as service.slot.",
+    });
+  }
+  if (kind === "exec" && state !== "running") {
+    return refuse("busy", `${ref} is ${state}, not running`, {
+      hint: "`berth ps` shows its state.",
+    });
+  }
+  const [node, status] = await Promise.all([
+    getRow(kv, key.node(task.nodeId), Node),
+    getRow(kv, key.nodeStatus(task.nodeId), NodeStatus),
+  ]);
+  if (status?.row.state !== "down") return done(task.nodeId);
+  const name = node?.row.name ?? task.nodeId;
+  return refuse("busy", `node ${name}, which runs ${ref}, is down since ${status.row.since}`, {
+    hint: `${status.row.why}. See \`berth nodes\`.`,
+  });
+}

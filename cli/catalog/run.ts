@@ -1,0 +1,126 @@
+/**
+ * Commands that start, stop and remove things.
+ *
+ * @module
+ */
+import { choice, flag, list, serverCommand, value } from "../command.ts";
+import { parseCount, parseCpus, parseMemory, parsePair, parsePort } from "../format/quantity.ts";
+import { NO_WAIT, PROJECT } from "./global.ts";
+import { EXIT } from "../exit.ts";
+
+const GROUP = "Run things:";
+
+export const runCommands = [
+  serverCommand({
+    name: "run",
+    group: GROUP,
+    summary: "Run an image: once, or with -d as a service",
+    details: "Without -d: one job; its output is shown and its exit code is this command's.\n" +
+      "Ctrl-C stops it; a second Ctrl-C leaves that to the cluster.\n" +
+      "With -d: a service that is kept running; prints its name.\n" +
+      "Flags after IMAGE belong to COMMAND.",
+    args: "<image> [command...]",
+    passThrough: true,
+    ownFailure: EXIT.own,
+    options: {
+      name: value("--name <name>", "Name of the service; made from the image if absent"),
+      detach: flag("-d, --detach", "Keep it running in the background"),
+      rm: flag("--rm", "Remove it when it has ended"),
+      env: list("-e, --env <key=value>", "Environment variable; may be repeated", parsePair),
+      envFile: list("--env-file <path>", "File of KEY=VALUE lines; may be repeated"),
+      publish: list(
+        "-p, --publish <[host:]port>",
+        "Publish a port, like 80, 8080:80, 53/udp; may be repeated",
+        parsePort,
+      ),
+      cpus: value("--cpus <n>", "Cores to set aside, and the limit", parseCpus),
+      memory: value("--memory <size>", "Memory to set aside, and the limit: 64m, 1g", parseMemory),
+      label: list("--label <key=value>", "Label of service and container", parsePair),
+      node: value("--node <name>", "Only on this node"),
+      replicas: value("--replicas <n>", "How many tasks (with -d)", parseCount),
+      restart: choice("--restart <when>", "Start it again when it ends", [
+        "any",
+        "on-failure",
+        "none",
+      ]),
+      project: PROJECT,
+    },
+    examples: [
+      ["berth run --rm alpine echo hello", "one job, removed afterwards"],
+      ["berth run -d --name web -p 8080:80 nginx", "a service on port 8080"],
+      ["berth run -d --replicas 3 --memory 256m -p 80 nginx", "three tasks, free host ports"],
+      ["berth run -e LEVEL=debug myimage migrate --all", "a command with its own flags"],
+    ],
+    run: async (options, [image = "", ...command], deps) =>
+      (await import("../commands/run.ts")).run(options, image, command, deps),
+  }),
+  serverCommand({
+    name: "stop",
+    group: GROUP,
+    summary: "Stop services; they can be started again",
+    args: "<service...>",
+    completes: "services",
+    options: { project: PROJECT, noWait: NO_WAIT },
+    examples: [
+      ["berth stop web", "stop and wait until nothing runs"],
+      ["berth stop web api --no-wait", "ask for it and return"],
+    ],
+    run: async (options, refs, deps) =>
+      (await import("../commands/lifecycle.ts")).stop(options, refs, deps),
+  }),
+  serverCommand({
+    name: "start",
+    group: GROUP,
+    summary: "Start stopped services",
+    args: "<service...>",
+    completes: "services",
+    options: { project: PROJECT, noWait: NO_WAIT },
+    examples: [["berth start web", "start and wait until it runs"]],
+    run: async (options, refs, deps) =>
+      (await import("../commands/lifecycle.ts")).start(options, refs, deps),
+  }),
+  serverCommand({
+    name: "rm",
+    group: GROUP,
+    summary: "Remove services and their containers",
+    args: "<service...>",
+    completes: "services",
+    options: {
+      force: flag("-f, --force", "Also while it is running"),
+      project: PROJECT,
+      noWait: NO_WAIT,
+    },
+    examples: [
+      ["berth rm web", "remove a stopped service"],
+      ["berth rm -f web api", "stop and remove two"],
+      ["berth service ls -q | xargs berth rm -f", "remove everything"],
+    ],
+    run: async (options, refs, deps) =>
+      (await import("../commands/lifecycle.ts")).remove(options, refs, deps),
+  }),
+  serverCommand({
+    name: "exec",
+    group: GROUP,
+    summary: "Run a command inside a running task",
+    details: "Of a service, the first running task is taken. Flags after TASK belong to COMMAND.",
+    args: "<task> <command...>",
+    completes: "tasks",
+    passThrough: true,
+    ownFailure: EXIT.own,
+    options: {
+      interactive: flag("-i, --interactive", "Pass standard input on"),
+      tty: flag("-t, --tty", "Give the command a terminal"),
+      env: list("-e, --env <key=value>", "Environment variable; may be repeated", parsePair),
+      user: value("-u, --user <user>", "User, or user:group, or ids"),
+      workdir: value("-w, --workdir <path>", "Directory to start in"),
+      project: PROJECT,
+    },
+    examples: [
+      ["berth exec -it web sh", "a shell in the first task of web"],
+      ["berth exec web.2 ls -l /", "one command in the second task"],
+      ["tar c . | berth exec -i web.1 tar x -C /srv", "copy files in"],
+    ],
+    run: async (options, [ref = "", ...command], deps) =>
+      (await import("../commands/exec.ts")).exec(options, ref, command, deps),
+  }),
+];

@@ -1,0 +1,84 @@
+/**
+ * Completion: scripts for the shells, and names of what is there.
+ *
+ * @module
+ */
+import { type AnyCommand, localCommand } from "./command.ts";
+import type { GlobalOptions } from "./catalog/global.ts";
+import type { Deps } from "./deps.ts";
+import { EXIT } from "./exit.ts";
+import { fail } from "./report.ts";
+
+export const COMPLETION = "completion";
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+/** `berth completion`. What prints the script comes with the command framework. */
+export function completionCommand(print: (shell: string) => Promise<void>): AnyCommand {
+  return localCommand({
+    name: COMPLETION,
+    group: "This program:",
+    summary: "Print a shell's completion: bash, zsh, fish",
+    args: "<shell>",
+    options: {},
+    examples: [
+      ["source <(berth completion bash)", "bash, now; or in ~/.bashrc"],
+      ["source <(berth completion zsh)", "zsh, now; or in ~/.zshrc"],
+      ["berth completion fish > ~/.config/fish/completions/berth.fish", "fish, for good"],
+    ],
+    async run(_options, [shell = ""], deps) {
+      if (!SHELLS.some((known) => known === shell)) {
+        return fail(deps, `no completion for "${shell}"`, `choose bash, zsh or fish`, EXIT.usage);
+      }
+      await print(shell);
+      return EXIT.ok;
+    },
+  });
+}
+
+/** A person is waiting for the Tab key. */
+const ANSWER_MS = 700;
+const MAX_NAMES = 200;
+
+/** What may stand where the cursor is, if it is the name of something; `[]` when in doubt. */
+export async function namesToComplete(
+  args: string[],
+  commands: readonly AnyCommand[],
+  makeDeps: (globals: GlobalOptions) => Deps,
+): Promise<string[]> {
+  const words = args.slice(args.indexOf("--") + 1).filter((word) => !word.startsWith("-"));
+  const command = commands.find((candidate) =>
+    candidate.completes !== undefined &&
+    candidate.name === words.slice(0, candidate.name.split(" ").length).join(" ")
+  );
+  if (!command?.completes) return [];
+  const deps = makeDeps({
+    output: undefined,
+    quiet: true,
+    noColor: true,
+    timeout: undefined,
+    context: undefined,
+    server: undefined,
+    token: undefined,
+  });
+  if (command.completes === "contexts") {
+    const read = await deps.contexts.read();
+    return read.ok ? Object.keys(read.value.contexts) : [];
+  }
+  const connection = await deps.connection();
+  if (!connection.ok) return [];
+  const client = await deps.connect(connection.target);
+  const options = { signal: AbortSignal.timeout(ANSWER_MS) };
+  const query = { limit: MAX_NAMES };
+  if (command.completes === "nodes") {
+    const nodes = await client.listNodes(query, options);
+    return nodes.ok ? nodes.value.items.map((node) => node.name) : [];
+  }
+  const [services, tasks] = await Promise.all([
+    client.listServices(query, options),
+    command.completes === "tasks" ? client.listTasks(query, options) : undefined,
+  ]);
+  return [
+    ...services.ok ? services.value.items.map((service) => service.name) : [],
+    ...tasks?.ok ? tasks.value.items.map((task) => task.name) : [],
+  ].filter((name, index, all) => all.indexOf(name) === index);
+}

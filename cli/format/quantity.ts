@@ -1,0 +1,104 @@
+/**
+ * Memory, cores, ports and KEY=VALUE pairs, from people and for people. Pure.
+ *
+ * @module
+ */
+import type { Parsed } from "../command.ts";
+import type { Port } from "../../kv/schema/service.ts";
+import type { TaskView } from "../../kv/schema/task.ts";
+
+const MEBIBYTES: Record<string, number> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024 };
+
+/** `64m`, `1.5g`, `512MiB` in MiB. A number without a unit is refused: it could mean anything. */
+export function parseMemory(text: string): Parsed<number> {
+  const match = /^(\d+(?:\.\d+)?)([kmgt])(?:i?b)?$/i.exec(text);
+  if (!match) return { ok: false, message: "write a size with its unit, like 64m or 1g" };
+  const mebibytes = Number(match[1]) * (MEBIBYTES[(match[2] ?? "").toLowerCase()] ?? 0);
+  if (mebibytes < 4) return { ok: false, message: "must be at least 4m" };
+  return { ok: true, value: Math.ceil(mebibytes) };
+}
+
+/** Cores, down to a thousandth: `0.5`, `2`. */
+export function parseCpus(text: string): Parsed<number> {
+  const cpus = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
+  if (!(cpus >= 0.001 && cpus <= 4096)) {
+    return { ok: false, message: "write a number of cores from 0.001 to 4096, like 0.5" };
+  }
+  return { ok: true, value: Math.round(cpus * 1000) / 1000 };
+}
+
+export function parseCount(text: string): Parsed<number> {
+  return /^\d{1,9}$/.test(text)
+    ? { ok: true, value: Number(text) }
+    : { ok: false, message: "write a whole number" };
+}
+
+/** `80`, `8080:80`, `5353:53/udp`. */
+export function parsePort(text: string): Parsed<Port> {
+  const match = /^(?:(\d+):)?(\d+)(?:\/(tcp|udp))?$/.exec(text);
+  const [published, target] = [match?.[1], match?.[2]].map((port) =>
+    port === undefined ? undefined : Number(port)
+  );
+  const inRange = (port: number | undefined) => port === undefined || (port >= 1 && port <= 65535);
+  if (!match || target === undefined || !inRange(target) || !inRange(published)) {
+    return {
+      ok: false,
+      message: "write [HOST:]CONTAINER[/udp] with ports from 1 to 65535, like 8080:80",
+    };
+  }
+  return {
+    ok: true,
+    value: {
+      target,
+      protocol: match[3] === "udp" ? "udp" : "tcp",
+      ...(published === undefined ? {} : { published }),
+    },
+  };
+}
+
+/** `KEY=VALUE`; the value may be empty and may contain `=`. */
+export function parsePair(text: string): Parsed<[string, string]> {
+  const at = text.indexOf("=");
+  return at > 0
+    ? { ok: true, value: [text.slice(0, at), text.slice(at + 1)] }
+    : { ok: false, message: "write KEY=VALUE" };
+}
+
+/** The lines of an env file: `KEY=VALUE`, blank lines and `#` comments. */
+export function parseEnvFile(text: string): Parsed<[string, string][]> {
+  const pairs: [string, string][] = [];
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
+    const pair = parsePair(line.trimStart().replace(/^export\s+/, ""));
+    if (!pair.ok) return { ok: false, message: `line ${index + 1}: ${pair.message}` };
+    pairs.push(pair.value);
+  }
+  return { ok: true, value: pairs };
+}
+
+/** MiB for people: `64M`, `1.5G`, and `-` for none. */
+export function memory(mebibytes: number): string {
+  if (mebibytes === 0) return "-";
+  if (mebibytes < 1024) return `${mebibytes}M`;
+  return `${Number((mebibytes / 1024).toFixed(1))}G`;
+}
+
+/** Ports of a running task: `32768→80`, with the node's address when `full`. */
+export function ports(task: Pick<TaskView, "observed" | "nodeAddress">, full: boolean): string {
+  const host = full && task.nodeAddress ? `${task.nodeAddress}:` : "";
+  return (task.observed?.ports ?? [])
+    .map((p) => `${host}${p.published}→${p.target}${p.protocol === "udp" ? "/udp" : ""}`)
+    .join(", ");
+}
+
+/** The address of each published tcp port, as a URL to open. */
+export function urls(task: Pick<TaskView, "observed" | "nodeAddress">): string[] {
+  return (task.observed?.ports ?? [])
+    .filter((port) => port.protocol === "tcp")
+    .map((port) => `http://${task.nodeAddress ?? "127.0.0.1"}:${port.published}`);
+}
+
+/** An id short enough to type: its last 8 characters. */
+export function shortId(id: string): string {
+  return id.slice(-8);
+}

@@ -1,0 +1,69 @@
+/**
+ * States in words and colours. Pure.
+ *
+ * @module
+ */
+import { isFailure, type TaskState } from "../../kv/schema/task_state.ts";
+import type { ServiceView } from "../../kv/schema/service.ts";
+import type { TaskView } from "../../kv/schema/task.ts";
+import type { NodeView } from "../../kv/schema/node.ts";
+import type { Paint, Style } from "./style.ts";
+
+/** The state in a word or two: `running`, `running, unhealthy`, `failed (1)`, `stopping`. */
+export function stateText(task: Pick<TaskView, "state" | "desired" | "observed">): string {
+  const { state, desired, observed } = task;
+  if (state === "failed" && observed?.exitCode !== undefined) {
+    return `failed (${observed.exitCode})`;
+  }
+  if (state !== "running") return state;
+  if (desired === "stop") return "stopping";
+  const health = observed?.health ?? "none";
+  return health === "none" || health === "healthy" ? state : `running, ${health}`;
+}
+
+export function statePaint(state: TaskState, style: Style): Paint {
+  if (state === "running" || state === "succeeded") return style.good;
+  if (isFailure(state)) return style.bad;
+  return state === "stopped" ? style.dim : style.busy;
+}
+
+export function taskPaint(
+  task: Pick<TaskView, "state" | "desired" | "observed">,
+  style: Style,
+): Paint {
+  if (task.state !== "running") return statePaint(task.state, style);
+  if (task.observed?.health === "unhealthy") return style.bad;
+  return task.desired === "stop" || task.observed?.health === "starting" ? style.busy : style.good;
+}
+
+export function phasePaint(phase: ServiceView["phase"], style: Style): Paint {
+  switch (phase) {
+    case "running":
+    case "finished":
+      return style.good;
+    case "failed":
+      return style.bad;
+    case "stopped":
+      return style.dim;
+    default:
+      return style.busy;
+  }
+}
+
+/** A node's state as one word: cordoned and draining nodes are ready, but that is not the news. */
+export function nodeState(node: Pick<NodeView, "status" | "spec">): string {
+  if (node.status.state !== "ready" || node.spec.availability === "active") {
+    return node.status.state;
+  }
+  return node.spec.availability === "drain" ? "draining" : "cordoned";
+}
+
+export function nodePaint(node: Pick<NodeView, "status" | "spec">, style: Style): Paint {
+  const state = nodeState(node);
+  return state === "ready" ? style.good : state === "down" ? style.bad : style.busy;
+}
+
+/** `name`, or `project/name` outside the default project. */
+export function qualified(project: string, name: string): string {
+  return project === "default" ? name : `${project}/${name}`;
+}

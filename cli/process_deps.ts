@@ -1,0 +1,69 @@
+/**
+ * What commands need, from this process: made from the global flags and the environment it is given.
+ *
+ * @module
+ */
+import { systemClock } from "../kv/schema/time.ts";
+import type { GlobalOptions } from "./catalog/global.ts";
+import { contextsPath, resolveTarget } from "./connect.ts";
+import type { ContextStore } from "./contexts.ts";
+import type { Deps, Io } from "./deps.ts";
+
+/** The environment variables that the CLI reads; the permission set names the same. */
+export type Env = (name: string) => string | undefined;
+
+export function processDeps(globals: GlobalOptions, io: Io, env: Env): Deps {
+  const given = {
+    server: globals.server ?? env("BERTH_SERVER"),
+    token: globals.token ?? env("BERTH_TOKEN"),
+  };
+  const contexts = lazyStore(contextsPath(env));
+  const columns = io.outIsTty ? io.size()?.columns : undefined;
+  return {
+    io,
+    view: {
+      output: globals.output ?? "table",
+      color: io.outIsTty && !globals.noColor && !env("NO_COLOR"),
+      quiet: globals.quiet,
+      ...(columns === undefined ? {} : { columns }),
+    },
+    clock: systemClock,
+    random: Math.random,
+    given,
+    contexts,
+    readTextFile: (path) => Deno.readTextFile(path),
+    connection: () =>
+      resolveTarget({
+        flags: present({ server: globals.server, token: globals.token, context: globals.context }),
+        env: present({
+          server: env("BERTH_SERVER"),
+          token: env("BERTH_TOKEN"),
+          context: env("BERTH_CONTEXT"),
+        }),
+        contexts: () => contexts.read(),
+      }),
+    async connect({ server, token }) {
+      const { createClient } = await import("../api/client.ts");
+      return createClient({ url: server, ...(token ? { token } : {}) });
+    },
+    ...(globals.timeout === undefined ? {} : { timeoutMs: globals.timeout }),
+  };
+}
+
+/** The contexts file, whose parser is loaded when it is first needed: most of a start is loading. */
+function lazyStore(path: string): ContextStore {
+  const open = async () => (await import("./contexts.ts")).contextStore(path);
+  return {
+    path,
+    read: async () => (await open()).read(),
+    update: async (change) => (await open()).update(change),
+  };
+}
+
+function present<T extends Record<string, string | undefined>>(
+  values: T,
+): { [K in keyof T]?: string } {
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined && value !== ""),
+  ) as { [K in keyof T]?: string };
+}

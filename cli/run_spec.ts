@@ -1,0 +1,115 @@
+/**
+ * From the flags of `berth run` to a service's spec. Pure.
+ *
+ * @module
+ */
+import type { Parsed } from "./command.ts";
+import { type Port, ServiceSpec, type ServiceSpecInput } from "../kv/schema/service.ts";
+
+export interface RunOptions {
+  name: string | undefined;
+  detach: boolean;
+  rm: boolean;
+  env: [string, string][];
+  publish: Port[];
+  cpus: number | undefined;
+  memory: number | undefined;
+  label: [string, string][];
+  node: string | undefined;
+  replicas: number | undefined;
+  restart: "any" | "on-failure" | "none" | undefined;
+  project: string | undefined;
+}
+
+/** Time after its end at which the leader removes a `--rm` job whose CLI did not. */
+export const REMOVE_AFTER_MS = 60_000;
+
+/**
+ * A detached run is a service that is kept running; a foreground run, and a detached one with
+ * `--rm`, is a job that runs once.
+ */
+export function runSpec(
+  options: RunOptions,
+  image: string,
+  command: string[],
+  random: () => number,
+): Parsed<ServiceSpecInput> {
+  const job = !options.detach || options.rm;
+  if (job && options.replicas !== undefined) {
+    return {
+      ok: false,
+      message: options.rm
+        ? "--replicas and --rm exclude each other: what is removed when it ends is a job"
+        : "--replicas needs -d: a foreground run is one job",
+    };
+  }
+  if (job && options.restart === "any") {
+    return {
+      ok: false,
+      message: "--restart any needs -d without --rm: a job ends when its command does",
+    };
+  }
+  const restart = options.restart ?? (job ? "none" : "any");
+  const resources = { cpus: options.cpus ?? 0, memoryMiB: options.memory ?? 0 };
+  const labels = Object.fromEntries(options.label);
+  const spec: ServiceSpecInput = {
+    name: options.name ?? generateName(image, random),
+    labels,
+    mode: job
+      ? {
+        type: "job",
+        completions: 1,
+        retries: 0,
+        ...(options.rm ? { removeAfterMs: REMOVE_AFTER_MS } : {}),
+      }
+      : { type: "replicated", replicas: options.replicas ?? 1 },
+    template: {
+      image,
+      env: Object.fromEntries(options.env),
+      labels,
+      ports: options.publish,
+      reserve: resources,
+      limit: resources,
+      restart: { condition: restart },
+      ...(command.length > 0 ? { command } : {}),
+      ...(options.node === undefined ? {} : { placement: { node: options.node } }),
+    },
+    ...(options.project === undefined ? {} : { project: options.project }),
+  };
+  return check(spec);
+}
+
+const FLAG_OF: Record<string, string> = {
+  name: "--name",
+  project: "--project",
+  labels: "--label",
+  mode: "--replicas",
+  "template.image": "IMAGE",
+  "template.env": "--env",
+  "template.labels": "--label",
+  "template.ports": "--publish",
+  "template.reserve": "--cpus or --memory",
+  "template.command": "COMMAND",
+  "template.placement": "--node",
+};
+
+/** The server's own rules, applied before asking it, with the flag that is to blame. */
+function check(spec: ServiceSpecInput): Parsed<ServiceSpecInput> {
+  const parsed = ServiceSpec.safeParse(spec);
+  if (parsed.success) return { ok: true, value: spec };
+  const [issue] = parsed.error.issues;
+  const path = issue?.path.map(String) ?? [];
+  const flag = FLAG_OF[path.slice(0, 2).join(".")] ?? FLAG_OF[path[0] ?? ""] ?? path.join(".");
+  return { ok: false, message: `${flag}: ${issue?.message ?? "is not valid"}` };
+}
+
+const SUFFIX = "23456789abcdefghjkmnpqrstvwxyz";
+
+/** A name made of the image's and four random characters: `nginx-k3f9`. */
+export function generateName(image: string, random: () => number): string {
+  const base = (image.split("@")[0]?.split("/").at(-1)?.split(":")[0] ?? "")
+    .toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40);
+  let suffix = "";
+  for (let i = 0; i < 4; i++) suffix += SUFFIX[Math.floor(random() * SUFFIX.length)] ?? "x";
+  return `${base || "run"}-${suffix}`;
+}

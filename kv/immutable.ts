@@ -1,0 +1,79 @@
+/**
+ * What never changes once written, kept in memory: the template of a revision, and the name of a
+ * service (an id is never given to another one, and a service keeps its name). Only presence is
+ * remembered, never absence.
+ *
+ * @module
+ */
+import { key } from "./keys.ts";
+import { Lru } from "./lru.ts";
+import { Revision, Service, type TaskTemplate } from "./schema/service.ts";
+import { getRows, type Kv } from "./store.ts";
+
+export interface RevisionRef {
+  serviceId: string;
+  revision: number;
+}
+
+export interface ServiceName {
+  project: string;
+  name: string;
+}
+
+export interface Immutable {
+  /** Templates in the order of the references; `undefined` for those that are gone. */
+  templates(refs: readonly RevisionRef[]): Promise<(TaskTemplate | undefined)[]>;
+  /** Names of services by id; those that are gone are absent. */
+  serviceNames(ids: Iterable<string>): Promise<Map<string, ServiceName>>;
+}
+
+/** A template may be 64 KiB, so this bounds the memory to 16 MiB at the very worst. */
+const TEMPLATES = 256;
+const NAMES = 10_000;
+
+/** One per process. */
+export function createImmutable(kv: Kv): Immutable {
+  const templates = new Lru<string, TaskTemplate>(TEMPLATES);
+  const names = new Lru<string, ServiceName>(NAMES);
+
+  return {
+    async templates(refs) {
+      const found = new Map<string, TaskTemplate>();
+      const missing = new Map<string, RevisionRef>();
+      for (const ref of refs) {
+        const id = `${ref.serviceId}/${ref.revision}`;
+        const known = templates.get(id);
+        if (known) found.set(id, known);
+        else missing.set(id, ref);
+      }
+      const keys = [...missing.values()].map((ref) => key.revision(ref.serviceId, ref.revision));
+      const rows = await getRows(kv, keys, Revision);
+      [...missing.keys()].forEach((id, i) => {
+        const template = rows[i]?.row.template;
+        if (!template) return;
+        templates.set(id, template);
+        found.set(id, template);
+      });
+      return refs.map((ref) => found.get(`${ref.serviceId}/${ref.revision}`));
+    },
+
+    async serviceNames(ids) {
+      const found = new Map<string, ServiceName>();
+      const missing: string[] = [];
+      for (const id of new Set(ids)) {
+        const known = names.get(id);
+        if (known) found.set(id, known);
+        else missing.push(id);
+      }
+      const rows = await getRows(kv, missing.map((id) => key.service(id)), Service);
+      missing.forEach((id, i) => {
+        const row = rows[i]?.row;
+        if (!row) return;
+        const name = { project: row.project, name: row.name };
+        names.set(id, name);
+        found.set(id, name);
+      });
+      return found;
+    },
+  };
+}

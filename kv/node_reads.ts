@@ -1,0 +1,91 @@
+/**
+ * Nodes, read: by id or name, and listed by name.
+ *
+ * @module
+ */
+import type { Immutable } from "./immutable.ts";
+import { key, prefix } from "./keys.ts";
+import { done, type Outcome, refuse } from "./outcome.ts";
+import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
+import { Id } from "./schema/common.ts";
+import { Node, NodeSpec, NodeStatus, type NodeView } from "./schema/node.ts";
+import { isTerminal } from "./schema/task_state.ts";
+import { idsUnder, readTasks } from "./service_view.ts";
+import { getRow, getRows, type Kv, listRows } from "./store.ts";
+
+export interface NodeReadDeps {
+  kv: Kv;
+  immutable: Immutable;
+}
+
+/** The facts row of a node, by id or name. */
+export async function findNode(kv: Kv, ref: string): Promise<Outcome<Node>> {
+  const byId = Id.safeParse(ref).success ? await getRow(kv, key.node(ref), Node) : undefined;
+  if (byId) return done(byId.row);
+  const id = (await getRow(kv, key.nodeName(ref), Id))?.row;
+  const found = id === undefined ? undefined : await getRow(kv, key.node(id), Node);
+  if (found) return done(found.row);
+  return refuse("not-found", `there is no node ${ref}`, {
+    hint: "`berth nodes` lists the nodes.",
+  });
+}
+
+export async function getNode(deps: NodeReadDeps, ref: string): Promise<Outcome<NodeView>> {
+  const found = await findNode(deps.kv, ref);
+  return found.ok ? done(await nodeView(deps, found.value)) : found;
+}
+
+/** Nodes by name. */
+export async function listNodes(
+  deps: NodeReadDeps,
+  query: PageQuery,
+): Promise<Outcome<Page<NodeView>>> {
+  const cursor = query.cursor === undefined ? done([]) : decodeCursor(query.cursor, 1);
+  if (!cursor.ok) return cursor;
+  const [name] = cursor.value;
+  const start = name === undefined ? {} : { start: key.nodeName(name) };
+  const names: { key: Deno.KvKey; row: string }[] = [];
+  for await (
+    const entry of listRows(deps.kv, prefix.nodeNames(), Id, { ...start, limit: query.limit + 1 })
+  ) {
+    names.push(entry);
+  }
+  const more = names.length > query.limit ? names.pop() : undefined;
+  const rows = await getRows(deps.kv, names.map((entry) => key.node(entry.row)), Node);
+  const items: NodeView[] = [];
+  for (const found of rows) {
+    if (found) items.push(await nodeView(deps, found.row));
+  }
+  return done({ items, ...(more ? { next: encodeCursor([String(more.key[1])]) } : {}) });
+}
+
+/** The node as users see it: its three rows, and what its tasks hold of it. */
+export async function nodeView(deps: NodeReadDeps, node: Node): Promise<NodeView> {
+  const { kv, immutable } = deps;
+  const [spec, status, ids] = await Promise.all([
+    getRow(kv, key.nodeSpec(node.id), NodeSpec),
+    getRow(kv, key.nodeStatus(node.id), NodeStatus),
+    idsUnder(kv, prefix.assigned(node.id)),
+  ]);
+  if (!spec) throw new Error(`node ${node.id}: its spec row is missing`);
+  const holding = (await readTasks(kv, ids)).filter((task) => !isTerminal(task.state));
+  const templates = await immutable.templates(holding.map(({ task }) => task));
+  let milliCpus = 0;
+  let memoryMiB = 0;
+  for (const template of templates) {
+    milliCpus += Math.round((template?.reserve.cpus ?? 0) * 1000);
+    memoryMiB += template?.reserve.memoryMiB ?? 0;
+  }
+  return {
+    ...node,
+    spec: spec.row,
+    status: status?.row ?? {
+      state: "joining",
+      since: node.joinedAt,
+      why: "the scheduler has not looked at it yet",
+    },
+    version: spec.versionstamp,
+    allocated: { cpus: milliCpus / 1000, memoryMiB },
+    tasks: holding.length,
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * Reports: what a node saw of its tasks.
+ *
+ * 1. An observed row is written by its node's reports only, and only forwards (`advances`): late and
+ *    doubled reports change nothing.
+ * 2. Every commit checks and rewrites the node's report row, so that two reports of one node, through
+ *    two replicas, cannot overtake one another between reading and writing.
+ * 3. Every commit checks the task rows, so that no observed row outlives its task.
+ * 4. A task that the leader has given up stays lost, whatever its node says when it is back: the task
+ *    was replaced, and a task ends once.
+ *
+ * @module
+ */
+import { key } from "./keys.ts";
+import { done, type Outcome, tooManyConflicts, WRITE_ATTEMPTS } from "./outcome.ts";
+import { enqueue } from "./queue.ts";
+import { sameValue } from "./same.ts";
+import type { ReportRequest, ReportResponse } from "./schema/agent.ts";
+import { Observed, Task } from "./schema/task.ts";
+import { advances, isTerminal } from "./schema/task_state.ts";
+import { getRows, type Kv, LIMITS, type Versioned } from "./store.ts";
+
+export interface ReportDeps {
+  kv: Kv;
+  newId: () => string;
+}
+
+/** Tasks a commit: one check each, and one for the report row. */
+const TASKS_PER_COMMIT = LIMITS.checks - 1;
+
+/**
+ * Takes a node's report. Answers the tasks that are not this node's; what is out of date is dropped
+ * silently, since the node has moved on already. A report of more than nine tasks is several commits,
+ * and safe to repeat when it broke off.
+ */
+export async function report(
+  deps: ReportDeps,
+  nodeId: string,
+  request: ReportRequest,
+): Promise<Outcome<ReportResponse>> {
+  const unknown: PartAnswer["unknown"] = [];
+  const behind: PartAnswer["behind"] = [];
+  // The last word about a task counts, should it be there twice.
+  const tasks = [...new Map(request.tasks.map((seen) => [seen.taskId, seen])).values()];
+  for (let at = 0; at < tasks.length; at += TASKS_PER_COMMIT) {
+    const answer = await reportSome(deps, nodeId, tasks.slice(at, at + TASKS_PER_COMMIT));
+    if (!answer.ok) return answer;
+    unknown.push(...answer.value.unknown);
+    behind.push(...answer.value.behind);
+  }
+  return done({ unknown, ...(behind.length === 0 ? {} : { behind }) });
+}
+
+interface PartAnswer {
+  unknown: string[];
+  behind: { taskId: string; attempt: number }[];
+}
+
+async function reportSome(
+  deps: ReportDeps,
+  nodeId: string,
+  seen: readonly Observed[],
+): Promise<Outcome<PartAnswer>> {
+  const { kv } = deps;
+  for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
+    const serial = await kv.get(key.report(nodeId));
+    const [tasks, before] = await Promise.all([
+      getRows(kv, seen.map((o) => key.task(o.taskId)), Task),
+      getRows(kv, seen.map((o) => key.observed(o.taskId)), Observed),
+    ]);
+    const unknown: PartAnswer["unknown"] = [];
+    const behind: PartAnswer["behind"] = [];
+    const op = kv.atomic().check(serial).set(key.report(nodeId), 1); // (2)
+    let writes = 0;
+    seen.forEach((next, i) => {
+      const task = tasks[i];
+      if (task?.row.nodeId !== nodeId) return void unknown.push(next.taskId);
+      const prev = before[i]?.row;
+      if (prev && next.attempt < prev.attempt && !isTerminal(prev.state)) {
+        behind.push({ taskId: next.taskId, attempt: prev.attempt });
+      }
+      const effect = task.row.ended ? "none" : effectOf(prev, next); // (1), (4)
+      if (effect === "none") return;
+      writes++;
+      op.check(versionOf(key.task(next.taskId), task)) // (3)
+        .set(key.observed(next.taskId), next);
+      if (effect === "wake") enqueue(op, { kind: "task", id: next.taskId }, deps.newId);
+    });
+    if (writes === 0 || (await op.commit()).ok) return done({ unknown, behind });
+  }
+  return tooManyConflicts(`the report of node ${nodeId}`);
+}
+
+function versionOf(rowKey: Deno.KvKey, row: Versioned<unknown>): Deno.AtomicCheck {
+  return { key: rowKey, versionstamp: row.versionstamp };
+}
+
+/** `wake`: the leader may have to act. `note`: only people want to know. */
+function effectOf(prev: Observed | undefined, next: Observed): "none" | "note" | "wake" {
+  const from = prev ?? { attempt: 1, state: "assigned" as const };
+  if (advances(from, next, "node")) return "wake";
+  if (!prev || isTerminal(prev.state)) return "none";
+  const samePlace = prev.attempt === next.attempt && prev.state === next.state;
+  if (!samePlace || sameValue(prev, next)) return "none";
+  return prev.health === next.health ? "note" : "wake";
+}

@@ -1,0 +1,84 @@
+/**
+ * Services, read: by id or name, and listed by name.
+ *
+ * @module
+ */
+import { key, prefix } from "./keys.ts";
+import { done, type Outcome, refuse } from "./outcome.ts";
+import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
+import { Id } from "./schema/common.ts";
+import { Revision, Service, type ServiceView, type TaskTemplate } from "./schema/service.ts";
+import { serviceView } from "./service_view.ts";
+import { getRow, getRows, type Kv, listRows, type Versioned } from "./store.ts";
+
+/** A service is named by its id, or by its name within a project. */
+export interface ServiceRef {
+  ref: string;
+  project: string;
+}
+
+export function isId(ref: string): boolean {
+  return Id.safeParse(ref).success;
+}
+
+/** The row of a service. An id wins over a name of the same form. */
+export async function findService(
+  kv: Kv,
+  { ref, project }: ServiceRef,
+): Promise<Outcome<Versioned<Service>>> {
+  const byId = isId(ref) ? await getRow(kv, key.service(ref), Service) : undefined;
+  if (byId) return done(byId);
+  const id = (await getRow(kv, key.serviceName(project, ref), Id))?.row;
+  const found = id === undefined ? undefined : await getRow(kv, key.service(id), Service);
+  if (found) return done(found);
+  return refuse("not-found", `there is no service ${ref} in project ${project}`, {
+    hint: "`berth ps` lists the services; --project names another project.",
+  });
+}
+
+export async function getService(kv: Kv, ref: ServiceRef): Promise<Outcome<ServiceView>> {
+  const found = await findService(kv, ref);
+  return found.ok ? await viewOf(kv, found.value) : found;
+}
+
+/** Services by project and name. */
+export async function listServices(
+  kv: Kv,
+  query: PageQuery & { project?: string },
+): Promise<Outcome<Page<ServiceView>>> {
+  const cursor = query.cursor === undefined ? done([]) : decodeCursor(query.cursor, 2);
+  if (!cursor.ok) return cursor;
+  const [project, name] = cursor.value;
+  const scope = query.project === undefined
+    ? prefix.serviceNames()
+    : prefix.servicesOf(query.project);
+  const within = query.project === undefined || query.project === project;
+  const start = project !== undefined && name !== undefined && within
+    ? { start: key.serviceName(project, name) }
+    : {};
+  const names: { key: Deno.KvKey; row: string }[] = [];
+  for await (const entry of listRows(kv, scope, Id, { ...start, limit: query.limit + 1 })) {
+    names.push(entry);
+  }
+  const more = names.length > query.limit ? names.pop() : undefined;
+  const rows = await getRows(kv, names.map((entry) => key.service(entry.row)), Service);
+  const items: ServiceView[] = [];
+  for (const row of rows) {
+    const view = row ? await viewOf(kv, row) : undefined;
+    if (view?.ok) items.push(view.value);
+  }
+  const next = more ? { next: encodeCursor([String(more.key[1]), String(more.key[2])]) } : {};
+  return done({ items, ...next });
+}
+
+/** The template that a service wants now. */
+export async function readTemplate(kv: Kv, row: Service): Promise<TaskTemplate | undefined> {
+  return (await getRow(kv, key.revision(row.id, row.revision), Revision))?.row.template;
+}
+
+/** The view of a row. Its revision is missing only if the service went in between. */
+export async function viewOf(kv: Kv, service: Versioned<Service>): Promise<Outcome<ServiceView>> {
+  const template = await readTemplate(kv, service.row);
+  if (template) return done(await serviceView(kv, service, template));
+  return refuse("not-found", `service ${service.row.name} was removed`);
+}

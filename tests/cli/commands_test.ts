@@ -1,0 +1,245 @@
+import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "@std/assert";
+import { parse } from "yaml";
+import { COMMANDS, VERSION } from "../../cli/main.ts";
+import { exitOf } from "../../cli/exit.ts";
+import { widthOf } from "../../cli/format/style.ts";
+import { berth, ID, nodeView, oneService, problem, serviceView } from "./support.ts";
+
+Deno.test("the version is that of deno.json", async () => {
+  const manifest = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
+  assertEquals(JSON.parse(manifest).version, VERSION);
+  assertEquals((await berth(["--version"])).out, `${VERSION}\n`);
+});
+
+Deno.test("the help of every command has examples and fits in 80 columns", async () => {
+  for (const command of COMMANDS) {
+    const { code, out } = await berth([...command.name.split(" "), "--help"], { columns: 80 });
+    assertEquals(code, 0, command.name);
+    assertStringIncludes(out, "Examples:", command.name);
+    assert(command.examples.length > 0, command.name);
+    for (const line of out.split("\n")) assert(widthOf(line) <= 80, `${command.name}: ${line}`);
+  }
+});
+
+Deno.test("the root help lists every command and documents the exit codes", async () => {
+  const { code, out } = await berth(["--help"], { columns: 80 });
+  assertEquals(code, 0);
+  for (const { name } of COMMANDS) assertStringIncludes(out, name.split(" ")[0] ?? "");
+  for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 125]) {
+    assertMatch(out, new RegExp(`^ +${code} +\\w`, "m"));
+  }
+  for (const line of out.split("\n")) assert(widthOf(line) <= 80, line);
+});
+
+Deno.test("lists fit the terminal, and are not cut without one", async () => {
+  for (const args of [["ps", "-a"], ["services"], ["nodes"]]) {
+    for (const columns of [60, 80, 120, 200]) {
+      const { out, code } = await berth(args, { columns, handler: oneService });
+      assertEquals(code, 0);
+      for (const line of out.split("\n")) assert(widthOf(line) <= columns, `${columns}: ${line}`);
+    }
+    const { out } = await berth(args, { handler: oneService });
+    assertFalse(out.includes("…"), out);
+    assertFalse(out.includes("\x1b"), "no colours without a terminal");
+  }
+});
+
+Deno.test("colours are for terminals, and can be refused", async () => {
+  const setting = { columns: 80, handler: oneService };
+  assertStringIncludes((await berth(["ps"], setting)).out, "\x1b[");
+  assertFalse((await berth(["ps", "--no-color"], setting)).out.includes("\x1b["));
+  assertFalse((await berth(["--no-color", "ps"], setting)).out.includes("\x1b["));
+});
+
+Deno.test("-o json and -o yaml print what the API answered, for every list and thing", async () => {
+  const lines = [["ps"], ["services"], ["service", "ls"], ["nodes"], ["node", "ls"]];
+  for (const args of [...lines, ["inspect", "storefront"]]) {
+    const json = await berth([...args, "-o", "json"], { handler: oneService });
+    const yaml = await berth(["-o", "yaml", ...args], { handler: oneService });
+    assertEquals(json.code, 0);
+    assertEquals(parse(yaml.out), JSON.parse(json.out));
+  }
+});
+
+Deno.test("--quiet prints names or ids, one per line", async () => {
+  const quiet = async (...args: string[]) =>
+    (await berth([...args, "-q"], { handler: oneService })).out;
+  assertEquals(await quiet("services"), "storefront\n");
+  assertEquals(await quiet("nodes"), "rack-7-machine-12\n");
+  assertEquals(await quiet("ps"), `${ID.task1}\n${ID.task2}\n`);
+});
+
+Deno.test("a list is read page by page to its end", async () => {
+  const cursors: (string | null)[] = [];
+  const { out } = await berth(["nodes", "-q"], {
+    handler: (request) => {
+      const cursor = new URL(request.url).searchParams.get("cursor");
+      cursors.push(cursor);
+      const page = Number(cursor ?? 0);
+      return Response.json({
+        items: [nodeView({ name: `n${page}` })],
+        ...(page < 2 ? { next: String(page + 1) } : {}),
+      });
+    },
+  });
+  assertEquals([out, cursors], ["n0\nn1\nn2\n", [null, "1", "2"]]);
+});
+
+Deno.test("exit codes follow from what the server said", () => {
+  const cases: [number, number][] = [
+    [400, 2],
+    [422, 2],
+    [401, 5],
+    [403, 5],
+    [404, 3],
+    [409, 4],
+    [
+      412,
+      4,
+    ],
+    [428, 4],
+    [408, 7],
+    [504, 7],
+    [502, 6],
+    [503, 6],
+    [500, 1],
+    [418, 1],
+  ];
+  for (const [status, code] of cases) {
+    assertEquals(exitOf({ kind: "problem", problem: problem(status) }), code, String(status));
+  }
+  assertEquals(exitOf({ kind: "unreachable", message: "" }), 6);
+  assertEquals(exitOf({ kind: "protocol", message: "" }), 1);
+});
+
+Deno.test("every failure names what was tried and says what to do next", async () => {
+  for (const status of [400, 401, 403, 404, 409, 412, 500, 503]) {
+    const { code, err, out } = await berth(["inspect", "x"], {
+      handler: () => Response.json(problem(status, { detail: "the detail" }), { status }),
+    });
+    assert(code !== 0);
+    assertEquals(out, "");
+    assertMatch(err, /^berth: .+\n {2}→ .+\n/);
+  }
+  const html = await berth(["nodes"], {
+    handler: () => new Response("<html>", { status: 200 }),
+  });
+  assertEquals(html.code, 1);
+});
+
+Deno.test("no failure prints the token", async () => {
+  for (const status of [401, 500]) {
+    const { err } = await berth(["ps"], {
+      handler: () => Response.json(problem(status), { status }),
+    });
+    assertFalse(err.includes("t0ken"));
+  }
+  const { out } = await berth(["context", "show"], { handler: oneService });
+  assertFalse(out.includes("t0ken"));
+});
+
+Deno.test("without a server known, a command says how to get one and ends with 2", async () => {
+  const { code, err } = await berth(["ps"]);
+  assertEquals(code, 2);
+  assertStringIncludes(err, "deno task dev");
+  assertEquals((await berth(["run", "--rm", "x"])).code, 125);
+});
+
+Deno.test("stop sends the whole spec with If-Match, and tries again after a conflict", async () => {
+  const puts: { ifMatch: string | null; body: unknown }[] = [];
+  const { code, out } = await berth(["stop", "storefront", "--no-wait"], {
+    handler: async (request) => {
+      if (request.method !== "PUT") {
+        return Response.json(serviceView({ version: `v${puts.length}` }));
+      }
+      puts.push({ ifMatch: request.headers.get("if-match"), body: await request.json() });
+      return puts.length === 1
+        ? Response.json(problem(412), { status: 412 })
+        : Response.json(serviceView({ stopped: true }));
+    },
+  });
+  assertEquals([code, out], [0, "storefront\n"]);
+  assertEquals(puts.map((put) => put.ifMatch), ["v0", "v1"]);
+  const { name, project, stopped } = puts[1]?.body as Record<string, unknown>;
+  assertEquals([name, project, stopped], ["storefront", "default", true]);
+});
+
+Deno.test("waiting is bounded: 7 when it takes longer than it was given", async () => {
+  const { code, err } = await berth(["stop", "storefront", "--timeout", "30ms"], {
+    handler: (request) =>
+      Response.json(serviceView(request.method === "PUT" ? { stopped: true } : {})),
+  });
+  assertEquals(code, 7);
+  assertStringIncludes(err, "--timeout");
+});
+
+Deno.test("rm refuses a running service, and takes it with -f", async () => {
+  let deleted = false;
+  const handler = (request: Request) => {
+    if (request.method === "DELETE") {
+      deleted = true;
+      return Response.json(serviceView({ deleting: true }));
+    }
+    return deleted ? Response.json(problem(404), { status: 404 }) : Response.json(serviceView());
+  };
+  const refused = await berth(["rm", "storefront"], { handler });
+  assertEquals([refused.code, deleted], [4, false]);
+  assertStringIncludes(refused.err, "rm -f storefront");
+  const forced = await berth(["rm", "-f", "storefront"], { handler });
+  assertEquals([forced.code, forced.out, deleted], [0, "storefront\n", true]);
+});
+
+Deno.test("several services: all are handled, and the first failure is the exit code", async () => {
+  const seen: string[] = [];
+  const { code } = await berth(["stop", "a", "b", "c", "--no-wait"], {
+    handler: (request) => {
+      const name = new URL(request.url).pathname.split("/").at(-1) ?? "";
+      seen.push(name);
+      return name === "b"
+        ? Response.json(serviceView({ name, stopped: true }))
+        : Response.json(problem(name === "a" ? 404 : 401), { status: name === "a" ? 404 : 401 });
+    },
+  });
+  assertEquals([code, seen], [3, ["a", "b", "c"]]);
+});
+
+Deno.test("exec without a running task, or without a terminal for -t, is Berth's own failure", async () => {
+  const ended = await berth(["exec", "storefront.9", "ls"], { handler: oneService });
+  assertEquals(ended.code, 125);
+  const tty = await berth(["exec", "-it", "storefront", "sh"], { handler: oneService });
+  assertEquals(tty.code, 2);
+  assertStringIncludes(tty.err, "-t needs a terminal");
+});
+
+Deno.test("completion scripts are made for three shells, and no other", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, logged } = await logging(["completion", shell]);
+    assertEquals(code, 0);
+    assertStringIncludes(logged, "berth complete");
+  }
+  assertEquals((await berth(["completion", "tcsh"])).code, 2);
+});
+
+Deno.test("completion knows commands, flags, choices, and the names of services", async () => {
+  const complete = async (...words: string[]) =>
+    (await logging(["complete", "--", ...words], oneService)).logged
+      .split("\n").map((line) => line.split("\t")[0]);
+  assertEquals((await complete("st")).slice(0, 3), ["stop", "start", "status"]);
+  assert((await complete("ps", "--al")).includes("--all"));
+  assert((await complete("stop", "")).includes("storefront"));
+  assert((await complete("logs", "storefront.")).includes("storefront.2"));
+  assert((await complete("node", "")).includes("join-token"));
+});
+
+/** The completion package prints by itself. */
+async function logging(args: string[], handler?: typeof oneService) {
+  const { log } = console;
+  let logged = "";
+  console.log = (text: string) => void (logged += text + "\n");
+  try {
+    const { code } = await berth(args, handler ? { handler } : {});
+    return { code, logged };
+  } finally {
+    console.log = log;
+  }
+}
