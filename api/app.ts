@@ -133,6 +133,8 @@ function document(app: ApiApp, version: string): object {
       version,
       description: "Runs containers across machines. Every error is a problem (RFC 9457).",
     },
+    // What people use first; what only agents call last.
+    tags: ["services", "tasks", "nodes", "events", "system", "agents"].map((name) => ({ name })),
   });
 }
 
