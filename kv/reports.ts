@@ -102,5 +102,5 @@ function effectOf(prev: Observed | undefined, next: Observed): "none" | "note" |
   if (!prev || isTerminal(prev.state)) return "none";
   const samePlace = prev.attempt === next.attempt && prev.state === next.state;
   if (!samePlace || sameValue(prev, next)) return "none";
-  return prev.health === next.health ? "note" : "wake";
+  return prev.health === next.health && prev.ready === next.ready ? "note" : "wake";
 }

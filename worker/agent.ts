@@ -23,6 +23,7 @@ import { attention } from "./diff.ts";
 import { createDriver } from "./driver.ts";
 import { createEngineCalls } from "./engine_calls.ts";
 import type { Log } from "./log.ts";
+import { createMonitor } from "./probes/monitor.ts";
 import { createLoops } from "./loops.ts";
 import { createReporter } from "./report.ts";
 import type { EngineInfo, Runtime } from "./runtime.ts";
@@ -99,11 +100,29 @@ export function createAgent(deps: AgentDeps): Agent {
 
 function createParts(deps: AgentDeps) {
   const { runtime, client, clock, random, state, log, config: { nodeId, facts: factsOf } } = deps;
-  const bells = { due: () => {}, set: () => {}, rows: () => {}, look: () => {} };
+  const bells = {
+    due: () => {},
+    set: () => {},
+    rows: () => {},
+    look: () => {},
+    task: (_taskId: string) => {},
+  };
   const reporter = createReporter(() => bells.rows());
   const engine = createEngineCalls({ runtime, clock });
   const book = createBook({ nodeId, state, reporter, clock, log });
-  const driver = createDriver({ engine, book, clock, random, log, onDue: () => bells.due() });
+  const monitor = createMonitor(
+    { prober: runtime.prober, clock, random, log },
+    (taskId) => bells.task(taskId),
+  );
+  const driver = createDriver({
+    engine,
+    book,
+    monitor,
+    clock,
+    random,
+    log,
+    onDue: () => bells.due(),
+  });
   const tunnels = createTunnels({
     runtime,
     clock,
@@ -183,7 +202,8 @@ function createParts(deps: AgentDeps) {
     listed = new Set(containers.map((c) => c.taskId));
     driver.seen(containers);
     const { set, records, confirmed } = book;
-    const world = { records, containers, confirmed, nowMs: clock.monoMs() };
+    const probed = monitor.known;
+    const world = { records, containers, probed, confirmed, nowMs: clock.monoMs() };
     for (const taskId of attention(set ? { ...world, assignments: set.assignments } : world)) {
       if (!driver.isBusy(taskId)) driver.kick(taskId, signal);
     }
@@ -226,6 +246,7 @@ function createParts(deps: AgentDeps) {
   return {
     book,
     driver,
+    monitor,
     reporter,
     tunnels,
     bells,

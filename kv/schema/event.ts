@@ -20,6 +20,7 @@ export const EventType = z.enum([
   "node.changed",
   "node.ready",
   "node.down",
+  "node.failing",
   "node.removed",
   "leader.elected",
   "message.parked",
