@@ -14,6 +14,7 @@ export const EventType = z.enum([
   "task.created",
   "task.assigned",
   "task.state",
+  "task.ready",
   "task.stopping",
   "task.waiting",
   "task.purged",

@@ -6,10 +6,11 @@
  */
 import { type Bench, type BenchOptions, describeMachine, measureFsyncMs } from "./harness.ts";
 import { firstRun } from "./first_run.ts";
+import { heal } from "./heal.ts";
 import { idle } from "./idle.ts";
 import { placements } from "./placements.ts";
 
-const BENCHES: readonly Bench[] = [firstRun, placements, idle];
+const BENCHES: readonly Bench[] = [firstRun, heal, placements, idle];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
   const flags: Record<string, string> = {};
