@@ -79,6 +79,29 @@ Deno.test("an HTTP probe sends its headers, Host among them", async () => {
   });
 });
 
+Deno.test("an HTTPS probe takes the certificate that a container made for itself", async () => {
+  const dir = await Deno.makeTempDir();
+  const made = await new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+      ...["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=container"],
+    ],
+    cwd: dir,
+    stdin: "null",
+  }).output();
+  assert(made.success, new TextDecoder().decode(made.stderr));
+  const [cert, key] = await Promise.all(
+    ["cert", "key"].map((name) => Deno.readTextFile(`${dir}/${name}.pem`)),
+  );
+  assert(cert && key);
+  const options = { port: 0, hostname: "127.0.0.1", cert, key, onListen: () => {} };
+  const server = Deno.serve(options, () => new Response("up"));
+  const { port } = server.addr;
+  assertEquals((await probe({ type: "http", scheme: "https", port })).kind, "pass");
+  await server.shutdown();
+  await Deno.remove(dir, { recursive: true });
+});
+
 Deno.test("of an endless body little is read, and the connection is closed", async () => {
   let cancelled = false;
   await served(() => {
