@@ -157,7 +157,7 @@ Deno.test("a new run starts anew, and a probe of the old one tells nothing of it
     monitor.see(view(1, { health: { ...everySecond, retries: 1 } }));
     await clock.advance(1_100);
     assertEquals(monitor.known(idOf(1)), { health: "healthy" });
-    answer = hang;
+    answer = (signal) => hang(signal).then(fail);
     await clock.advance(1_000);
     answer = pass;
     assertEquals(monitor.see(view(1, { health: everySecond }, { run: T2 })), {
