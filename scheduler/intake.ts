@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { BeatReader } from "../kv/beats.ts";
+import { type BeatReader, MAX_READ_GAP_MS } from "../kv/beats.ts";
 import { failMessage, type QueuedMessage, readQueue } from "../kv/queue.ts";
 import { messageOf } from "../kv/store.ts";
 import { isReady } from "../kv/schema/task.ts";
@@ -36,9 +36,13 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
   }
 }
 
-/** When beats must be read next. While all nodes are ready that is when the first would be judged. */
+/**
+ * When beats must be read next. While all nodes are ready that is when the first would be judged; but
+ * soon enough that a row holds all beats since the last look, and that their age is known well: it is
+ * counted from the look, not from when the row was written.
+ */
 export function beatsDueAtMs(term: Term): number {
-  let dueAtMs = Infinity;
+  let dueAtMs = term.beatsAtMs + MAX_READ_GAP_MS;
   for (const [nodeId, node] of term.world.nodes) {
     if (node.status?.state !== "ready") return term.beatsAtMs + BEATS_MS;
     dueAtMs = Math.min(dueAtMs, term.wakeAtMs.get(nodeId) ?? Infinity);

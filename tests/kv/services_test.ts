@@ -1,3 +1,4 @@
+import { ServiceSpec } from "../../kv/schema/service.ts";
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { key } from "../../kv/keys.ts";
 import { readQueue } from "../../kv/queue.ts";
@@ -213,4 +214,9 @@ Deno.test("the phase says how a service is doing", () => {
     assertEquals(phaseOf(service, tasks), phase, JSON.stringify({ service, tasks }));
   }
   assertEquals(countTasks(job(4, 0), []).wanted, 4);
+});
+
+Deno.test("a job's tasks are never started again after a success", () => {
+  const spec = ServiceSpec.parse({ name: "j", mode: { type: "job" }, template: { image: "a" } });
+  assertEquals(spec.template.restart.condition, "on-failure");
 });

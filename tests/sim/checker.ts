@@ -6,6 +6,7 @@
  */
 import { type Commit, Facts } from "./facts.ts";
 import { agents } from "./rules/agents.ts";
+import { calm } from "./rules/calm.ts";
 import { capacity } from "./rules/capacity.ts";
 import { convergence } from "./rules/convergence.ts";
 import { leadership } from "./rules/leadership.ts";
@@ -56,6 +57,8 @@ export interface Rule {
   /** An agent asks its engine to stop or remove a container that runs. */
   agentEnds?(ending: { node: string; nodeId: string; taskId: string }): void;
   processGone?(name: string): void;
+  /** From now on nothing goes wrong, and what went wrong before is over. */
+  allIsWell?(): void;
 }
 
 /** Every rule, by the invariant that it watches. */
@@ -66,6 +69,7 @@ const RULES: Record<string, (context: RuleContext) => Rule> = {
   "task states": taskLife,
   "one leader writes, the log has no gaps": leadership,
   "agents do as they are told": agents,
+  "a healthy cluster is left alone": calm,
 };
 
 export interface Checker extends Required<Omit<Rule, "commit">> {
@@ -98,6 +102,7 @@ export function createChecker(fail: (problem: string) => void): Checker {
     engine: (happening) => rules.forEach((rule) => rule.engine?.(happening)),
     agentEnds: (ending) => rules.forEach((rule) => rule.agentEnds?.(ending)),
     processGone: (name) => rules.forEach((rule) => rule.processGone?.(name)),
+    allIsWell: () => rules.forEach((rule) => rule.allIsWell?.()),
     unsettled: (nodes) => convergence(facts, nodes),
   };
 }

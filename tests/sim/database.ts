@@ -224,8 +224,10 @@ export class Database {
           });
         }
         dirty = false;
-        const entries = await process.effect("kv watch", () =>
-          this.#run(() => this.kv.getMany<T>(keys as { [K in keyof T]: Deno.KvKey })));
+        const entries = await process.effect(
+          "kv watch",
+          () => this.#run(() => this.kv.getMany<T>(keys as { [K in keyof T]: Deno.KvKey })),
+        );
         controller.enqueue(entries);
       },
       cancel: () => void this.#watches.delete(notify),

@@ -136,8 +136,12 @@ export const FAULTS: readonly Fault[] = [
     name: "engine loses an answer",
     weight: 3,
     run: (sim, random) =>
-      onNode(sim, random, (node) =>
-        node.control.loseAnswer(random.pick(["create", "start", "stop", "remove", "pull"]))),
+      onNode(
+        sim,
+        random,
+        (node) =>
+          node.control.loseAnswer(random.pick(["create", "start", "stop", "remove", "pull"])),
+      ),
   },
   {
     name: "container exits",

@@ -91,8 +91,10 @@ export class Network {
     const { process } = caller;
     if (!process) return call;
     return (request) =>
-      process.effect(`call ${request.method} ${new URL(request.url).pathname}`, () =>
-        call(request));
+      process.effect(
+        `call ${request.method} ${new URL(request.url).pathname}`,
+        () => call(request),
+      );
   }
 
   async #call(caller: Caller, request: Request): Promise<Response> {

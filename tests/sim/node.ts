@@ -192,8 +192,7 @@ export class SimNode {
       info: (signal) => pass("info", () => runtime.info(signal)),
       list: (signal) => pass("list", () => runtime.list(signal)),
       inspect: (taskId, signal) => pass("inspect", () => runtime.inspect(taskId, signal)),
-      pull: (image, policy, options) =>
-        pass("pull", () => runtime.pull(image, policy, options)),
+      pull: (image, policy, options) => pass("pull", () => runtime.pull(image, policy, options)),
       create: (assignment, signal) => pass("create", () => runtime.create(assignment, signal)),
       start: (taskId, signal) => pass("start", () => runtime.start(taskId, signal)),
       stop: (taskId, options) =>

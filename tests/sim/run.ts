@@ -30,8 +30,10 @@ const FIRST_NODES = 3;
 const START_MS = 30_000;
 /** Virtual time in which a cluster without faults must come to rest. */
 const REST_MS = 300_000;
+/** What the last faults left behind (agents that wait, leases that run out) is over by then. */
+const AFTERMATH_MS = 25_000;
 /** It must stay at rest for so long. */
-const CALM_MS = 5_000;
+const CALM_MS = 20_000;
 const MOVE_SHARE = 0.5;
 
 export async function runSeed(options: RunOptions): Promise<RunResult> {
@@ -103,6 +105,8 @@ async function rest(sim: Sim): Promise<void> {
     void sim.user.ask(`activates ${name}`, (client) => client.putNodeSpec(name, spec));
   }
   const endMs = sim.timeline.nowMs + REST_MS;
+  await sim.pass(AFTERMATH_MS);
+  sim.checker.allIsWell();
   let calmSinceMs: number | undefined;
   let problems = ["nothing was looked at"];
   while (sim.timeline.nowMs < endMs) {

@@ -60,7 +60,9 @@ export function agents({ facts, broken }: RuleContext): Rule {
       if (!assignments) return;
       const listed = new Map(assignments.map(({ taskId, desired }) => [taskId, desired]));
       for (const [taskId, desired] of listed) {
-        if (nodeOf.get(taskId) !== nodeId) broken(`${delivery.caller} is told of foreign ${taskId}`);
+        if (nodeOf.get(taskId) !== nodeId) {
+          broken(`${delivery.caller} is told of foreign ${taskId}`);
+        }
         if (desired === "run" && (taken.get(taskId) ?? Infinity) <= version) {
           broken(`${delivery.caller}: the answer of version ${version} still wants ${taskId}`);
         }
