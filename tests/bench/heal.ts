@@ -79,10 +79,11 @@ async function run(options: BenchOptions): Promise<BenchResult> {
     };
   } finally {
     await server.client.deleteService("heal");
-    await eventually(async () => !(await server.client.getService("heal")).ok, {
-      timeoutMs: CALL_MS,
-      what: "the service to be gone",
-    });
+    const filters = { label: [`${LABEL.service}=heal`] };
+    await eventually(
+      async () => (await client.docker.listContainers({ all: true, filters })).length === 0,
+      { timeoutMs: CALL_MS, what: "the container to be removed" },
+    );
     await bare.remove(idOf(1), AbortSignal.timeout(CALL_MS));
     await bare.close();
     client.close();

@@ -224,6 +224,10 @@ engineTest(
       assertEquals((await view()).counts.ready, 1);
       await client.deleteService("gated");
       await eventually(async () => !(await client.getService("gated")).ok, { timeoutMs: 20_000 });
+      await eventually(async () => {
+        const left = await runtime.list(AbortSignal.timeout(10_000));
+        return left.ok && left.value.length === 0;
+      }, { timeoutMs: 20_000, what: "the container to be removed" });
       await runtime.close();
     } finally {
       await worker.stop();
