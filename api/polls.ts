@@ -131,8 +131,8 @@ function nodesTouched(events: readonly Event[]): Set<string> {
   const nodes = new Set<string>();
   for (const event of events) {
     if (event.nodeId === undefined || event.taskId === undefined) continue;
-    const echo = event.type === "task.state" && event.state !== undefined &&
-      !isTerminal(event.state);
+    const echo = event.type === "task.ready" ||
+      event.type === "task.state" && event.state !== undefined && !isTerminal(event.state);
     if (!echo) nodes.add(event.nodeId);
   }
   return nodes;

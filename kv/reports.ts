@@ -6,7 +6,10 @@
  * 2. Every commit checks and rewrites the node's report row, so that two reports of one node, through
  *    two replicas, cannot overtake one another between reading and writing.
  * 3. Every commit checks the task rows, so that no observed row outlives its task.
- * 4. A task that the leader has given up stays lost, whatever its node says when it is back: the task
+ * 4. A node's reports are applied in the order in which it sent them: each names the answer that it
+ *    follows (`base`), and one that was overtaken on its way is not applied. Within a state nothing else
+ *    orders them: health and readiness go up and down.
+ * 5. A task that the leader has given up stays lost, whatever its node says when it is back: the task
  *    was replaced, and a task ends once.
  *
  * @module
@@ -40,30 +43,43 @@ export async function report(
 ): Promise<Outcome<ReportResponse>> {
   const unknown: PartAnswer["unknown"] = [];
   const behind: PartAnswer["behind"] = [];
+  let { base } = request;
   // The last word about a task counts, should it be there twice.
   const tasks = [...new Map(request.tasks.map((seen) => [seen.taskId, seen])).values()];
-  for (let at = 0; at < tasks.length; at += TASKS_PER_COMMIT) {
-    const answer = await reportSome(deps, nodeId, tasks.slice(at, at + TASKS_PER_COMMIT));
+  let at = 0;
+  do {
+    const part = tasks.slice(at, at + TASKS_PER_COMMIT);
+    const answer = await reportSome(deps, nodeId, { part, base });
     if (!answer.ok) return answer;
+    if (answer.value.stale) return done({ unknown, base: answer.value.base, stale: true });
     unknown.push(...answer.value.unknown);
     behind.push(...answer.value.behind);
-  }
-  return done({ unknown, ...(behind.length === 0 ? {} : { behind }) });
+    base = answer.value.base;
+    at += TASKS_PER_COMMIT;
+  } while (at < tasks.length);
+  return done({ unknown, ...(behind.length === 0 ? {} : { behind }), base, stale: false });
 }
 
 interface PartAnswer {
   unknown: string[];
   behind: { taskId: string; attempt: number }[];
+  /** The report row's versionstamp now. */
+  base: string;
+  stale: boolean;
 }
 
 async function reportSome(
   deps: ReportDeps,
   nodeId: string,
-  seen: readonly Observed[],
+  { part: seen, base }: { part: readonly Observed[]; base: string | undefined },
 ): Promise<Outcome<PartAnswer>> {
   const { kv } = deps;
   for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
     const serial = await kv.get(key.report(nodeId));
+    const now = serial.versionstamp ?? "";
+    if (base !== undefined && base !== now) { // (4)
+      return done({ unknown: [], behind: [], base: now, stale: true });
+    }
     const [tasks, before] = await Promise.all([
       getRows(kv, seen.map((o) => key.task(o.taskId)), Task),
       getRows(kv, seen.map((o) => key.observed(o.taskId)), Observed),
@@ -79,14 +95,18 @@ async function reportSome(
       if (prev && next.attempt < prev.attempt && !isTerminal(prev.state)) {
         behind.push({ taskId: next.taskId, attempt: prev.attempt });
       }
-      const effect = task.row.ended ? "none" : effectOf(prev, next); // (1), (4)
+      const effect = task.row.ended ? "none" : effectOf(prev, next); // (1), (5)
       if (effect === "none") return;
       writes++;
       op.check(versionOf(key.task(next.taskId), task)) // (3)
         .set(key.observed(next.taskId), next);
       if (effect === "wake") enqueue(op, { kind: "task", id: next.taskId }, deps.newId);
     });
-    if (writes === 0 || (await op.commit()).ok) return done({ unknown, behind });
+    if (writes === 0) return done({ unknown, behind, base: now, stale: false });
+    const committed = await op.commit();
+    if (committed.ok) {
+      return done({ unknown, behind, base: committed.versionstamp, stale: false });
+    }
   }
   return tooManyConflicts(`the report of node ${nodeId}`);
 }
@@ -102,5 +122,5 @@ function effectOf(prev: Observed | undefined, next: Observed): "none" | "note" |
   if (!prev || isTerminal(prev.state)) return "none";
   const samePlace = prev.attempt === next.attempt && prev.state === next.state;
   if (!samePlace || sameValue(prev, next)) return "none";
-  return prev.health === next.health ? "note" : "wake";
+  return prev.health === next.health && prev.ready === next.ready ? "note" : "wake";
 }

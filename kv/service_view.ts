@@ -5,7 +5,7 @@
  */
 import { key, prefix } from "./keys.ts";
 import type { Service, ServiceView, TaskTemplate } from "./schema/service.ts";
-import { Observed, stateOf, Task } from "./schema/task.ts";
+import { isReady, Observed, stateOf, Task } from "./schema/task.ts";
 import { isFailure, isTerminal, type TaskState } from "./schema/task_state.ts";
 import { getRows, type Kv, type Versioned } from "./store.ts";
 
@@ -17,8 +17,8 @@ export interface TaskSummary {
   state: TaskState;
   /** How many tasks in a row failed in its slot before it. */
   failures: number;
-  /** It passed its probes, or has none. */
-  healthy: boolean;
+  /** It runs and can serve. */
+  ready: boolean;
 }
 
 /** Both rows of tasks, in the order of the ids; tasks that are gone are left out. */
@@ -59,7 +59,7 @@ export async function serviceView(
     desired: task.desired,
     state,
     failures: task.failures,
-    healthy: observed?.health !== "starting" && observed?.health !== "unhealthy",
+    ready: isReady(state, observed),
   }));
   return {
     ...service.row,
@@ -78,6 +78,7 @@ export function countTasks(
   return {
     wanted: service.mode.type === "job" ? service.mode.completions : service.mode.replicas,
     running: tasks.filter((task) => task.state === "running").length,
+    ready: tasks.filter((task) => task.ready).length,
     pending: tasks.filter((task) => !isTerminal(task.state) && task.state !== "running").length,
     succeeded: tasks.filter((task) => task.state === "succeeded").length,
     failed: tasks.filter((task) => isFailure(task.state)).length,
@@ -104,8 +105,7 @@ export function phaseOf(
     return live.some((task) => task.state === "running") ? "running" : "converging";
   }
   const ready = live.filter((task) =>
-    task.desired === "run" && task.revision === service.revision && task.state === "running" &&
-    task.healthy
+    task.desired === "run" && task.revision === service.revision && task.ready
   );
   return ready.length === mode.replicas && live.length === ready.length ? "running" : "converging";
 }

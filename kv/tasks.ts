@@ -9,7 +9,7 @@ import { findNode } from "./node_reads.ts";
 import { done, type Outcome, refuse } from "./outcome.ts";
 import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
 import { Node } from "./schema/node.ts";
-import { Observed, stateOf, Task, type TaskView } from "./schema/task.ts";
+import { isReady, Observed, stateOf, Task, type TaskView } from "./schema/task.ts";
 import { isTerminal, type TaskState } from "./schema/task_state.ts";
 import { findService } from "./service_reads.ts";
 import { idsUnder, readTasks } from "./service_view.ts";
@@ -181,6 +181,7 @@ export async function taskViews(deps: TaskDeps, rows: readonly TaskRows[]): Prom
       ...(node ? { node: node.name, nodeAddress: node.address } : {}),
       image: template.image,
       state,
+      ready: isReady(state, observed),
       ...(observed ? { observed } : {}),
     }];
   });

@@ -58,6 +58,14 @@ export interface MarkNode {
   why: string;
 }
 
+/** A service's tasks keep failing on a node, and why that is thought; without `why`: no longer. */
+export interface RankNode {
+  kind: "rank";
+  nodeId: string;
+  serviceId: string;
+  why?: string;
+}
+
 /**
  * A job is over for as long as its mode says: it shall be deleted. Marking it so in one commit, before its
  * tasks are purged, keeps a leader that takes over half-way from running the job again.
@@ -82,6 +90,7 @@ export type Action =
   | LoseTask
   | PurgeTask
   | MarkNode
+  | RankNode
   | RetireService
   | RemoveService;
 
@@ -134,6 +143,9 @@ export function describe(action: Action): string {
       return `purge ${action.taskId}`;
     case "mark":
       return `mark ${action.nodeId} ${action.state}: ${action.why}`;
+    case "rank":
+      return `rank ${action.nodeId} for ${action.serviceId} ` +
+        (action.why === undefined ? "as others" : `last: ${action.why}`);
     case "retire":
       return `retire ${action.serviceId}: ${action.why}`;
     case "remove":

@@ -15,13 +15,13 @@ import type { Lease } from "../kv/leader.ts";
 import { appendLog } from "../kv/log.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { Event } from "../kv/schema/event.ts";
-import type { NodeStatus } from "../kv/schema/node.ts";
 import type { Service } from "../kv/schema/service.ts";
 import type { Task } from "../kv/schema/task.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
-import { dropService, dropTask, putNode, putService, putTask, type World } from "./world.ts";
+import { type CommitDraft as Draft, markNode, rankNode, type Stamp } from "./apply_nodes.ts";
+import { dropService, dropTask, putService, putTask, type World } from "./world.ts";
 
 export interface ApplyDeps {
   kv: Kv;
@@ -106,15 +106,6 @@ function deleteService(op: Deno.AtomicOperation, service: Service): void {
   }
 }
 
-interface Draft {
-  op: Deno.AtomicOperation;
-  events: Event[];
-  /** Changes of the world, run once the commit is through. */
-  effects: (() => void)[];
-  /** See invariant 3. */
-  lastTaskId: string;
-}
-
 /**
  * Commits one batch as record `seq` of the log. `{ok: false}` means that the epoch changed: this
  * process leads no more. Throws when the database fails; whether the batch took effect is then
@@ -131,6 +122,7 @@ export async function applyBatch(
   const nowMs = deps.clock.monoMs();
   const draft: Draft = {
     op: deps.kv.atomic().check(lease.guard),
+    statuses: new Map(),
     events: [...batch.events],
     effects: [],
     lastTaskId: world.lastTaskId,
@@ -145,11 +137,6 @@ export async function applyBatch(
   if (!done.ok) return { ok: false };
   for (const effect of draft.effects) effect();
   return { ok: true, logged };
-}
-
-interface Stamp {
-  at: string;
-  nowMs: number;
 }
 
 function addAction(
@@ -207,6 +194,8 @@ function addAction(
       return purgeTask(world, draft, action.taskId);
     case "mark":
       return markNode(world, draft, stamp, action);
+    case "rank":
+      return rankNode(world, draft, action);
   }
 }
 
@@ -271,27 +260,6 @@ function purgeTask(world: World, draft: Draft, taskId: string): void {
   if (task.nodeId !== undefined) draft.op.delete(key.assign(task.nodeId, taskId));
   draft.events.push(taskEvent(world, task, "task.purged"));
   draft.effects.push(() => dropTask(world, taskId));
-}
-
-function markNode(
-  world: World,
-  draft: Draft,
-  stamp: Stamp,
-  action: Extract<Action, { kind: "mark" }>,
-): void {
-  const record = world.nodes.get(action.nodeId);
-  if (!record) return;
-  const status: NodeStatus = { state: action.state, since: stamp.at, why: action.why };
-  draft.op.set(key.nodeStatus(action.nodeId), status);
-  draft.events.push({
-    type: action.state === "ready" ? "node.ready" : "node.down",
-    nodeId: action.nodeId,
-    node: record.node.name,
-    why: action.why,
-  });
-  draft.effects.push(() =>
-    putNode(world, { node: record.node, spec: record.spec, status }, record.lastSeenMs)
-  );
 }
 
 /** An event about a task, with the names that people know. */

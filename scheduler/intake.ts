@@ -7,6 +7,7 @@
 import { type BeatReader, MAX_READ_GAP_MS } from "../kv/beats.ts";
 import { failMessage, type QueuedMessage, readQueue } from "../kv/queue.ts";
 import { messageOf } from "../kv/store.ts";
+import { isReady } from "../kv/schema/task.ts";
 import { taskEvent } from "./apply.ts";
 import { refreshNode, refreshService, refreshTask } from "./load.ts";
 import { pendingServices } from "./plan.ts";
@@ -145,13 +146,23 @@ async function refreshObserved(context: Context, taskId: string, nowMs: number):
   if (!after?.observed) return;
   const moved = after.state !== before.state ||
     after.observed.attempt !== before.observed?.attempt;
-  if (!moved) return;
+  const readiness = isReady(after.state, after.observed);
+  if (!moved && readiness === isReady(before.state, before.observed)) return;
   term.dirtyServices.add(after.task.serviceId);
   if (after.endedAtMs !== undefined) {
     for (const serviceId of pendingServices(term.world)) term.dirtyServices.add(serviceId);
   }
   const { state, attempt, message } = after.observed;
-  const { why: _, ...event } = taskEvent(term.world, after.task, "task.state");
+  const { why: _, ...event } = taskEvent(
+    term.world,
+    after.task,
+    moved ? "task.state" : "task.ready",
+  );
+  if (!moved) {
+    const why = readiness ? "ready" : message ?? "not ready";
+    term.events.push({ ...event, why });
+    return;
+  }
   term.events.push({ ...event, state, attempt, ...(message ? { why: message } : {}) });
 }
 

@@ -10,7 +10,16 @@ import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
 import { getRow, type Kv } from "../kv/store.ts";
-import { emptyWorld, putNode, putService, putTask, putTemplate, type World } from "./world.ts";
+import { FAILING } from "./failing.ts";
+import {
+  emptyWorld,
+  noteFailure,
+  putNode,
+  putService,
+  putTask,
+  putTemplate,
+  type World,
+} from "./world.ts";
 
 /** Told about rows that do not parse: they are left out, so that one bad row stops nothing else. */
 export type BadRow = (key: string, problem: string) => void;
@@ -39,7 +48,22 @@ export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promis
   for (const [id, task] of await readAll(kv, prefix.tasks(), Task, onBadRow)) {
     putTask(world, task, observed.get(id), nowMs);
   }
+  for (const [nodeId, { status }] of world.nodes) renewVerdicts(world, nodeId, status, nowMs);
   return world;
+}
+
+/** A verdict of an earlier leader holds for its full time again (failing.ts, invariant 2). */
+function renewVerdicts(
+  world: World,
+  nodeId: string,
+  status: NodeStatus | undefined,
+  nowMs: number,
+): void {
+  for (const serviceId of Object.keys(status?.failing ?? {})) {
+    const service = world.services.get(serviceId);
+    if (!service) continue;
+    for (let i = 0; i < FAILING.failures; i++) noteFailure(service, nodeId, nowMs);
+  }
 }
 
 /** All rows under a prefix, by the last parts of their keys. */

@@ -11,6 +11,7 @@
  */
 import type { Plan, PlanOptions, Scope } from "./action.ts";
 import { type Draft, emit, newDraft, room } from "./draft.ts";
+import { rankNodes } from "./failing.ts";
 import { explainUnplaced, fillSlots } from "./fill.ts";
 import { purgeAll, purgeHistory } from "./history.ts";
 import { jobPolicy, retire } from "./job.ts";
@@ -49,6 +50,7 @@ export function plan(world: World, nowMs: number, scope: Scope, options: PlanOpt
 
 function planService(draft: Draft, record: ServiceRecord): void {
   if (record.slots.strays.size > 0) return loseStrays(draft, record);
+  if (rankNodes(draft, record)) return;
   const policy = policyOf(record);
   stopSuperfluous(draft, record, policy.wanted);
   stopDoubles(draft, record, policy.wanted);

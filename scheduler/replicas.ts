@@ -4,6 +4,7 @@
  * @module
  */
 import type { Service } from "../kv/schema/service.ts";
+import { isReady } from "../kv/schema/task.ts";
 import { afterFailure, afterInterruption, atOnce, type Restart } from "./backoff.ts";
 import { type Draft, stop } from "./draft.ts";
 import type { Policy } from "./policy.ts";
@@ -60,7 +61,7 @@ function superfluity(service: Service, wanted: number): string {
 }
 
 /**
- * Where several tasks shall run in one slot: keeps the one that runs, then that of the newest revision,
+ * Where several tasks shall run in one slot: keeps the one that is ready or runs, then that of the newest revision,
  * then the oldest.
  */
 export function stopDoubles(draft: Draft, record: ServiceRecord, wanted: number): void {
@@ -80,6 +81,7 @@ export function stopDoubles(draft: Draft, record: ServiceRecord, wanted: number)
   }
 }
 
-function progress({ state }: TaskRecord): number {
+function progress({ state, observed }: TaskRecord): number {
+  if (isReady(state, observed)) return 3;
   return state === "running" ? 2 : state === "pending" ? 0 : 1;
 }

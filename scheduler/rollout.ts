@@ -2,14 +2,15 @@
  * Stopping tasks that could go on: those of an older revision, and those on nodes that are being drained.
  * Their slots are filled again by the planning that follows (stop-first).
  *
- * 1. A task that runs is stopped only while no other task of its service is on its way, up or down: one
+ * 1. A task that is ready is stopped only while no other task of its service is on its way, up or down: one
  *    at a time.
- * 2. A roll-out stops nothing that runs while any other wanted slot lacks its task. A drain does: the
+ * 2. A roll-out stops nothing that is ready while any other wanted slot lacks its ready task. A drain does: the
  *    node is to become empty even if there is no room elsewhere.
- * 3. A task that does not run yet serves nobody and is stopped at once.
+ * 3. A task that is not ready serves nobody and is stopped at once.
  *
  * @module
  */
+import { isReady } from "../kv/schema/task.ts";
 import { type Draft, drainingNodes, overlay, stop } from "./draft.ts";
 import type { Filling } from "./fill.ts";
 import { requestOf } from "./overlay.ts";
@@ -19,27 +20,27 @@ import { ascending } from "./slots.ts";
 import { whyNowhere } from "./why.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
-/** Stops what is outdated or on a draining node and does not run yet: invariant 3. */
+/** Stops what is outdated or on a draining node and is not ready: invariant 3. */
 export function stopIdle(draft: Draft, record: ServiceRecord, policy: Policy): void {
   const { service, slots, live } = record;
   if (slots.outdated.size > 0 && (slots.starting > 0 || slots.waiting.size > 0)) {
     for (const slot of ascending(slots.outdated)) {
       if (slot > policy.wanted) break;
-      for (const { task, state } of live.get(slot) ?? []) {
+      for (const { task, state, observed } of live.get(slot) ?? []) {
         if (task.desired === "stop" || task.revision === service.revision) continue;
-        if (state !== "pending" && (state === "running" || !policy.rolls)) continue;
+        if (state !== "pending" && (isReady(state, observed) || !policy.rolls)) continue;
         if (!stop(draft, record, task.id, outdated(record))) return;
       }
     }
   }
   if (slots.starting === 0) return;
-  for (const { task, state } of tasksToDrain(draft, record)) {
-    if (state === "running" || draft.stopped.has(task.id)) continue;
+  for (const { task, state, observed } of tasksToDrain(draft, record)) {
+    if (isReady(state, observed) || draft.stopped.has(task.id)) continue;
     if (!stop(draft, record, task.id, draining(draft, record, task.nodeId))) return;
   }
 }
 
-/** Stops one task that runs, if it is the time for it: invariants 1 and 2. */
+/** Stops one task that is ready, if it is the time for it: invariants 1 and 2. */
 export function stopNext(
   draft: Draft,
   record: ServiceRecord,

@@ -25,6 +25,13 @@ const TASKS_FULL = 100;
 /** Lieb's square-ice constant, (4/3)^(3/2): the base of the cost of a resource in {@link epvm}. */
 const LIEB = 1.5396007178390020387;
 
+/** Whether the service's tasks keep failing there (failing.ts): outweighs everything else. */
+const failing: Scorer = {
+  name: "failing",
+  score: ({ record }, { serviceId }) => record.status?.failing?.[serviceId] === undefined ? 0 : 1,
+};
+const LAST = { scorer: failing, weight: 1e9 };
+
 /** How many tasks of the same service are there already. */
 const siblings: Scorer = { name: "siblings", score: (node) => node.mine };
 
@@ -75,11 +82,11 @@ const lot: Scorer = {
 /** The strategies by name. */
 export const STRATEGIES: Readonly<Record<StrategyName, Strategy>> = {
   // Siblings are whole numbers and load is below 1, so load only breaks ties.
-  spread: [{ scorer: siblings, weight: 1 }, { scorer: load, weight: 1 }],
-  binpack: [{ scorer: slack, weight: 1 }],
-  epvm: [{ scorer: epvm, weight: 1 }],
-  roundrobin: [{ scorer: turn, weight: 1 }],
-  random: [{ scorer: lot, weight: 1 }],
+  spread: [LAST, { scorer: siblings, weight: 1 }, { scorer: load, weight: 1 }],
+  binpack: [LAST, { scorer: slack, weight: 1 }],
+  epvm: [LAST, { scorer: epvm, weight: 1 }],
+  roundrobin: [LAST, { scorer: turn, weight: 1 }],
+  random: [LAST, { scorer: lot, weight: 1 }],
 };
 
 /** The weighted sum of a strategy's scorers. */

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isReady } from "../kv/schema/task.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
 /** Sets hold slot numbers, or tasks by id. */
@@ -27,7 +28,7 @@ export interface SlotIndex {
   older: Map<string, TaskRecord>;
   /** How many live tasks shall stop. */
   stopping: number;
-  /** How many live tasks shall run, have a node and do not run yet. */
+  /** How many live tasks shall run, have a node and are not ready. */
   starting: number;
   /** How many tasks of the newest revision failed, as far as the newest task of each slot knows. */
   failed: number;
@@ -127,13 +128,13 @@ function count(service: ServiceRecord, slot: number, sign: 1 | -1): void {
   let kept = 0;
   let outdated = false;
   let waiting = false;
-  for (const { task, state } of live) {
+  for (const { task, state, observed } of live) {
     if (task.desired === "stop") slots.stopping += sign;
     else {
       kept++;
       if (task.revision !== revision) outdated = true;
       if (state === "pending") waiting = true;
-      else if (state !== "running") slots.starting += sign;
+      else if (!isReady(state, observed)) slots.starting += sign;
     }
   }
   mark(slots.crowded, slot, sign === 1 && kept > 1);
@@ -154,7 +155,7 @@ function count(service: ServiceRecord, slot: number, sign: 1 | -1): void {
 }
 
 /** It failed by itself: not because its node did, and not because it was stopped. */
-function isOwnFailure({ task, state }: TaskRecord): boolean {
+export function isOwnFailure({ task, state }: TaskRecord): boolean {
   return (state === "failed" || state === "rejected") && task.desired === "run";
 }
 

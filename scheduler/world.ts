@@ -10,7 +10,7 @@ import type { Service, StrategyName, TaskTemplate } from "../kv/schema/service.t
 import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
 import { attach, detach, hold } from "./holdings.ts";
-import { changeSlot, emptySlots, reindex, type SlotIndex } from "./slots.ts";
+import { changeSlot, emptySlots, isOwnFailure, reindex, type SlotIndex } from "./slots.ts";
 
 export { demandOf, hostPortsOf } from "./holdings.ts";
 
@@ -55,6 +55,8 @@ export interface ServiceRecord {
   ended: Map<number, TaskRecord[]>;
   /** How many of the live tasks wait for a node. */
   pending: number;
+  /** Monotonic ms of the newest own failures of its tasks, by node: those that this leader saw. */
+  failuresMs: Map<string, number[]>;
   /** Where the slots stand, derived from all of the above. */
   slots: SlotIndex;
 }
@@ -91,6 +93,7 @@ export function putService(world: World, service: Service, template?: TaskTempla
       live: new Map(),
       ended: new Map(),
       pending: 0,
+      failuresMs: new Map(),
       slots: emptySlots(),
     };
     world.services.set(service.id, record);
@@ -185,6 +188,9 @@ export function putTask(
   const record: TaskRecord = { task, state: stateOf(task, observed) };
   if (observed) record.observed = observed;
   if (isTerminal(record.state)) record.endedAtMs = before?.endedAtMs ?? nowMs;
+  if (before && before.endedAtMs === undefined && isOwnFailure(record)) {
+    noteFailure(service, task.nodeId, nowMs);
+  }
   changeSlot(service, task.slot, () => {
     if (before) detach(world, service, before);
     attach(world, service, record);
@@ -192,6 +198,19 @@ export function putTask(
   world.tasks.set(task.id, record);
   if (task.id > world.lastTaskId) world.lastTaskId = task.id;
   return record;
+}
+
+/** Enough of them for any verdict (failing.ts). */
+const KEPT_FAILURES = 8;
+
+/** A task failed on this node by its own fault. */
+export function noteFailure(
+  { failuresMs }: ServiceRecord,
+  nodeId: string | undefined,
+  nowMs: number,
+): void {
+  if (nodeId === undefined) return;
+  failuresMs.set(nodeId, [...failuresMs.get(nodeId) ?? [], nowMs].slice(-KEPT_FAILURES));
 }
 
 /** Forgets a task altogether. */

@@ -23,12 +23,16 @@ import { attention } from "./diff.ts";
 import { createDriver } from "./driver.ts";
 import { createEngineCalls } from "./engine_calls.ts";
 import type { Log } from "./log.ts";
+import { createMonitor } from "./probes/monitor.ts";
 import { createLoops } from "./loops.ts";
 import { createReporter } from "./report.ts";
 import type { EngineInfo, Runtime } from "./runtime.ts";
 import type { NodeFacts } from "../kv/schema/node.ts";
 import type { StateStore } from "./state_file.ts";
 import { createTunnels } from "./tunnel.ts";
+
+/** Reports in a row that were overtaken before this looks like two agents with one identity. */
+const MAX_OVERTAKEN = 5;
 
 export type AgentClient = Pick<Client, "poll" | "report" | "putFacts" | "answerTunnel">;
 
@@ -99,11 +103,29 @@ export function createAgent(deps: AgentDeps): Agent {
 
 function createParts(deps: AgentDeps) {
   const { runtime, client, clock, random, state, log, config: { nodeId, facts: factsOf } } = deps;
-  const bells = { due: () => {}, set: () => {}, rows: () => {}, look: () => {} };
+  const bells = {
+    due: () => {},
+    set: () => {},
+    rows: () => {},
+    look: () => {},
+    task: (_taskId: string) => {},
+  };
   const reporter = createReporter(() => bells.rows());
   const engine = createEngineCalls({ runtime, clock });
   const book = createBook({ nodeId, state, reporter, clock, log });
-  const driver = createDriver({ engine, book, clock, random, log, onDue: () => bells.due() });
+  const monitor = createMonitor(
+    { prober: runtime.prober, clock, random, log },
+    (taskId) => bells.task(taskId),
+  );
+  const driver = createDriver({
+    engine,
+    book,
+    monitor,
+    clock,
+    random,
+    log,
+    onDue: () => bells.due(),
+  });
   const tunnels = createTunnels({
     runtime,
     clock,
@@ -116,6 +138,8 @@ function createParts(deps: AgentDeps) {
   /** What the last poll said: its version, how long to hold the next one. */
   let polled: Pick<PollResponse, "version" | "holdMs" | "ttlMs"> | undefined;
   let disconnected = false;
+  /** What the next report follows; see kv/reports.ts. A new life learns it from its first answer. */
+  let reportBase = "";
   /** Tasks that had a container at the last look; absent before the first. */
   let listed: ReadonlySet<string> | undefined;
 
@@ -183,7 +207,8 @@ function createParts(deps: AgentDeps) {
     listed = new Set(containers.map((c) => c.taskId));
     driver.seen(containers);
     const { set, records, confirmed } = book;
-    const world = { records, containers, confirmed, nowMs: clock.monoMs() };
+    const probed = monitor.known;
+    const world = { records, containers, probed, confirmed, nowMs: clock.monoMs() };
     for (const taskId of attention(set ? { ...world, assignments: set.assignments } : world)) {
       if (!driver.isBusy(taskId)) driver.kick(taskId, signal);
     }
@@ -191,11 +216,17 @@ function createParts(deps: AgentDeps) {
   }
 
   async function report(signal: AbortSignal): Promise<Exchange> {
+    let overtaken = 0;
     while (!signal.aborted) {
       const rows = reporter.batch();
       if (rows.length === 0) break;
-      const answered = await client.report(nodeId, { tasks: rows }, { signal });
+      const answered = await client.report(nodeId, { tasks: rows, base: reportBase }, { signal });
       if (answered.ok) {
+        reportBase = answered.value.base;
+        if (answered.value.stale) {
+          if (++overtaken < MAX_OVERTAKEN) continue;
+          return { kind: "failed", message: "another agent reports as this node" };
+        }
         reporter.acknowledge(rows, answered.value.unknown);
         for (const { taskId, attempt } of answered.value.behind ?? []) {
           await book.raise(taskId, attempt);
@@ -226,6 +257,7 @@ function createParts(deps: AgentDeps) {
   return {
     book,
     driver,
+    monitor,
     reporter,
     tunnels,
     bells,

@@ -6,6 +6,7 @@
  */
 import type { Assignment } from "../kv/schema/agent.ts";
 import type { ContainerStatus } from "./runtime.ts";
+import type { AgentProbeVerdict } from "./probes/subject.ts";
 import type { TaskRecord, View } from "./record.ts";
 import { nextStep } from "./step.ts";
 
@@ -14,6 +15,8 @@ export interface World {
   assignments?: ReadonlyMap<string, Assignment>;
   records: ReadonlyMap<string, TaskRecord>;
   containers: readonly ContainerStatus[];
+  /** What the agent's probes say of a task. */
+  probed?: (taskId: string) => AgentProbeVerdict | undefined;
   confirmed: boolean;
   nowMs: number;
 }
@@ -28,11 +31,13 @@ export function attention(world: World): string[] {
     const assignment = assignments.get(taskId);
     const record = records.get(taskId);
     const container = containers.get(taskId);
+    const probed = world.probed?.(taskId);
     const view: View = {
       taskId,
       ...(assignment ? { assignment } : {}),
       ...(record ? { record } : {}),
       ...(container ? { container } : {}),
+      ...(probed ? { probed } : {}),
       confirmed,
       interrupted: false,
       stopSent: false,

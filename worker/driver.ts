@@ -13,6 +13,7 @@ import type { Clock } from "../kv/schema/time.ts";
 import type { Book } from "./book.ts";
 import type { EngineCalls } from "./engine_calls.ts";
 import type { Log } from "./log.ts";
+import type { Monitor } from "./probes/monitor.ts";
 import type { ContainerStatus } from "./runtime.ts";
 import { at, type View } from "./record.ts";
 import { createSteps, type Progress } from "./steps.ts";
@@ -22,6 +23,7 @@ import { createBackOff } from "./wake.ts";
 export interface DriverDeps {
   engine: EngineCalls;
   book: Book;
+  monitor: Pick<Monitor, "see">;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -71,7 +73,7 @@ const SHUTDOWN_MS = 30_000;
 const MAX_STEPS = 16;
 
 export function createDriver(deps: DriverDeps): Driver {
-  const { engine, book, clock, random, log, onDue } = deps;
+  const { engine, book, monitor, clock, random, log, onDue } = deps;
   const memories = new Map<string, TaskMemory>();
   const steps = createSteps({ engine, book, clock });
   let engineLife = 0;
@@ -93,11 +95,16 @@ export function createDriver(deps: DriverDeps): Driver {
     } else if (container?.state === "exited") memory.exitSeenMs ??= clock.monoMs();
     const assignment = book.set?.assignments.get(taskId);
     const record = book.records.get(taskId);
-    return {
+    const known = {
       taskId,
       ...(assignment ? { assignment } : {}),
       ...(record ? { record } : {}),
       ...(container ? { container } : {}),
+    };
+    const probed = monitor.see(known);
+    return {
+      ...known,
+      ...(probed ? { probed } : {}),
       confirmed: book.confirmed,
       interrupted: memory.seenLife !== undefined && memory.seenLife < engineLife,
       ...(memory.exitSeenMs === undefined ? {} : { exitSeenMs: memory.exitSeenMs }),

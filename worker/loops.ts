@@ -20,7 +20,7 @@ const ENGINE_RETRY = { firstMs: 250, maxMs: 5_000 } as const;
 /** Makes the agent's `run`. */
 export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal) => Promise<End> {
   const { clock, random, log, runtime } = deps;
-  const { book, driver, tunnels, bells } = parts;
+  const { book, driver, monitor, tunnels, bells } = parts;
 
   return async (outer) => {
     const stop = new AbortController();
@@ -38,6 +38,7 @@ export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal
     bells.look = listBell.ring;
     bells.due = dueBell.ring;
     bells.rows = rowsBell.ring;
+    bells.task = (taskId) => driver.kick(taskId, signal);
 
     /** Waits after a failure and says whether to go on. */
     async function recover(
@@ -139,9 +140,14 @@ export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal
       }
     }
 
+    const probeLoop = () => monitor.run(signal);
+
     try {
       await book.load();
-      const loops = [pollLoop, applyLoop, dueLoop, listLoop, eventLoop, reportLoop, factsLoop];
+      const loops = [
+        ...[pollLoop, applyLoop, dueLoop, listLoop, eventLoop, reportLoop, factsLoop],
+        probeLoop,
+      ];
       const ended = await Promise.allSettled(loops.map((loop) =>
         loop().catch((error) => {
           stop.abort(); // A loop that throws is a bug: better to end and be started again.

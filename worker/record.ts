@@ -7,6 +7,7 @@ import type { Assignment } from "../kv/schema/agent.ts";
 import type { Observed } from "../kv/schema/task.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { ContainerStatus } from "./runtime.ts";
+import { type AgentProbeVerdict, type Verdict, verdictOf } from "./probes/subject.ts";
 import { afterRun, seconds } from "./restart.ts";
 
 /** What the agent remembers of a task. Times are ms of its monotonic clock. */
@@ -32,6 +33,8 @@ export interface View {
   record?: TaskRecord;
   /** Absent when the engine has no container of the task. */
   container?: ContainerStatus;
+  /** What the agent's own probes say of this run, if it has any. */
+  probed?: AgentProbeVerdict;
   /** A poll has confirmed the set in this life of the agent. */
   confirmed: boolean;
   /** The engine went away since this container was last seen running. */
@@ -98,7 +101,7 @@ export function refused(
 /** The engine said that it started the container; nobody has looked at it yet, so `run` is open. */
 export function startAnswered(
   record: TaskRecord,
-  { ports, wallMs }: { ports: Observed["ports"]; wallMs: number },
+  { ports, verdict, wallMs }: { ports: Observed["ports"]; verdict: Verdict; wallMs: number },
 ): TaskRecord {
   const { dueMs: _due, run: _run, ...rest } = record;
   const { taskId, attempt } = record.observed;
@@ -106,7 +109,7 @@ export function startAnswered(
     taskId,
     attempt,
     state: "running",
-    health: "none",
+    ...verdict,
     startedAt: timestamp(wallMs),
     ports,
   };
@@ -115,7 +118,7 @@ export function startAnswered(
 
 /** A look at the container found it running. */
 export function nowRunning(view: View, record: TaskRecord, container: ContainerStatus): TaskRecord {
-  const { id, health, ports, startedAt } = container;
+  const { id, ports, startedAt } = container;
   const { taskId, attempt } = record.observed;
   const { dueMs: _due, ...rest } = record;
   return {
@@ -125,7 +128,7 @@ export function nowRunning(view: View, record: TaskRecord, container: ContainerS
       taskId,
       attempt,
       state: "running",
-      health,
+      ...verdictOf(view.assignment?.template, container, view.probed),
       containerId: id,
       startedAt: timestampOf(startedAt) ?? timestamp(view.wallMs),
       ports,
@@ -133,18 +136,33 @@ export function nowRunning(view: View, record: TaskRecord, container: ContainerS
   };
 }
 
+/** The same run, with what is known of its health now. */
+export function judged(record: TaskRecord, verdict: Verdict): TaskRecord {
+  const { health: _health, ready: _ready, message: _message, ...observed } = record.observed;
+  const message = verdict.message?.slice(0, MAX_MESSAGE);
+  return {
+    ...record,
+    observed: { ...observed, ...verdict, ...(message === undefined ? {} : { message }) },
+  };
+}
+
 export interface Exit {
   exitCode?: number;
   oomKilled?: boolean;
   message: string;
+  /** The agent stopped it for its health: a failure, whatever the exit code. */
+  unhealthy?: boolean;
   startedAt?: string;
   finishedAt?: string;
 }
 
-/** How an exited container's run ended. */
-export function exitOf(container: ContainerStatus): Exit {
+/** How an exited container's run ended; `observed` is what was known of that run. */
+export function exitOf(container: ContainerStatus, observed?: Observed): Exit {
   const { exitCode, oomKilled, error, startedAt, finishedAt } = container;
-  const message = error !== ""
+  const unhealthy = observed?.state === "running" && observed.health === "unhealthy";
+  const message = unhealthy
+    ? observed.message ?? "unhealthy"
+    : error !== ""
     ? error
     : oomKilled
     ? `killed: out of memory (exit code ${exitCode})`
@@ -153,6 +171,7 @@ export function exitOf(container: ContainerStatus): Exit {
     exitCode,
     oomKilled,
     message,
+    unhealthy,
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(finishedAt === undefined ? {} : { finishedAt }),
   };
@@ -167,7 +186,8 @@ export function ended(
 ): TaskRecord {
   const { nowMs, jitter, interrupted } = view;
   const details = exitDetails(exit);
-  const next = afterRun(assignment.template.restart, { ...details, interrupted }, {
+  const run = { ...details, interrupted, unhealthy: exit.unhealthy ?? false };
+  const next = afterRun(assignment.template.restart, run, {
     restartsMs: record.restartsMs,
     nowMs,
     jitter,

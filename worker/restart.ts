@@ -21,6 +21,8 @@ export interface RunEnd {
   ranMs?: number | undefined;
   /** The engine itself went away and took the run with it: nobody's failure. */
   interrupted: boolean;
+  /** The agent stopped it for its health: a failure, whatever the exit code. */
+  unhealthy?: boolean;
 }
 
 export interface RestartHistory {
@@ -37,7 +39,7 @@ export type AfterRun =
 
 /** Decides what follows a run that ended by itself. */
 export function afterRun(policy: RestartPolicy, run: RunEnd, history: RestartHistory): AfterRun {
-  const success = run.exitCode === 0;
+  const success = run.exitCode === 0 && !run.unhealthy;
   if (policy.condition === "none") return { kind: "end", state: success ? "succeeded" : "failed" };
   if (policy.condition === "on-failure" && success) return { kind: "end", state: "succeeded" };
 

@@ -14,6 +14,7 @@
 import type { Assignment, ExecOptions, LogsOptions } from "../kv/schema/agent.ts";
 import type { BoundPort } from "../kv/schema/task.ts";
 import type { Resources } from "../kv/schema/service.ts";
+import type { Prober } from "./probes/prober.ts";
 
 /** Labels on every container that Berth makes. */
 export const LABEL = {
@@ -65,11 +66,16 @@ export interface ContainerStatus {
   oomKilled: boolean;
   /** The engine's error for a container that could not start; empty otherwise. */
   error: string;
+  /** By the engine's own probe. */
   health: "none" | "starting" | "healthy" | "unhealthy";
+  /** What that probe said last, on one line; told by `inspect` of an unhealthy container. */
+  healthOutput?: string;
   /** ISO times by the engine's clock; `startedAt` changes with every start: it identifies a run. */
   startedAt?: string;
   finishedAt?: string;
   ports: BoundPort[];
+  /** Of a running container, on a network of the engine's machine. */
+  address?: string;
 }
 
 export interface EngineEvent {
@@ -99,6 +105,8 @@ export interface ExecSession {
 }
 
 export interface Runtime {
+  /** Carries out the probes that the agent asks for. */
+  readonly prober: Prober;
   /** What the machine is. The first call an agent makes; fails as `unavailable` without an engine. */
   info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
   /** All containers of this node, whatever their state. */

@@ -9,6 +9,7 @@ import { createChannel } from "./sim/channel.ts";
 import { createControl, type SimControl, type SimOperation } from "./sim/control.ts";
 import { type LogLine, type SimContainer, SimEngine, type SimEngineOptions } from "./sim/engine.ts";
 import { startExec } from "./sim/exec.ts";
+import { createSimProber } from "./sim/prober.ts";
 import type {
   ContainerStatus,
   EngineEvent,
@@ -56,6 +57,7 @@ export function createSimRuntime(options: SimRuntimeOptions): SimRuntime {
   return {
     engine,
     control: createControl(engine),
+    prober: createSimProber(engine, nodeId),
     info: (signal) =>
       call("info", quick, signal, () =>
         done({

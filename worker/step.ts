@@ -8,16 +8,20 @@
  * 2. Positions (attempt, state) only advance, along TRANSITIONS of kv/schema/task_state.ts.
  * 3. A terminal task is never started again, and its container does not run.
  * 4. A container without an assignment goes, but only once a poll confirmed the set.
+ * 5. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
+ *    again: its end is a failure that the restart policy deals with.
  *
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
+import { verdictOf } from "./probes/subject.ts";
 import type { ContainerStatus } from "./runtime.ts";
 import {
   began,
   ended,
   exitOf,
+  judged,
   newRecord,
   nowRunning,
   stopped,
@@ -90,11 +94,12 @@ function stepAfterExit(
   record: TaskRecord,
   container: ContainerStatus,
 ): Step {
-  const next = ended(view, assignment, record, exitOf(container));
+  const exit = exitOf(container, record.observed);
+  const next = ended(view, assignment, record, exit);
   const givenUp = next.observed.state === "failed" &&
     assignment.template.restart.condition !== "none";
   const verdictMs = (view.exitSeenMs ?? -Infinity) + VERDICT_AFTER_MS;
-  return givenUp && container.exitCode > 128 && view.nowMs < verdictMs
+  return givenUp && container.exitCode > 128 && !exit.unhealthy && view.nowMs < verdictMs
     ? { kind: "wait", untilMs: verdictMs }
     : { kind: "note", record: next };
 }
@@ -119,13 +124,13 @@ function stepRunning(view: View, assignment: Assignment, record: TaskRecord): St
     next.startedBefore = record.run;
     return { kind: "note", record: next };
   }
-  if (container.health !== record.observed.health) {
-    return {
-      kind: "note",
-      record: { ...record, observed: { ...record.observed, health: container.health } },
-    };
-  }
-  return NONE;
+  if (record.observed.health === "unhealthy") return stopStep(record); // rule 5
+  const verdict = verdictOf(assignment.template, container, view.probed);
+  const { health, ready, message } = record.observed;
+  const told = verdict.message === undefined || verdict.message === message;
+  return verdict.health === health && verdict.ready === ready && told
+    ? NONE
+    : { kind: "note", record: judged(record, verdict) };
 }
 
 function stopStep(record: TaskRecord | undefined): Step {

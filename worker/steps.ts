@@ -10,6 +10,7 @@ import type { Book } from "./book.ts";
 import type { TaskMemory } from "./driver.ts";
 import type { EngineCalls } from "./engine_calls.ts";
 import type { ContainerStatus, EngineFailure, Outcome } from "./runtime.ts";
+import { verdictAtStart } from "./probes/subject.ts";
 import { at, began, refused, startAnswered, type TaskRecord, type View } from "./record.ts";
 import type { Step } from "./step.ts";
 
@@ -30,6 +31,8 @@ type RealStep = Exclude<Step, { kind: "none" } | { kind: "wait" }>;
 
 const PROGRESS_EVERY_MS = 1_000;
 const LOOK_AFTER_START_MS = 50;
+/** Images that are remembered to have no HEALTHCHECK. */
+const MAX_PLAIN_IMAGES = 1_000;
 
 export function createSteps(
   { engine, book, clock }: { engine: EngineCalls; book: Book; clock: Clock },
@@ -39,6 +42,8 @@ export function createSteps(
     if (!record) throw new Error(`task ${taskId} has no record while a step of it is under way`);
     return record;
   };
+  /** Images of which a running container was seen to have no health check. */
+  const plainImages = new Set<string>();
   const unless = (result: { ok: true } | EngineFailure, progress: Progress): StepResult =>
     result.ok ? progress : { failure: result.message };
 
@@ -92,10 +97,12 @@ export function createSteps(
     await book.note(at(recordOf(taskId), "starting"), { durable: false });
     const started = await engine.start(taskId, signal);
     const ports = assignment && knownPorts(assignment);
-    if (started.ok && ports) {
+    if (started.ok && assignment && ports) {
       // Told at once. A look adds what only the engine knows, once the report is on its way; but ports
       // that the engine chose are worth waiting for.
-      const record = startAnswered(recordOf(taskId), { ports, wallMs: clock.wallMs() });
+      const { template } = assignment;
+      const verdict = verdictAtStart(template, { plain: plainImages.has(template.image) });
+      const record = startAnswered(recordOf(taskId), { ports, verdict, wallMs: clock.wallMs() });
       await book.note(record, { durable: false });
       return { lookInMs: LOOK_AFTER_START_MS };
     }
@@ -124,6 +131,13 @@ export function createSteps(
     return unless(await engine.stop(taskId, { graceMs: options.graceMs }, signal), "look");
   }
 
+  function notePlainImage({ assignment, container }: View): void {
+    if (container?.state !== "running" || container.health !== "none") return;
+    if (!assignment || assignment.template.health) return;
+    if (plainImages.size >= MAX_PLAIN_IMAGES) plainImages.clear();
+    plainImages.add(assignment.template.image);
+  }
+
   async function failed(
     failure: EngineFailure,
     assignment: Assignment,
@@ -144,8 +158,8 @@ export function createSteps(
         case "start":
           return await start(context);
         case "note": {
-          const durable = step.record.observed.state !== "running";
-          await book.note(step.record, { durable });
+          notePlainImage(context.view);
+          await book.note(step.record, { durable: isDurable(context.view, step.record) });
           return { container };
         }
         case "stop":
@@ -158,6 +172,14 @@ export function createSteps(
       }
     },
   };
+}
+
+/** A run can be looked at again; what became of it before cannot, and neither can a verdict on it. */
+function isDurable({ record }: View, next: TaskRecord): boolean {
+  const { state, health, ready } = next.observed;
+  if (state !== "running") return true;
+  const before = record?.observed;
+  return before?.state === "running" && (before.health !== health || before.ready !== ready);
 }
 
 /** The ports on the node, when the assignment says them all. */

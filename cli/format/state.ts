@@ -9,8 +9,10 @@ import type { TaskView } from "../../kv/schema/task.ts";
 import type { NodeView } from "../../kv/schema/node.ts";
 import type { Paint, Style } from "./style.ts";
 
-/** The state in a word or two: `running`, `running, unhealthy`, `failed (1)`, `stopping`. */
-export function stateText(task: Pick<TaskView, "state" | "desired" | "observed">): string {
+/** The state in a word or two: `running (healthy)`, `running (not ready)`, `failed (1)`, `stopping`. */
+export function stateText(
+  task: Pick<TaskView, "state" | "desired" | "ready" | "observed">,
+): string {
   const { state, desired, observed } = task;
   if (state === "failed" && observed?.exitCode !== undefined) {
     return `failed (${observed.exitCode})`;
@@ -18,7 +20,9 @@ export function stateText(task: Pick<TaskView, "state" | "desired" | "observed">
   if (state !== "running") return state;
   if (desired === "stop") return "stopping";
   const health = observed?.health ?? "none";
-  return health === "none" || health === "healthy" ? state : `running, ${health}`;
+  if (health === "unhealthy") return "running (unhealthy)";
+  if (!task.ready) return health === "starting" ? "running (starting)" : "running (not ready)";
+  return health === "healthy" ? "running (healthy)" : state;
 }
 
 export function statePaint(state: TaskState, style: Style): Paint {
@@ -28,12 +32,12 @@ export function statePaint(state: TaskState, style: Style): Paint {
 }
 
 export function taskPaint(
-  task: Pick<TaskView, "state" | "desired" | "observed">,
+  task: Pick<TaskView, "state" | "desired" | "ready" | "observed">,
   style: Style,
 ): Paint {
   if (task.state !== "running") return statePaint(task.state, style);
   if (task.observed?.health === "unhealthy") return style.bad;
-  return task.desired === "stop" || task.observed?.health === "starting" ? style.busy : style.good;
+  return task.desired === "stop" || !task.ready ? style.busy : style.good;
 }
 
 export function phasePaint(phase: ServiceView["phase"], style: Style): Paint {

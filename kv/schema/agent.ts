@@ -57,10 +57,19 @@ export type PollResponse = z.infer<typeof PollResponse>;
 
 export const ReportRequest = z.object({
   tasks: z.array(Observed).max(100),
+  base: z.string().max(64).optional().meta({
+    description:
+      "`base` of the last answer, `` before the first: a report that was overtaken on its " +
+      "way is told so and not applied. Without it, the report is taken as the newest word",
+  }),
 }).meta({ id: "ReportRequest" });
 export type ReportRequest = z.infer<typeof ReportRequest>;
 
 export const ReportResponse = z.object({
+  base: z.string().meta({ description: "What the next report is to send as its `base`" }),
+  stale: z.boolean().meta({
+    description: "Nothing was applied: send what is current, on this `base`",
+  }),
   unknown: z.array(Id).meta({
     description: "Reported tasks that are not this node's: stop reporting them",
   }),

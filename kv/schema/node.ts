@@ -40,6 +40,9 @@ export const NodeStatus = z.object({
   state: z.enum(["ready", "down"]),
   since: Timestamp,
   why: z.string().max(1024),
+  failing: z.record(Id, z.string().max(1024)).optional().meta({
+    description: "Services, by id, whose tasks keep failing here: ranked last for them, and why",
+  }),
 });
 export type NodeStatus = z.infer<typeof NodeStatus>;
 
@@ -54,6 +57,7 @@ export const NodeView = Node.extend({
     state: z.enum(["joining", "ready", "down"]),
     since: Timestamp,
     why: z.string(),
+    failing: NodeStatus.shape.failing,
   }),
   version: z.string().meta({ description: "Versionstamp of the spec: pass it as `If-Match`" }),
   allocated: Resources,

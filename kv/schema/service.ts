@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
+import { HealthCheck, ReadinessCheck } from "./health.ts";
 
 /** CPU share in cores, three decimals; memory in MiB. */
 export const Resources = z.object({
@@ -74,6 +75,8 @@ export const TaskTemplate = z.object({
   stopSignal: z.string().regex(/^(SIG)?[A-Z0-9+-]{1,16}$/, "must be a signal, like SIGTERM")
     .optional(),
   restart: RestartPolicy.prefault({}),
+  health: HealthCheck.optional(),
+  readiness: ReadinessCheck.optional(),
   placement: Placement.prefault({}),
 }).meta({ id: "TaskTemplate", description: "What a task's container is made from" });
 export type TaskTemplate = z.infer<typeof TaskTemplate>;
@@ -149,6 +152,7 @@ export const ServiceView = Service.extend({
   counts: z.object({
     wanted: z.int().meta({ description: "Replicas, or completions of a job" }),
     running: z.int(),
+    ready: z.int().meta({ description: "Running tasks that can serve" }),
     pending: z.int().meta({ description: "Not running yet" }),
     succeeded: z.int(),
     failed: z.int().meta({ description: "failed, rejected or lost, in kept history" }),

@@ -40,6 +40,8 @@ export const Observed = z.object({
   attempt: z.int().min(1),
   state: TaskState.exclude(["pending", "assigned", "lost"]),
   health: Health.default("none"),
+  ready: z.boolean().optional()
+    .meta({ description: "What the readiness probe says; absent without one: see isReady" }),
   containerId: z.string().max(128).optional(),
   exitCode: z.int().optional(),
   oomKilled: z.boolean().optional(),
@@ -60,6 +62,18 @@ export function stateOf(task: Pick<Task, "nodeId" | "ended">, observed?: Observe
   return task.nodeId ? "assigned" : "pending";
 }
 
+/**
+ * Whether a task can serve: it runs, is not unhealthy, and passes its readiness probe or, without
+ * one, is not still waiting for its first success of a health probe.
+ */
+export function isReady(
+  state: TaskState,
+  observed?: Pick<Observed, "health" | "ready">,
+): boolean {
+  if (state !== "running" || !observed || observed.health === "unhealthy") return false;
+  return observed.ready ?? observed.health !== "starting";
+}
+
 /** What the API answers for a task: both rows, side by side, and the names of what they refer to. */
 export const TaskView = Task.extend({
   name: z.string().meta({ description: "service.slot", examples: ["web.1"] }),
@@ -69,6 +83,7 @@ export const TaskView = Task.extend({
   nodeAddress: z.string().optional(),
   image: z.string(),
   state: TaskState,
+  ready: z.boolean().meta({ description: "It runs and can serve" }),
   observed: Observed.optional(),
 }).meta({ id: "Task", description: "One placement of one revision in one slot on one node" });
 export type TaskView = z.infer<typeof TaskView>;

@@ -7,10 +7,11 @@
 import { type Bench, type BenchOptions, describeMachine, measureFsyncMs } from "./harness.ts";
 import { burst } from "./burst.ts";
 import { firstRun } from "./first_run.ts";
+import { heal } from "./heal.ts";
 import { idle } from "./idle.ts";
 import { placements } from "./placements.ts";
 
-const BENCHES: readonly Bench[] = [firstRun, placements, burst, idle];
+const BENCHES: readonly Bench[] = [firstRun, placements, heal, burst, idle];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
   const flags: Record<string, string> = {};

@@ -128,7 +128,7 @@ export function serviceView(more: Record<string, unknown> = {}) {
     updatedAt: "2026-01-31T10:00:00.000Z",
     deleting: false,
     version: "00000001",
-    counts: { wanted: 2, running: 1, pending: 1, succeeded: 0, failed: 0 },
+    counts: { wanted: 2, running: 1, ready: 1, pending: 1, succeeded: 0, failed: 0 },
     phase: "converging",
     ...more,
   };
@@ -151,6 +151,7 @@ export function taskView(more: Record<string, unknown> = {}) {
     nodeAddress: "machine-12.rack-7.example.com",
     image: template.image,
     state: "running",
+    ready: true,
     observed: {
       taskId: ID.task1,
       attempt: 3,

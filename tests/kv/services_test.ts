@@ -163,6 +163,7 @@ Deno.test("a view counts the tasks by what they mean", () =>
     assertEquals(assertOk(await getService(kv, WEB)).counts, {
       wanted: 3,
       running: 1,
+      ready: 1,
       pending: 2,
       succeeded: 0,
       failed: 1,
@@ -175,7 +176,7 @@ const task = (slot: number, state: TaskState, more: Partial<TaskSummary> = {}): 
   desired: "run",
   state,
   failures: 0,
-  healthy: true,
+  ready: state === "running",
   ...more,
 });
 
@@ -194,7 +195,7 @@ Deno.test("the phase says how a service is doing", () => {
     ["running", replicated(1), [task(1, "running")]],
     ["running", replicated(0), [task(1, "stopped")]],
     ["converging", replicated(2), [task(1, "running")]],
-    ["converging", replicated(1), [task(1, "running", { healthy: false })]],
+    ["converging", replicated(1), [task(1, "running", { ready: false })]],
     ["converging", replicated(1), [task(1, "running"), task(1, "running", { desired: "stop" })]],
     ["converging", { ...replicated(1), revision: 2 }, [task(1, "running")]],
     ["converging", replicated(1), [task(1, "failed")]],

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { readAssignments } from "../../kv/assignments.ts";
 import { createImmutable } from "../../kv/immutable.ts";
@@ -114,7 +114,7 @@ Deno.test("a report moves a task forwards and wakes the leader once per task", (
         tasks: [seen(first, { state: "preparing" }), seen(second, { state: "running" })],
       }),
     );
-    assertEquals(answer, { unknown: [] });
+    assertEquals(answer.unknown, []);
     assertEquals((await observed(kv, first))?.state, "preparing");
     assertEquals(
       (await readQueue(kv, 10)).map((m) => m.message),
@@ -293,4 +293,20 @@ Deno.test("a list that would lack a live task is an error, not a shorter list", 
     await kv.atomic().delete(key.revision(SERVICE, 1)).commit();
     const failed = await readAssignments(depsOf(kv), NODE).then(() => "", (error) => String(error));
     assertStringIncludes(failed, "missing");
+  }));
+
+Deno.test("a report that a later one overtook on its way is not applied, and says what to send next", () =>
+  withKv(async (kv) => {
+    const [id = ""] = await seedWorld(kv, 1);
+    const deps = depsOf(kv);
+    const say = async (base: string, health: "none" | "starting") =>
+      assertOk(await report(deps, NODE, { tasks: [seen(id, { state: "running", health })], base }));
+    const first = await say("", "starting");
+    assertFalse(first.stale);
+    const second = await say(first.base, "none");
+    assertFalse(second.stale);
+    const late = await say("", "starting");
+    assert(late.stale);
+    assertEquals(late.base, second.base);
+    assertEquals((await observed(kv, id))?.health, "none");
   }));

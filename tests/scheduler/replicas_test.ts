@@ -214,6 +214,7 @@ Deno.test("a slot that crashes again and again waits 1, 2, 4, 8 s", () => {
     const live = made.services.get(idOf("web"))?.live.get(1)?.[0];
     if (!live) throw new Error("no live task");
     report(made, live.task.id, "failed", nowMs, 50);
+    converge(made, newId, { nowMs, nodeTtlMs: 1e9 });
     const wakeMs = planAll(made, { service: "web", nowMs }).wakes.get(idOf("web")) ?? nowMs;
     delays.push(wakeMs - nowMs);
     nowMs = wakeMs;

@@ -42,7 +42,7 @@ function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
         const logged: string[] = [];
         const ticker = createTicker({
           ...{ kv: options.kv ?? kv, clock, newId, replicaId: newId(), exclusive: true },
-          ...{ nodeTtlMs: 60_000, leaderTtlMs: 5000, historyLimit: 5, logLimit: 100 },
+          ...{ nodeTtlMs: 86_400_000, leaderTtlMs: 5000, historyLimit: 5, logLimit: 100 },
           log: (_level, message) => void logged.push(message),
         });
         return { ...ticker, logged };

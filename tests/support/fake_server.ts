@@ -124,7 +124,7 @@ export function createFakeServer(clock: Clock): FakeServer {
         }
       }
       const unknown = tasks.map((row) => row.taskId).filter((id) => server.unknown.has(id));
-      return Promise.resolve({ ok: true, value: { unknown, behind } });
+      return Promise.resolve({ ok: true, value: { unknown, behind, base: "", stale: false } });
     },
     putFacts: () =>
       Promise.resolve(

@@ -251,8 +251,22 @@ function applyAction(made: World, action: Action, newId: () => string, nowMs: nu
     case "mark": {
       const node = made.nodes.get(action.nodeId);
       if (!node) throw new Error(`mark: no node ${action.nodeId}`);
-      const status = { state: action.state, since: AT, why: action.why };
+      const status = { ...node.status, state: action.state, since: AT, why: action.why };
       putNode(made, { node: node.node, spec: node.spec, status }, nowMs);
+      return;
+    }
+    case "rank": {
+      const node = made.nodes.get(action.nodeId);
+      if (!node?.status) throw new Error(`rank: no status of node ${action.nodeId}`);
+      const { [action.serviceId]: _, ...others } = node.status.failing ?? {};
+      const failing = action.why === undefined
+        ? others
+        : { ...others, [action.serviceId]: action.why };
+      putNode(
+        made,
+        { node: node.node, spec: node.spec, status: { ...node.status, failing } },
+        nowMs,
+      );
       return;
     }
     case "retire": {

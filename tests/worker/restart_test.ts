@@ -17,6 +17,21 @@ Deno.test("the condition decides whether an exit is followed by a restart", () =
   assertEquals(kinds, [["restart", "restart"], ["succeeded", "restart"], ["succeeded", "failed"]]);
 });
 
+Deno.test("an unhealthy run is a failure, whatever its exit code", () => {
+  const kinds = (["any", "on-failure", "none"] as const).map((condition) => {
+    const next = afterRun(policy({ condition }), { ...success, unhealthy: true }, never);
+    return next.kind === "end" ? next.state : next.kind;
+  });
+  assertEquals(kinds, ["restart", "restart", "failed"]);
+});
+
+Deno.test("without restarts in place the first failure is the leader's, whatever the window", () => {
+  for (const windowMs of [0, 1_000]) {
+    const next = afterRun(policy({ maxAttempts: 0, windowMs }), crash, never);
+    assertEquals(next, { kind: "end", state: "failed", why: "no restarts in place are allowed" });
+  }
+});
+
 Deno.test("an unknown exit code is a failure", () => {
   const next = afterRun(policy({ condition: "none" }), { interrupted: false }, never);
   assertEquals(next, { kind: "end", state: "failed" });

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Assignment } from "../../kv/schema/agent.ts";
 import { advances, TaskState } from "../../kv/schema/task_state.ts";
 import { newRecord, type TaskRecord, type View } from "../../worker/record.ts";
+import { verdictAtStart } from "../../worker/probes/subject.ts";
 import type { ContainerStatus } from "../../worker/runtime.ts";
 import { nextStep, type Step } from "../../worker/step.ts";
 import { assignmentOf } from "../support/fake_server.ts";
@@ -34,6 +35,16 @@ function record(state: TaskRecord["observed"]["state"], over: Partial<TaskRecord
   const fresh = newRecord(run);
   const running = state === "running" ? { run: T1 } : {};
   return { ...fresh, observed: { ...fresh.observed, state }, ...running, ...over };
+}
+
+const probe = { type: "tcp" as const, port: 80 };
+const probed = assignmentOf(1, { health: { probe } });
+const gated = assignmentOf(1, { readiness: { probe } });
+
+function sick(): TaskRecord {
+  const known = record("running");
+  const message = "unhealthy: no disk";
+  return { ...known, observed: { ...known.observed, health: "unhealthy", message } };
 }
 
 function step(over: Partial<View>): Step {
@@ -125,6 +136,45 @@ Deno.test("each situation has one next step", () => {
         container: container("running", { startedAt: T2 }),
       },
       "note 2 running (restarted by someone else than Berth)",
+    ],
+    [
+      "found unhealthy by the engine",
+      {
+        assignment: run,
+        record: record("running"),
+        container: container("running", { health: "unhealthy", healthOutput: "no disk" }),
+      },
+      "note 1 running (unhealthy: no disk)",
+    ],
+    [
+      "known to be unhealthy",
+      { assignment: run, record: sick(), container: container("running") },
+      "stop",
+    ],
+    [
+      "exited, stopped for its health",
+      { assignment: run, record: sick(), container: container("exited") },
+      "note 2 preparing (unhealthy: no disk, restarting)",
+    ],
+    [
+      "found unhealthy by the agent, which the engine does not ask",
+      {
+        assignment: probed,
+        record: record("running"),
+        container: container("running", { health: "healthy" }),
+        probed: { health: "unhealthy", healthOutput: "refused" },
+      },
+      "note 1 running (unhealthy: refused)",
+    ],
+    [
+      "not ready, and why",
+      {
+        assignment: gated,
+        record: record("running"),
+        container: container("running"),
+        probed: { ready: false, readinessOutput: "HTTP 503" },
+      },
+      "note 1 running (not ready: HTTP 503)",
     ],
     [
       "to stop, runs",
@@ -248,6 +298,35 @@ Deno.test("health changes are noted without a change of position", () => {
     container: container("running", { health: "unhealthy" }),
   });
   assertEquals(next.kind === "note" && next.record.observed.health, "unhealthy");
+});
+
+Deno.test("a killed task that was unhealthy is given up at once: that was no engine shutting down", () => {
+  const spent = assignmentOf(1, { restart: { maxAttempts: 0 } });
+  const view = {
+    assignment: spent,
+    record: sick(),
+    container: container("exited", { exitCode: 137 }),
+    exitSeenMs: 1_000,
+  };
+  assertEquals(words(view).slice(0, 13), "note 1 failed");
+});
+
+Deno.test("before anybody looked, a new run is not told to be ready unless it is known to be", () => {
+  const at = (template: Parameters<typeof assignmentOf>[1], plain: boolean) =>
+    verdictAtStart(assignmentOf(1, template).template, { plain });
+  const engine = { type: "engine" as const };
+  assertEquals(
+    [
+      at({}, false),
+      at({}, true),
+      at({ health: { probe } }, true),
+      at({ health: { probe: { type: "none" } } }, false),
+      at({ health: { probe: engine } }, true),
+      at({ health: { probe: { ...engine, command: ["check"] } } }, true),
+    ].map(({ health }) => health),
+    ["starting", "none", "starting", "none", "none", "starting"],
+  );
+  assertEquals(at({ readiness: { probe } }, true), { health: "none", ready: false });
 });
 
 Deno.test("whatever is known, a note only ever advances the position", () => {

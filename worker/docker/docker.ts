@@ -12,6 +12,7 @@ import { type EngineFailure, LABEL, type Runtime } from "../runtime.ts";
 import { ask, connectEngine, type EngineClient, getInfo, openLogs, refused } from "./client.ts";
 import type { Container, SignalOption } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
+import { createProber, type Prober } from "../probes/prober.ts";
 import { Containers } from "./containers.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
@@ -45,6 +46,7 @@ class DockerRuntime implements Runtime {
   readonly #listing: Listing;
   readonly #closed = new AbortController();
   #execs = 0;
+  readonly prober: Prober;
 
   constructor({ connection, nodeId, clock = systemClock }: DockerRuntimeOptions) {
     this.#client = connectEngine(connection);
@@ -52,6 +54,11 @@ class DockerRuntime implements Runtime {
     this.#clock = clock;
     this.#containers = new Containers(this.#client.docker, nodeId);
     this.#listing = new Listing(this.#containers);
+    this.prober = createProber({
+      exec: (...call) => this.exec(...call),
+      direct: reachesContainers(connection),
+      engineHost: connection.kind === "tcp" ? connection.host : "127.0.0.1",
+    });
   }
 
   info: Runtime["info"] = async (signal) => {
@@ -206,6 +213,15 @@ class DockerRuntime implements Runtime {
     this.#client.close();
     return Promise.resolve();
   };
+}
+
+/**
+ * Whether the containers' addresses can be reached from here: with an engine on this machine, unless it
+ * keeps its containers in a network of its own, as one of an ordinary user or in a virtual machine does.
+ */
+function reachesContainers(connection: EngineConnection): boolean {
+  return connection.kind === "socket" && Deno.build.os === "linux" &&
+    !connection.path.startsWith("/run/user/");
 }
 
 function done(): { ok: true; value: undefined };

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Assignment } from "../../kv/schema/agent.ts";
+import type { HealthCheck } from "../../kv/schema/health.ts";
 import { containerName, LABEL } from "../runtime.ts";
 import type { CreateOptions } from "./client.ts";
 
@@ -30,6 +31,7 @@ export function createOptions(
     ...(stopSignal ? { StopSignal: stopSignal } : {}),
     StopTimeout: wholeSeconds(template.stopGraceMs),
     Tty: template.tty,
+    ...healthOptions(template.health),
     ExposedPorts: ports.exposed,
     HostConfig: {
       RestartPolicy: { Name: "no" },
@@ -56,6 +58,35 @@ export function berthLabels(assignment: Assignment, nodeId: string): Record<stri
 /** The engine counts grace in whole seconds; a shorter one is rounded up, 0 stays 0. */
 export function wholeSeconds(ms: number): number {
   return Math.ceil(ms / 1000);
+}
+
+const DOCKER_DEFAULT = {
+  intervalMs: 30_000,
+  timeoutMs: 30_000,
+  retries: 3,
+  startIntervalMs: 5_000,
+};
+
+/**
+ * The engine's own probe: off when the agent probes, so that there is one verdict. A number that is
+ * Docker's default is not sent, so that the image's own HEALTHCHECK keeps what it says of it.
+ */
+function healthOptions(health: HealthCheck | undefined) {
+  if (!health) return {};
+  const { probe } = health;
+  if (probe.type !== "engine") return { Healthcheck: { Test: ["NONE"] } };
+  const unlessDefault = (name: keyof typeof DOCKER_DEFAULT, key: string, perUnit = 1_000_000) =>
+    health[name] === DOCKER_DEFAULT[name] ? {} : { [key]: health[name] * perUnit };
+  return {
+    Healthcheck: {
+      ...(probe.command ? { Test: ["CMD", ...probe.command] } : {}),
+      ...unlessDefault("intervalMs", "Interval"),
+      ...unlessDefault("timeoutMs", "Timeout"),
+      ...unlessDefault("retries", "Retries", 1),
+      ...(health.startPeriodMs > 0 ? { StartPeriod: health.startPeriodMs * 1_000_000 } : {}),
+      ...unlessDefault("startIntervalMs", "StartInterval"),
+    },
+  };
 }
 
 function portOptions(ports: Assignment["template"]["ports"]) {

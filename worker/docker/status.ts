@@ -4,6 +4,7 @@
  * @module
  */
 import type { BoundPort } from "../../kv/schema/task.ts";
+import { oneLine } from "../probes/result.ts";
 import { type ContainerStatus, LABEL } from "../runtime.ts";
 import type { Inspection, ListItem } from "./client.ts";
 
@@ -13,6 +14,9 @@ export function statusFromInspect(info: Inspection): ContainerStatus {
   const startedAt = time(state.StartedAt);
   const finishedAt = time(state.FinishedAt);
   const now = stateOf(state.Status);
+  const health = healthOf(state.Health?.Status);
+  const said = health === "unhealthy" ? state.Health?.Log?.at(-1)?.Output : undefined;
+  const address = now === "running" ? addressOf(info) : undefined;
   return {
     id: info.Id,
     taskId: config.Labels[LABEL.task] ?? "",
@@ -20,11 +24,13 @@ export function statusFromInspect(info: Inspection): ContainerStatus {
     exitCode: state.ExitCode,
     oomKilled: state.OOMKilled,
     error: state.Error.replace(/\s+/g, " ").trim(),
-    health: healthOf(state.Health?.Status),
+    health,
+    ...(said === undefined ? {} : { healthOutput: oneLine(said) }),
     ...(startedAt ? { startedAt } : {}),
     // A running container carries the end of its previous run.
     ...(finishedAt && now === "exited" ? { finishedAt } : {}),
     ports: now === "running" ? boundPorts(info.NetworkSettings.Ports ?? {}) : [],
+    ...(address === undefined ? {} : { address }),
   };
 }
 
@@ -40,7 +46,8 @@ export function fingerprint(item: ListItem): string {
 /** `known`, with what the list says of it now. */
 export function refreshed(known: ContainerStatus, item: ListItem): ContainerStatus {
   const said = /\((healthy|unhealthy|health: starting)\)/.exec(item.Status)?.[1];
-  return { ...known, health: healthOf(said?.replace("health: ", "")) };
+  const { healthOutput: _old, ...rest } = known;
+  return { ...rest, health: healthOf(said?.replace("health: ", "")) };
 }
 
 function stateOf(state: string): ContainerStatus["state"] {
@@ -60,6 +67,13 @@ function stateOf(state: string): ContainerStatus["state"] {
 
 function healthOf(status: string | undefined): ContainerStatus["health"] {
   return status === "starting" || status === "healthy" || status === "unhealthy" ? status : "none";
+}
+
+/** The container's address on its first network, or the machine's own. */
+function addressOf({ HostConfig, NetworkSettings }: Inspection): string | undefined {
+  if (HostConfig?.NetworkMode === "host") return "127.0.0.1";
+  const networks = Object.values(NetworkSettings.Networks ?? {});
+  return networks.map(({ IPAddress }) => IPAddress).find((address) => address);
 }
 
 /** ISO in UTC, or undefined for the engine's zero time. Nanoseconds stay: they identify a run. */

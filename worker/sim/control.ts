@@ -7,7 +7,7 @@ import { containerName, type ContainerStatus, type Runtime } from "../runtime.ts
 import type { SimContainer, SimEngine } from "./engine.ts";
 
 /** The calls of a runtime that can be made to fail. */
-export type SimOperation = Exclude<keyof Runtime, "close" | "events">;
+export type SimOperation = Exclude<keyof Runtime, "close" | "events" | "prober"> | "probe";
 
 export interface SimControl {
   /** Ends the container with `code`, as if it had exited by itself. */
@@ -15,6 +15,11 @@ export interface SimControl {
   /** Kills it: exit code 137, and `oomKilled` if asked. */
   kill(taskId: string, options?: { oom?: boolean }): void;
   removeBehindBack(taskId: string): void;
+  /**
+   * Makes the probes of the task pass (true) or fail (false), whatever its variables say, until it is
+   * started again.
+   */
+  setHealth(taskId: string, health: { healthy?: boolean; ready?: boolean }): void;
   /** While false every call is `unavailable` and event and log streams end. Containers run on. */
   setAvailable(available: boolean): void;
   /** Pulls of `image` are refused, and it is no longer present. */
@@ -62,6 +67,7 @@ export function createControl(engine: SimEngine): SimControl {
     exit: (taskId, code) => engine.exit(must(taskId), code),
     kill: (taskId, { oom = false } = {}) => engine.exit(must(taskId), 137, oom),
     removeBehindBack: (taskId) => engine.remove(must(taskId)),
+    setHealth: (taskId, health) => engine.setHealth(must(taskId), health),
     setAvailable(available) {
       faults.available = available;
       if (available) return;

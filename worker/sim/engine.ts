@@ -6,7 +6,7 @@
  * them cost only their memory. What a container does: sim/program.ts, after the variables
  * `SIM_START_ERROR=TEXT` (its start is refused), `SIM_RUN_MS=N` (runs that long) and `SIM_EXIT=N`
  * (then exits with that code; without `SIM_RUN_MS` at once). An unknown command, like an image's
- * own, says hello and runs until it is stopped.
+ * own, says hello and runs until it is stopped. What probes find: sim/prober.ts.
  *
  * @module
  */
@@ -66,6 +66,10 @@ export interface SimContainer {
   logs: LogLine[];
   followers: Set<Channel<LogLine>>;
   execs: Set<SimExec>;
+  /** What probes of this run find, if it is not left to the variables. */
+  forced: { healthy?: boolean; ready?: boolean };
+  /** Monotonic ms of the last start. */
+  startedMs: number;
   /** Aborts when the current run ends; absent when not running. */
   running?: AbortController;
 }
@@ -74,6 +78,8 @@ export interface SimContainer {
 const KEPT_LINES = 1000;
 const FIRST_DYNAMIC_PORT = 32_768;
 const LAST_DYNAMIC_PORT = 60_999;
+/** Nothing answers there: it is for documentation only (RFC 5737). */
+const FAKE_ADDRESS = "192.0.2.1";
 
 /** The state of one simulated machine. Use it through a runtime (worker/sim.ts). */
 export class SimEngine {
@@ -116,6 +122,8 @@ export class SimEngine {
       logs: [],
       followers: new Set(),
       execs: new Set(),
+      forced: {},
+      startedMs: 0,
     });
   }
 
@@ -136,6 +144,10 @@ export class SimEngine {
     status.exitCode = 0;
     status.oomKilled = false;
     status.error = "";
+    status.health = engineProbes(container) ? "healthy" : "none";
+    status.address = FAKE_ADDRESS;
+    container.forced = {};
+    container.startedMs = this.options.clock.monoMs();
     const running = new AbortController();
     container.running = running;
     this.#emit(container, "start");
@@ -161,10 +173,23 @@ export class SimEngine {
     status.oomKilled = oomKilled;
     status.finishedAt = timestamp(Math.max(this.options.clock.wallMs(), started));
     status.ports = [];
+    delete status.address;
+    delete status.healthOutput;
     for (const exec of container.execs) exec.finish(137);
     for (const follower of container.followers) follower.end();
     running.abort();
     this.#emit(container, "exit");
+  }
+
+  /** Decides what probes of this run find from now on, the engine's own included. */
+  setHealth(container: SimContainer, health: SimContainer["forced"]): void {
+    const { status, forced } = container;
+    Object.assign(forced, health);
+    if (!engineProbes(container) || !container.running) return;
+    status.health = forced.healthy === false ? "unhealthy" : "healthy";
+    if (forced.healthy === false) status.healthOutput = "made unhealthy";
+    else delete status.healthOutput;
+    this.#emit(container, "health");
   }
 
   /** Delivers a signal to the container's program. */
@@ -217,6 +242,10 @@ export class SimEngine {
     }
     return undefined;
   }
+}
+
+function engineProbes({ assignment }: SimContainer): boolean {
+  return assignment.template.health?.probe.type === "engine";
 }
 
 function containerProgram(assignment: Assignment): Program {
