@@ -33,6 +33,10 @@ export interface NodeRecord {
   labels: Record<string, string>;
   /** Monotonic ms of the newest beat; a new leader starts every node with a fresh grace period. */
   lastSeenMs: number;
+  /** Monotonic ms at which this leader first knew it: it may have beaten until then. */
+  knownSinceMs: number;
+  /** Monotonic ms since which it is being drained, as far as this leader knows. */
+  drainSinceMs?: number;
   /** Sum of the reservations of the tasks that hold the node, in thousandths of a core and MiB. */
   usedMilliCpus: number;
   usedMemoryMiB: number;
@@ -66,10 +70,25 @@ export interface World {
   tasks: Map<string, TaskRecord>;
   /** Counts placements; orders nodes for round-robin. */
   placements: number;
+  /** Monotonic ms at which the world was loaded. */
+  loadedMs: number;
+  /** Monotonic ms at which tasks were last given up as lost. */
+  lastLossMs: number;
+  /** Nodes that were removed while this leader led, and the monotonic ms of it. */
+  removedMs: Map<string, number>;
 }
 
-export function emptyWorld(strategy: StrategyName = "spread"): World {
-  return { strategy, nodes: new Map(), services: new Map(), tasks: new Map(), placements: 0 };
+export function emptyWorld(strategy: StrategyName = "spread", loadedMs = 0): World {
+  return {
+    strategy,
+    nodes: new Map(),
+    services: new Map(),
+    tasks: new Map(),
+    placements: 0,
+    loadedMs,
+    lastLossMs: -Infinity,
+    removedMs: new Map(),
+  };
 }
 
 /** Adds a service or replaces its row and, if given, the template of its revision. */
@@ -126,12 +145,14 @@ export function putNode(
     known.spec = rows.spec;
     if (rows.status) known.status = rows.status;
     known.labels = labels;
+    noteDrain(known, seenMs);
     return known;
   }
   const record: NodeRecord = {
     ...rows,
     labels,
     lastSeenMs: rows.status?.state === "down" ? -Infinity : seenMs,
+    knownSinceMs: seenMs,
     usedMilliCpus: 0,
     usedMemoryMiB: 0,
     holding: new Set(),
@@ -139,6 +160,7 @@ export function putNode(
     perService: new Map(),
     lastPlacedAt: 0,
   };
+  noteDrain(record, seenMs);
   world.nodes.set(rows.node.id, record);
   for (const service of world.services.values()) {
     for (const stray of service.slots.strays.values()) {
@@ -148,11 +170,17 @@ export function putNode(
   return record;
 }
 
+function noteDrain(node: NodeRecord, nowMs: number): void {
+  if (node.spec.availability === "drain") node.drainSinceMs ??= nowMs;
+  else delete node.drainSinceMs;
+}
+
 /** Forgets a node. The tasks that it holds become strays: the next plan gives them up. */
-export function dropNode(world: World, nodeId: string): void {
+export function dropNode(world: World, nodeId: string, nowMs = 0): void {
   const node = world.nodes.get(nodeId);
   if (!node) return;
   world.nodes.delete(nodeId);
+  world.removedMs.set(nodeId, nowMs);
   for (const taskId of node.holding) {
     const stray = world.tasks.get(taskId);
     if (stray) world.services.get(stray.task.serviceId)?.slots.strays.set(taskId, stray);
@@ -176,6 +204,7 @@ export function putTask(
   const record: TaskRecord = { task, state: stateOf(task, observed) };
   if (observed) record.observed = observed;
   if (isTerminal(record.state)) record.endedAtMs = before?.endedAtMs ?? nowMs;
+  if (before && task.ended === "lost" && before.task.ended !== "lost") world.lastLossMs = nowMs;
   changeSlot(service, task.slot, () => {
     if (before) detach(world, service, before);
     attach(world, service, record);

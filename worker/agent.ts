@@ -22,6 +22,8 @@ import { createBook } from "./book.ts";
 import { attention } from "./diff.ts";
 import { createDriver } from "./driver.ts";
 import { createEngineCalls } from "./engine_calls.ts";
+import type { Guard } from "./guard_client.ts";
+import { createKeeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import { createLoops } from "./loops.ts";
 import { createReporter } from "./report.ts";
@@ -46,14 +48,23 @@ export interface AgentDeps {
   random: () => number;
   state: StateStore;
   log: Log;
+  /** Watches over strict tasks. */
+  guard: Guard;
   config: AgentConfig;
 }
 
 /** How an exchange with the server went; `removed`: it no longer knows this node. */
 export type Exchange =
   | { kind: "done" }
+  /** The server asks for a restart and knows that it is about to be made. */
+  | { kind: "restart" }
   | { kind: "failed"; message: string }
   | { kind: "removed"; message: string };
+
+export type AgentEnd =
+  | { reason: "stopped" }
+  | { reason: "restart" }
+  | { reason: "removed"; message: string };
 
 export interface Agent {
   /** Reads what an earlier process left. `run` does it by itself. */
@@ -66,8 +77,8 @@ export interface Agent {
   reportOnce(signal: AbortSignal): Promise<Exchange>;
   /** Tells the server what this machine is. */
   factsOnce(signal: AbortSignal): Promise<Exchange>;
-  /** Does all that until the signal aborts (`stopped`) or the node was removed from the cluster. */
-  run(signal: AbortSignal): Promise<{ reason: "stopped" } | { reason: "removed"; message: string }>;
+  /** Does all that until the signal aborts, the node was removed, or a restart is asked for. */
+  run(signal: AbortSignal): Promise<AgentEnd>;
   /** The row of every task, as it would be reported now. */
   rows(): Observed[];
   /** When the next task is due, in ms of the monotonic clock. */
@@ -79,9 +90,12 @@ export type AgentParts = ReturnType<typeof createParts>;
 
 export function createAgent(deps: AgentDeps): Agent {
   const parts = createParts(deps);
-  const { book, driver, apply, list, poll, report, facts } = parts;
+  const { book, keeper, driver, apply, list, poll, report, facts } = parts;
   return {
-    load: () => book.load(),
+    async load() {
+      await book.load();
+      await keeper.begin();
+    },
     pollOnce: poll,
     async reconcileOnce(signal) {
       await apply(signal);
@@ -99,11 +113,20 @@ export function createAgent(deps: AgentDeps): Agent {
 
 function createParts(deps: AgentDeps) {
   const { runtime, client, clock, random, state, log, config: { nodeId, facts: factsOf } } = deps;
-  const bells = { due: () => {}, set: () => {}, rows: () => {}, look: () => {} };
+  const bells = { lease: () => {}, due: () => {}, set: () => {}, rows: () => {}, look: () => {} };
   const reporter = createReporter(() => bells.rows());
   const engine = createEngineCalls({ runtime, clock });
   const book = createBook({ nodeId, state, reporter, clock, log });
-  const driver = createDriver({ engine, book, clock, random, log, onDue: () => bells.due() });
+  const keeper = createKeeper({ book, clock, guard: deps.guard });
+  const driver = createDriver({
+    engine,
+    book,
+    keeper,
+    clock,
+    random,
+    log,
+    onDue: () => bells.due(),
+  });
   const tunnels = createTunnels({
     runtime,
     clock,
@@ -116,6 +139,8 @@ function createParts(deps: AgentDeps) {
   /** What the last poll said: its version, how long to hold the next one. */
   let polled: Pick<PollResponse, "version" | "holdMs" | "ttlMs"> | undefined;
   let disconnected = false;
+  /** A restart that was asked for; made once the server was told. */
+  let restart: string | undefined;
   /** Tasks that had a container at the last look; absent before the first. */
   let listed: ReadonlySet<string> | undefined;
 
@@ -128,13 +153,23 @@ function createParts(deps: AgentDeps) {
 
   async function poll(signal: AbortSignal): Promise<Exchange> {
     const known = Math.max(book.set?.version ?? -1, incoming?.version ?? -1);
+    const ticket = await keeper.polling(
+      incoming?.assignments ?? book.set?.assignments.values() ?? [],
+    );
     const answered = await client.poll(nodeId, {
       ...(known < 0 ? {} : { since: known }),
-      ...(polled && known >= 0 ? { holdMs: polled.holdMs } : {}),
+      ...(polled && known >= 0
+        ? { holdMs: Math.floor(Math.min(polled.holdMs, ticket.holdMs)) }
+        : {}),
+      ...(restart === undefined ? {} : { restarted: restart }),
     }, { signal });
     if (signal.aborted) return { kind: "done" };
     if (!answered.ok) return exchangeOf(answered.error);
     const answer = answered.value;
+    await keeper.answered(ticket, answer.ttlMs);
+    bells.lease();
+    if (restart !== undefined && answer.restart !== restart) return { kind: "restart" };
+    restart = answer.restart;
     tunnels.answer(answer.tunnels, signal);
     polled = answer;
     if (disconnected) reporter.resync(book.rows());
@@ -161,6 +196,7 @@ function createParts(deps: AgentDeps) {
     const changed = await book.apply(next.version, next.assignments);
     if (!book.confirmed) bells.look(); // What is in no set may go now.
     book.confirmed = true;
+    bells.lease();
     if (incoming === next) incoming = undefined;
     for (const taskId of changed) {
       driver.reconsider(taskId);
@@ -183,7 +219,8 @@ function createParts(deps: AgentDeps) {
     listed = new Set(containers.map((c) => c.taskId));
     driver.seen(containers);
     const { set, records, confirmed } = book;
-    const world = { records, containers, confirmed, nowMs: clock.monoMs() };
+    const { standing } = keeper;
+    const world = { records, containers, confirmed, standing, nowMs: clock.monoMs() };
     for (const taskId of attention(set ? { ...world, assignments: set.assignments } : world)) {
       if (!driver.isBusy(taskId)) driver.kick(taskId, signal);
     }
@@ -225,6 +262,7 @@ function createParts(deps: AgentDeps) {
 
   return {
     book,
+    keeper,
     driver,
     reporter,
     tunnels,

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
+import type { Standing } from "./lease.ts";
 import type { ContainerStatus } from "./runtime.ts";
 import type { TaskRecord, View } from "./record.ts";
 import { nextStep } from "./step.ts";
@@ -16,6 +17,8 @@ export interface World {
   containers: readonly ContainerStatus[];
   confirmed: boolean;
   nowMs: number;
+  /** Of a task that is to run; absent: free. */
+  standing?: (assignment: Assignment) => Standing;
 }
 
 /** The tasks whose next step is not to do nothing, in the order of their ids (oldest first). */
@@ -28,8 +31,10 @@ export function attention(world: World): string[] {
     const assignment = assignments.get(taskId);
     const record = records.get(taskId);
     const container = containers.get(taskId);
+    const standing = assignment && world.standing?.(assignment);
     const view: View = {
       taskId,
+      ...(standing && standing.kind !== "free" ? { standing } : {}),
       ...(assignment ? { assignment } : {}),
       ...(record ? { record } : {}),
       ...(container ? { container } : {}),

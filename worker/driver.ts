@@ -12,6 +12,7 @@
 import type { Clock } from "../kv/schema/time.ts";
 import type { Book } from "./book.ts";
 import type { EngineCalls } from "./engine_calls.ts";
+import type { Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { ContainerStatus } from "./runtime.ts";
 import { at, type View } from "./record.ts";
@@ -22,6 +23,7 @@ import { createBackOff } from "./wake.ts";
 export interface DriverDeps {
   engine: EngineCalls;
   book: Book;
+  keeper: Pick<Keeper, "standing" | "cover">;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -71,9 +73,9 @@ const SHUTDOWN_MS = 30_000;
 const MAX_STEPS = 16;
 
 export function createDriver(deps: DriverDeps): Driver {
-  const { engine, book, clock, random, log, onDue } = deps;
+  const { engine, book, keeper, clock, random, log, onDue } = deps;
   const memories = new Map<string, TaskMemory>();
-  const steps = createSteps({ engine, book, clock });
+  const steps = createSteps({ engine, book, clock, cover: keeper.cover });
   let engineLife = 0;
 
   function memoryOf(taskId: string): TaskMemory {
@@ -93,8 +95,10 @@ export function createDriver(deps: DriverDeps): Driver {
     } else if (container?.state === "exited") memory.exitSeenMs ??= clock.monoMs();
     const assignment = book.set?.assignments.get(taskId);
     const record = book.records.get(taskId);
+    const standing = assignment && keeper.standing(assignment);
     return {
       taskId,
+      ...(standing && standing.kind !== "free" ? { standing } : {}),
       ...(assignment ? { assignment } : {}),
       ...(record ? { record } : {}),
       ...(container ? { container } : {}),

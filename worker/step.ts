@@ -8,6 +8,7 @@
  * 2. Positions (attempt, state) only advance, along TRANSITIONS of kv/schema/task_state.ts.
  * 3. A terminal task is never started again, and its container does not run.
  * 4. A container without an assignment goes, but only once a poll confirmed the set.
+ * 5. A task whose lease ended (lease.ts) is over: its node stops it as if it had been asked to.
  *
  * @module
  */
@@ -49,6 +50,13 @@ export function nextStep(view: View): Step {
   if (isTerminal(record.observed.state)) return running ? stopStep(record) : NONE; // rule 3
   if (assignment.desired === "stop") {
     return running ? stopStep(record) : { kind: "note", record: stopped(view, record) };
+  }
+  const { standing } = view;
+  if (standing?.kind === "hold") return NONE; // rule 5
+  if (standing?.kind === "over") {
+    return running
+      ? stopStep(record, standing.graceMs)
+      : { kind: "note", record: stopped(view, record) };
   }
   return record.observed.state === "running"
     ? stepRunning(view, assignment, record)
@@ -128,6 +136,7 @@ function stepRunning(view: View, assignment: Assignment, record: TaskRecord): St
   return NONE;
 }
 
-function stopStep(record: TaskRecord | undefined): Step {
-  return { kind: "stop", ...(record?.stop ?? DEFAULT_STOP) };
+function stopStep(record: TaskRecord | undefined, graceMs?: number): Step {
+  const stop = record?.stop ?? DEFAULT_STOP;
+  return { kind: "stop", ...stop, ...(graceMs === undefined ? {} : { graceMs }) };
 }

@@ -16,6 +16,8 @@ export const EventType = z.enum([
   "task.state",
   "task.stopping",
   "task.waiting",
+  "task.disconnected",
+  "task.reconnected",
   "task.purged",
   "node.changed",
   "node.ready",

@@ -7,9 +7,10 @@
 import { type Bench, type BenchOptions, describeMachine, measureFsyncMs } from "./harness.ts";
 import { firstRun } from "./first_run.ts";
 import { idle } from "./idle.ts";
+import { nodeLoss } from "./node_loss.ts";
 import { placements } from "./placements.ts";
 
-const BENCHES: readonly Bench[] = [firstRun, placements, idle];
+const BENCHES: readonly Bench[] = [firstRun, placements, idle, nodeLoss];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
   const flags: Record<string, string> = {};

@@ -9,10 +9,19 @@
  */
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
 import { type EngineFailure, LABEL, type Runtime } from "../runtime.ts";
-import { ask, connectEngine, type EngineClient, getInfo, openLogs, refused } from "./client.ts";
+import {
+  ask,
+  connectEngine,
+  type EngineClient,
+  getInfo,
+  gpusOf,
+  openLogs,
+  refused,
+} from "./client.ts";
 import type { Container, SignalOption } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
 import { Containers } from "./containers.ts";
+import { diskOf } from "./disk.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
 import { pullImage } from "./images.ts";
@@ -38,6 +47,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 }
 
 class DockerRuntime implements Runtime {
+  readonly #connection: EngineConnection;
   readonly #client: EngineClient;
   readonly #nodeId: string;
   readonly #clock: Clock;
@@ -47,6 +57,7 @@ class DockerRuntime implements Runtime {
   #execs = 0;
 
   constructor({ connection, nodeId, clock = systemClock }: DockerRuntimeOptions) {
+    this.#connection = connection;
     this.#client = connectEngine(connection);
     this.#nodeId = nodeId;
     this.#clock = clock;
@@ -59,6 +70,8 @@ class DockerRuntime implements Runtime {
     const answer = await ask("info", signal, (s) => getInfo(docker, s));
     if (!answer.ok) return failure(answer);
     const { ServerVersion, Name, OSType, Architecture, NCPU, MemTotal } = answer.value;
+    const diskMiB = await diskOf(this.#connection, answer.value.DockerRootDir);
+    const gpus = gpusOf(answer.value);
     return done({
       runtime: "docker" as const,
       engine: `docker ${ServerVersion}`,
@@ -66,6 +79,8 @@ class DockerRuntime implements Runtime {
       os: OSType,
       arch: Architecture,
       capacity: { cpus: NCPU, memoryMiB: Math.floor(MemTotal / 1024 / 1024) },
+      ...(diskMiB === undefined ? {} : { diskMiB }),
+      ...(gpus === undefined ? {} : { gpus }),
     });
   };
 
