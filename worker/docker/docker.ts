@@ -140,9 +140,12 @@ class DockerRuntime implements Runtime {
       taskId,
       "stop",
       signal,
-      (container, o) => container.stop({ ...options, ...o }),
+      (container, o) =>
+        graceMs === 0 ? container.kill({ ...o }) : container.stop({ ...options, ...o }),
     );
-    return answer.ok || answer.status === 304 ? done() : failure(answer);
+    // 304 and 409: it does not run.
+    const stopped = answer.ok || answer.status === 304 || (graceMs === 0 && answer.status === 409);
+    return stopped ? done() : failure(answer);
   };
 
   remove: Runtime["remove"] = async (taskId, signal) => {
