@@ -13,11 +13,12 @@
  * 5. It says nothing before it has reached the engine: a guard that cannot kill is none.
  *
  * Input, one JSON object a line: first {@link GuardSetup}, then {@link GuardMessage}. Output: the number
- * of each mark, and `c` with the number of each cover, once they are in effect. No import is loaded, to
- * stay small in memory.
+ * of each mark, and `c` with the number of each cover, once they are in effect. It imports next to
+ * nothing, to stay small in memory.
  *
  * @module
  */
+import { type Clock, systemClock } from "../kv/schema/time.ts";
 
 /** Where the engine listens, as worker/docker/connect.ts found it. */
 export type GuardTarget =
@@ -53,7 +54,7 @@ const CALL_MS = 2_000;
 /** A container that does not run (409) or does not exist (404) is dead. */
 const DEAD = [404, 409];
 
-async function main(): Promise<void> {
+async function main(clock: Clock): Promise<void> {
   const lines = readLines(Deno.stdin.readable);
   const first = await lines.next();
   if (first.done) return;
@@ -61,7 +62,7 @@ async function main(): Promise<void> {
   using lock = await Deno.open(setup.lockPath, { create: true, write: true, mode: 0o600 });
   await lock.lock(false); // Invariant 4
   while (await statusOf(setup.target, "GET /_ping").catch(() => 0) !== 200) { // Invariant 5
-    await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
+    await clock.sleep(CHECK_MS);
   }
   const marks = new Map<number, number>();
   let covered: string[] = [];
@@ -71,7 +72,7 @@ async function main(): Promise<void> {
 
   function handle(message: GuardMessage): void {
     if ("mark" in message) {
-      marks.set(message.mark, performance.now()); // Invariant 1
+      marks.set(message.mark, clock.monoMs()); // Invariant 1
       say(String(message.mark));
     } else if ("confirm" in message) {
       const markedMs = marks.get(message.confirm);
@@ -90,7 +91,7 @@ async function main(): Promise<void> {
 
   const listening = listen();
   while (!over) {
-    const lateMs = performance.now() - deadlineMs;
+    const lateMs = clock.monoMs() - deadlineMs;
     if (orphaned && await succeeded(setup)) break; // Invariant 3
     if (lateMs >= 0) {
       const dead = await Promise.all(covered.map((name) => kill(setup.target, name)));
@@ -101,7 +102,7 @@ async function main(): Promise<void> {
       : lateMs < EAGER_MS
       ? CHECK_MS
       : LAZY_MS;
-    await new Promise((resolve) => setTimeout(resolve, Math.max(1, restMs)));
+    await clock.sleep(Math.max(1, restMs));
   }
   if (orphaned) await listening;
 }
@@ -171,6 +172,6 @@ function say(line: string): void {
 }
 
 if (import.meta.main) {
-  await main();
+  await main(systemClock);
   Deno.exit(0);
 }
