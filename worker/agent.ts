@@ -203,7 +203,9 @@ function createParts(deps: AgentDeps) {
       // Straight to work: a task that is new, and had no container when all were looked at, has none.
       const { attempt, state: reached } = book.records.get(taskId)?.observed ?? {};
       const fresh = listed?.has(taskId) === false && attempt === 1 && reached === "preparing";
-      driver.kick(taskId, signal, { fresh });
+      // And one that has left the set goes without a look: it may be running elsewhere by now.
+      const left = !book.set?.assignments.has(taskId) && reached === "running";
+      driver.kick(taskId, signal, fresh ? { known: "none" } : left ? { known: "running" } : {});
     }
   }
 

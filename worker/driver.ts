@@ -33,8 +33,11 @@ export interface DriverDeps {
 }
 
 export interface Driver {
-  /** Sees to a task, now or right after its present step. `fresh`: it cannot have a container. */
-  kick(taskId: string, signal: AbortSignal, options?: { fresh?: boolean }): void;
+  /**
+   * Sees to a task, now or right after its present step. `known`: what its container is without a
+   * look: it cannot have one (`none`), or a stop is due whatever it does (`running`).
+   */
+  kick(taskId: string, signal: AbortSignal, options?: { known?: Known }): void;
   /** Kicks the tasks whose time has come. */
   kickDue(signal: AbortSignal): void;
   /** When the next task is due, in ms of the monotonic clock. */
@@ -50,6 +53,8 @@ export interface Driver {
   /** Containers that were seen running since. */
   seen(containers: readonly ContainerStatus[]): void;
 }
+
+export type Known = "none" | "running";
 
 /** What only matters while the agent lives. */
 export interface TaskMemory {
@@ -129,10 +134,12 @@ export function createDriver(deps: DriverDeps): Driver {
     }
   }
 
-  async function drive(taskId: string, signal: AbortSignal, fresh: boolean): Promise<void> {
+  async function drive(taskId: string, signal: AbortSignal, first?: Known): Promise<void> {
     const memory = memoryOf(taskId);
     delete memory.wakeAtMs;
-    let known: Progress = fresh ? { container: undefined } : "look";
+    let known: Progress = first === undefined
+      ? "look"
+      : { container: first === "none" ? undefined : presumedRunning(taskId) };
     for (let step = 0; step < MAX_STEPS; step++) {
       if (signal.aborted) return;
       if (known === "look") {
@@ -164,14 +171,14 @@ export function createDriver(deps: DriverDeps): Driver {
   async function driveUntilQuiet(
     taskId: string,
     signal: AbortSignal,
-    fresh: boolean,
+    known?: Known,
   ): Promise<void> {
     const memory = memoryOf(taskId);
     try {
-      await drive(taskId, signal, fresh);
+      await drive(taskId, signal, known);
       while (memory.again && !signal.aborted) {
         memory.again = false;
-        await drive(taskId, signal, false);
+        await drive(taskId, signal);
       }
     } catch (error) {
       // A bug, and this task's alone: the others go on.
@@ -186,13 +193,13 @@ export function createDriver(deps: DriverDeps): Driver {
     }
   }
 
-  function kick(taskId: string, signal: AbortSignal, { fresh = false } = {}): void {
+  function kick(taskId: string, signal: AbortSignal, { known }: { known?: Known } = {}): void {
     if (signal.aborted) return;
     const memory = memoryOf(taskId);
     if (memory.busy) memory.again = true; // invariant 1
     else {
       memory.again = false;
-      memory.busy = driveUntilQuiet(taskId, signal, fresh);
+      memory.busy = driveUntilQuiet(taskId, signal, known);
     }
   }
 
@@ -234,5 +241,13 @@ export function createDriver(deps: DriverDeps): Driver {
         if (memory && state === "running") memory.seenLife = engineLife;
       }
     },
+  };
+}
+
+/** A container that was running when last heard of. To stop one that is not is no mistake. */
+function presumedRunning(taskId: string): ContainerStatus {
+  return {
+    ...{ id: "", taskId, state: "running", exitCode: 0, oomKilled: false, error: "" },
+    ...{ health: "none", ports: [] },
   };
 }

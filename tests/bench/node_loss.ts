@@ -51,6 +51,7 @@ interface Round {
   placedMs: number;
   comeUpMs: number;
   bareMs: number;
+  bareKillMs: number;
   goneMs: number;
   strictDoubles: number;
 }
@@ -85,6 +86,7 @@ async function run(options: BenchOptions): Promise<BenchResult> {
         paceRatio: round(median(all.map((r) => r.bareMs / r.comeUpMs))),
         comeUpMs: round(median(all.map((r) => r.comeUpMs)), 0),
         bareMs: round(median(all.map((r) => r.bareMs)), 0),
+        bareKillMs: round(median(all.map((r) => r.bareKillMs)), 0),
         goneAfterThawMs: round(Math.max(...all.map((r) => r.goneMs)), 0),
         strictDoubles: all.reduce((sum, r) => sum + r.strictDoubles, 0),
       },
@@ -125,7 +127,7 @@ async function measure({ server, victim, connection, tasks, n }: Scene): Promise
     await eventually(() => observer.startsMs().length >= tasks, PATIENCE);
     const startsMs = observer.startsMs();
     const comeUpMs = (startsMs[tasks - 1] ?? NaN) - (frozenMs + placedMs);
-    const bareMs = await bareStarts(connection, tasks);
+    const bare = await bareStarts(connection, tasks);
     await eventually(async () => await placedElsewhere(server, one) === 1, PATIENCE);
     await eventually(async () => await runningOn(server, one) === 1, PATIENCE);
     const goneMs = await thaw(victim, observer, tasks);
@@ -135,7 +137,8 @@ async function measure({ server, victim, connection, tasks, n }: Scene): Promise
     }, PATIENCE);
     await strict.settle();
     return {
-      ...{ placedMs: round(placedMs, 0), comeUpMs: round(comeUpMs, 0), bareMs: round(bareMs, 0) },
+      ...{ placedMs: round(placedMs, 0), comeUpMs: round(comeUpMs, 0) },
+      ...{ bareMs: round(bare.startMs, 0), bareKillMs: round(bare.killMs, 0) },
       goneMs: round(goneMs, 0),
       strictDoubles: strict.mostAtOnce() - 1,
     };
@@ -210,8 +213,14 @@ async function placedElsewhere(server: ServerProcess, service: string): Promise<
     .filter((task) => task.node !== undefined && task.node !== "victim").length;
 }
 
-/** How long the bare engine takes to create and start as many containers, `BARE_WIDTH` at a time. */
-async function bareStarts(connection: EngineConnection, count: number): Promise<number> {
+/**
+ * How long the bare engine takes to create and start as many containers, `BARE_WIDTH` at a time, and to
+ * kill them, all at once.
+ */
+async function bareStarts(
+  connection: EngineConnection,
+  count: number,
+): Promise<{ startMs: number; killMs: number }> {
   const runtime = createDockerRuntime({ connection, nodeId: "bench-bare" });
   const ids = Array.from({ length: count }, (_, i) => idOf(i + 1));
   const signal = AbortSignal.timeout(CALL_MS);
@@ -230,7 +239,10 @@ async function bareStarts(connection: EngineConnection, count: number): Promise<
         if (!started.ok) throw new Error(started.message);
       }
     }));
-    return performance.now() - begin;
+    const startMs = performance.now() - begin;
+    const killBegin = performance.now();
+    await Promise.all(ids.map((taskId) => runtime.stop(taskId, { graceMs: 0, signal })));
+    return { startMs, killMs: performance.now() - killBegin };
   } finally {
     await Promise.all(ids.map((taskId) => runtime.remove(taskId, signal)));
     await runtime.close();
