@@ -186,6 +186,12 @@ export function createClient(options: ClientOptions) {
       call("GET", `/v1/nodes/${seg(ref)}`, NodeView, o),
     putNodeSpec: (ref: string, spec: NodeSpec, o: CallOptions = {}) =>
       call("PUT", `/v1/nodes/${seg(ref)}/spec`, NodeView, { ...o, body: spec }),
+    /** Refused with 409 while tasks run on it, unless forced. */
+    deleteNode: (ref: string, query: { force?: boolean } = {}, o: CallOptions = {}) =>
+      call("DELETE", `/v1/nodes/${seg(ref)}`, Nothing, { ...o, query: { ...query } }),
+    /** Asks the node's agent to restart; containers run on. */
+    restartNode: (ref: string, o: CallOptions = {}) =>
+      call("POST", `/v1/nodes/${seg(ref)}/restart`, Nothing, o),
     createJoinToken: (o: CallOptions = {}) =>
       call("POST", "/v1/nodes/join-token", JoinTokenView, { ...o, body: {} }),
 
@@ -218,7 +224,11 @@ export function createClient(options: ClientOptions) {
     putFacts: (nodeId: string, facts: JoinRequest, o: CallOptions = {}) =>
       call("PUT", `/v1/nodes/${seg(nodeId)}/facts`, Nothing, { ...o, body: facts }),
     /** Long poll: answers at once when something changed after `since`, else after `holdMs`. */
-    poll: (nodeId: string, query: { since?: number; holdMs?: number }, o: CallOptions = {}) =>
+    poll: (
+      nodeId: string,
+      query: { since?: number; holdMs?: number; restarted?: string },
+      o: CallOptions = {},
+    ) =>
       call("GET", `/v1/nodes/${seg(nodeId)}/assignments`, PollResponse, {
         ...o,
         query,

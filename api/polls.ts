@@ -13,6 +13,8 @@
 import { readAssignments } from "../kv/assignments.ts";
 import type { Immutable } from "../kv/immutable.ts";
 import { logHead } from "../kv/log.ts";
+import { Lru } from "../kv/lru.ts";
+import { dropRestart, type NodeSettings, readNodeSettings } from "../kv/node_settings.ts";
 import type { PollResponse } from "../kv/schema/agent.ts";
 import type { Event } from "../kv/schema/event.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
@@ -23,6 +25,8 @@ export interface PollOptions {
   /** Version of the answer that the node applied last. */
   since?: number;
   holdMs?: number;
+  /** The restart that the agent is about to make. */
+  restarted?: string;
   /** The request's: aborts when the agent went away. */
   signal: AbortSignal;
 }
@@ -34,6 +38,7 @@ export interface Polls {
   close(): void;
 }
 
+const SETTINGS = 20_000;
 /** Polls within one TTL: two in a row may get lost before the node counts as down. */
 const POLLS_PER_TTL = 3;
 
@@ -45,7 +50,19 @@ export function createPolls(
   const coversFrom = feed.head();
   const touched = new Map<string, number>();
   const waiters = new Map<string, Set<() => void>>();
+  /** What users decided about nodes, as far as polls need it; dropped when it may have changed. */
+  const settings = new Lru<string, NodeSettings>(SETTINGS);
+  let settingsChanged = 0;
   let closed = false;
+
+  async function settingsOf(nodeId: string): Promise<NodeSettings> {
+    const known = settings.get(nodeId);
+    if (known) return known;
+    const before = settingsChanged;
+    const read = await readNodeSettings(kv, nodeId);
+    if (before === settingsChanged) settings.set(nodeId, read);
+    return read;
+  }
 
   function wake(nodeId: string): void {
     for (const leave of waiters.get(nodeId) ?? []) leave();
@@ -55,6 +72,8 @@ export function createPolls(
     feed.subscribe((entries) => {
       for (const { seq, record } of entries) {
         for (const nodeId of nodesTouched(record.events)) {
+          settings.delete(nodeId);
+          settingsChanged++;
           touched.set(nodeId, seq);
           wake(nodeId);
         }
@@ -95,17 +114,26 @@ export function createPolls(
   async function poll(nodeId: string, options: PollOptions): Promise<PollResponse> {
     const { since, signal } = options;
     beats.beat(nodeId);
-    const ttlMs = typeof deps.nodeTtlMs === "number" ? deps.nodeTtlMs : deps.nodeTtlMs();
+    if (options.restarted !== undefined) {
+      await dropRestart(kv, nodeId, options.restarted);
+      settings.delete(nodeId);
+    }
+    let own = await settingsOf(nodeId);
+    const clusterMs = typeof deps.nodeTtlMs === "number" ? deps.nodeTtlMs : deps.nodeTtlMs();
+    const ttlMs = own.ttlMs ?? clusterMs;
     const suggestedMs = Math.floor(ttlMs / POLLS_PER_TTL);
     const holdMs = Math.min(options.holdMs ?? suggestedMs, suggestedMs);
     let tunnels = rooms.tunnels.take(nodeId);
     // Invariant 2: from this decision to the waiter's entry there is no await.
-    if (isCurrent(nodeId, since) && tunnels.length === 0 && holdMs > 0 && !closed) {
+    const news = tunnels.length > 0 || own.restart !== undefined;
+    if (isCurrent(nodeId, since) && !news && holdMs > 0 && !closed) {
+      // The end of a held poll is no sign of life: a frozen agent's connection stays open.
       await hold(nodeId, holdMs, signal);
-      if (!signal.aborted) beats.beat(nodeId);
       tunnels = rooms.tunnels.take(nodeId);
+      own = await settingsOf(nodeId);
     }
-    const rest = { tunnels, holdMs: suggestedMs, ttlMs };
+    const restart = own.restart === undefined ? {} : { restart: own.restart };
+    const rest = { tunnels, holdMs: suggestedMs, ttlMs, ...restart };
     if (isCurrent(nodeId, since)) return { version: since, ...rest };
     const version = await versionNow(since);
     const assignments = await readAssignments({ kv, immutable: rooms.immutable }, nodeId);
@@ -130,7 +158,11 @@ export function createPolls(
 function nodesTouched(events: readonly Event[]): Set<string> {
   const nodes = new Set<string>();
   for (const event of events) {
-    if (event.nodeId === undefined || event.taskId === undefined) continue;
+    if (event.nodeId === undefined) continue;
+    if (event.taskId === undefined) {
+      if (event.type === "node.changed") nodes.add(event.nodeId);
+      continue;
+    }
     const echo = event.type === "task.ready" ||
       event.type === "task.state" && event.state !== undefined && !isTerminal(event.state);
     if (!echo) nodes.add(event.nodeId);

@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
+import { nodeCommands } from "./catalog/nodes.ts";
 import { runCommands } from "./catalog/run.ts";
 import type { AnyCommand, OptionSpec, OptionSpecs } from "./command.ts";
 import { COMPLETION, completionCommand, namesToComplete } from "./completion.ts";
@@ -28,6 +29,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...lookCommands,
   serviceLs,
   ...clusterCommands,
+  ...nodeCommands,
   ...localCommands,
   ...programCommands(VERSION),
   completionCommand(async (shell) => {
@@ -37,7 +39,7 @@ export const COMMANDS: readonly AnyCommand[] = [
 
 const GROUPS: Record<string, string> = {
   service: "List services: berth service ls",
-  node: "Nodes: ls, join-token",
+  node: "Nodes: ls, drain, cordon, label, rm, …",
   context: "Known servers: ls, use, set, rm, show",
 };
 

@@ -14,6 +14,9 @@ export interface RunOptions {
   publish: Port[];
   cpus: number | undefined;
   memory: number | undefined;
+  /** What to set aside when it is not the limit. */
+  reserveCpus?: number | undefined;
+  reserveMemory?: number | undefined;
   label: [string, string][];
   node: string | undefined;
   replicas: number | undefined;
@@ -50,7 +53,11 @@ export function runSpec(
     };
   }
   const restart = options.restart ?? (job ? "none" : "any");
-  const resources = { cpus: options.cpus ?? 0, memoryMiB: options.memory ?? 0 };
+  const limit = { cpus: options.cpus ?? 0, memoryMiB: options.memory ?? 0 };
+  const reserve = {
+    cpus: options.reserveCpus ?? limit.cpus,
+    memoryMiB: options.reserveMemory ?? limit.memoryMiB,
+  };
   const labels = Object.fromEntries(options.label);
   const spec: ServiceSpecInput = {
     name: options.name ?? generateName(image, random),
@@ -68,8 +75,8 @@ export function runSpec(
       env: Object.fromEntries(options.env),
       labels,
       ports: options.publish,
-      reserve: resources,
-      limit: resources,
+      reserve,
+      limit,
       restart: { condition: restart },
       ...(command.length > 0 ? { command } : {}),
       ...(options.node === undefined ? {} : { placement: { node: options.node } }),

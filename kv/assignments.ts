@@ -6,6 +6,7 @@
 import type { Immutable } from "./immutable.ts";
 import { key, prefix } from "./keys.ts";
 import type { Assignment } from "./schema/agent.ts";
+import { Service } from "./schema/service.ts";
 import { Observed, Task } from "./schema/task.ts";
 import { isTerminal } from "./schema/task_state.ts";
 import { idsUnder } from "./service_view.ts";
@@ -29,30 +30,41 @@ export async function readAssignments(
   ]);
   const ended = new Set(ids.filter((_, i) => isTerminal(seen[i]?.row.state ?? "assigned")));
   const tasks = rows.flatMap((row) => row && row.row.nodeId === nodeId ? [row.row] : []);
-  const [names, templates] = await Promise.all([
-    immutable.serviceNames(tasks.map((task) => task.serviceId)),
+  const [services, templates] = await Promise.all([
+    readServices(kv, tasks),
     immutable.templates(tasks),
   ]);
   const assignments: Assignment[] = [];
   for (const [i, task] of tasks.entries()) {
-    const name = names.get(task.serviceId);
+    const service = services.get(task.serviceId);
     const template = templates[i];
-    if (!name || !template) {
+    if (!service || !template) {
       await assertGone(kv, task);
       continue;
     }
     assignments.push({
       taskId: task.id,
       serviceId: task.serviceId,
-      service: name.name,
-      project: name.project,
+      service: service.name,
+      project: service.project,
       slot: task.slot,
       revision: task.revision,
       desired: ended.has(task.id) ? "stop" : task.desired,
       template,
+      ...(service.singleton === "strict" ? { strict: true } : {}),
+      ...(service.disconnect?.stopAfterMs === undefined
+        ? {}
+        : { stopAfterMs: service.disconnect.stopAfterMs }),
     });
   }
   return assignments;
+}
+
+/** What may change without a new revision, so it is read anew each time. */
+async function readServices(kv: Kv, tasks: readonly Task[]): Promise<Map<string, Service>> {
+  const ids = [...new Set(tasks.map((task) => task.serviceId))];
+  const rows = await getRows(kv, ids.map((id) => key.service(id)), Service);
+  return new Map(rows.flatMap((row) => row ? [[row.row.id, row.row]] : []));
 }
 
 /**

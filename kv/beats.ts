@@ -51,7 +51,7 @@ export function createBeatCollector(
     for (let shard = 0; shard * NODES_PER_ROW < nodes.length; shard++) {
       const part = nodes.slice(shard * NODES_PER_ROW, (shard + 1) * NODES_PER_ROW);
       const agesMs = part.map((id) => Math.max(0, Math.round(nowMs - (beats.get(id) ?? nowMs))));
-      op = op.set(key.beat(replicaId, shard), { nodes: part, agesMs });
+      op = op.set(key.beat(replicaId, shard), { nodes: part, agesMs, atMs: nowMs });
     }
     await op.commit();
   }
@@ -79,13 +79,32 @@ export interface BeatReader {
   stale(ms: number): Deno.KvKey[];
 }
 
+/** Rows over which the offset of a replica's clock is estimated. */
+const OFFSETS = 16;
+
 /**
  * Reads what the replicas wrote. A row counts when it changed since this reader's last look; its first
  * look only primes it, because the age of what it finds is unknown.
+ *
+ * How long ago a row was written is estimated by the difference of the two monotonic clocks: the
+ * smallest of the last few readings is that of the row that was read the soonest. The estimate is never
+ * too early, so no node counts as silent for longer than it was.
  */
 export function createBeatReader(deps: { kv: Kv; clock: Clock }): BeatReader {
   const seen = new Map<string, { key: Deno.KvKey; versionstamp: string; atMs: number }>();
+  const offsets = new Map<string, number[]>();
   let primed = false;
+
+  /** When a row that is read now was written, by this reader's clock. */
+  function writtenAtMs(name: string, atMs: number | undefined, nowMs: number): number {
+    if (atMs === undefined) return nowMs;
+    const last = offsets.get(name) ?? [];
+    last.push(nowMs - atMs);
+    if (last.length > OFFSETS) last.shift();
+    offsets.set(name, last);
+    return atMs + Math.min(...last);
+  }
+
   return {
     async read() {
       const nowMs = deps.clock.monoMs();
@@ -93,10 +112,13 @@ export function createBeatReader(deps: { kv: Kv; clock: Clock }): BeatReader {
       for await (const entry of listRows(deps.kv, prefix.beats(), BeatRow)) {
         const name = entry.key.join("/");
         if (seen.get(name)?.versionstamp === entry.versionstamp) continue;
+        const known = seen.has(name);
         seen.set(name, { key: entry.key, versionstamp: entry.versionstamp, atMs: nowMs });
         if (!primed) continue;
+        // What a row says first may have been written long before.
+        const writtenMs = known ? writtenAtMs(name, entry.row.atMs, nowMs) : nowMs;
         entry.row.nodes.forEach((nodeId, i) => {
-          const atMs = nowMs - (entry.row.agesMs[i] ?? 0);
+          const atMs = writtenMs - (entry.row.agesMs[i] ?? 0);
           if (atMs > (fresh.get(nodeId) ?? -Infinity)) fresh.set(nodeId, atMs);
         });
       }
@@ -110,6 +132,7 @@ export function createBeatReader(deps: { kv: Kv; clock: Clock }): BeatReader {
         if (row.atMs >= before) continue;
         keys.push(row.key);
         seen.delete(name);
+        offsets.delete(name);
       }
       return keys;
     },

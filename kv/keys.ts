@@ -3,7 +3,7 @@
  *
  * | rows | writer |
  * | --- | --- |
- * | service, service_name, revision, node_spec | users, through the API |
+ * | service, service_name, revision, node_spec, node_restart | users, through the API |
  * | node, observed, report | the node's agent, through the API |
  * | task, assign, task_of, node_status, log, failed | the leader |
  * | queue | whoever made the change; deleted by the leader with the effect |
@@ -24,6 +24,8 @@ export const key = {
   nodeSpec: (id: string) => ["node_spec", id],
   nodeStatus: (id: string) => ["node_status", id],
   nodeToken: (id: string) => ["node_token", id],
+  /** A restart that was asked for and not carried out yet. */
+  nodeRestart: (id: string) => ["node_restart", id],
 
   task: (id: string) => ["task", id],
   taskOf: (serviceId: string, taskId: string) => ["task_of", serviceId, taskId],

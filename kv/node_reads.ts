@@ -87,5 +87,6 @@ export async function nodeView(deps: NodeReadDeps, node: Node): Promise<NodeView
     version: spec.versionstamp,
     allocated: { cpus: milliCpus / 1000, memoryMiB },
     tasks: holding.length,
+    ...(spec.row.availability === "drain" ? { drain: { left: holding.length } } : {}),
   };
 }

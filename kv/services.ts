@@ -212,18 +212,27 @@ function refusePut(current: Versioned<Service>, spec: ServiceSpec, ifMatch: stri
 function changeOf(row: Service, template: TaskTemplate, spec: ServiceSpec, at: string) {
   const { template: wanted, ...rest } = spec;
   const sameTemplate = sameValue(template, wanted);
-  const sameRest = sameValue(
-    { labels: row.labels, mode: row.mode, stopped: row.stopped },
-    { labels: rest.labels, mode: rest.mode, stopped: rest.stopped },
-  );
+  const kept = specFieldsOf(row);
+  const sameRest = sameValue(kept, rest);
   if (sameTemplate && sameRest) return undefined;
   const revision = sameTemplate ? row.revision : row.revision + 1;
   return {
-    row: { ...row, ...rest, revision, updatedAt: at } satisfies Service,
+    row: { ...ownFieldsOf(row), ...rest, revision, updatedAt: at } satisfies Service,
     ...(sameTemplate ? {} : {
       revision: { serviceId: row.id, revision, createdAt: at, template: wanted } satisfies Revision,
     }),
   };
+}
+
+/** What of a service is its user's spec, beside the template. */
+function specFieldsOf(row: Service): Omit<ServiceSpec, "template"> {
+  const { id: _, revision: _r, createdAt: _c, updatedAt: _u, deleting: _d, ...spec } = row;
+  return spec;
+}
+
+/** What of a service is the program's: an optional field that is absent in a new spec goes. */
+function ownFieldsOf({ id, createdAt, deleting }: Service) {
+  return { id, createdAt, deleting };
 }
 
 /** Commits; `undefined` when a check failed. A row over KV's limit is the sender's mistake. */

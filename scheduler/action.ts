@@ -44,6 +44,17 @@ export interface LoseTask {
   why: string;
 }
 
+/**
+ * The task's node is cut off: its slot may get a replacement, and the task stays in the node's set, to
+ * be taken back (`disconnected: false`) when the node returns.
+ */
+export interface DisconnectTask {
+  kind: "disconnect";
+  taskId: string;
+  disconnected: boolean;
+  why: string;
+}
+
 /** An ended task leaves the history: its rows go, and with them the container. */
 export interface PurgeTask {
   kind: "purge";
@@ -88,6 +99,7 @@ export type Action =
   | ExplainTask
   | StopTask
   | LoseTask
+  | DisconnectTask
   | PurgeTask
   | MarkNode
   | RankNode
@@ -139,6 +151,8 @@ export function describe(action: Action): string {
       return `stop ${action.taskId}: ${action.why}`;
     case "lose":
       return `lose ${action.taskId}: ${action.why}`;
+    case "disconnect":
+      return `${action.disconnected ? "disconnect" : "reconnect"} ${action.taskId}: ${action.why}`;
     case "purge":
       return `purge ${action.taskId}`;
     case "mark":

@@ -190,6 +190,19 @@ function addAction(
         ended: "lost",
         why: action.why,
       }));
+    case "disconnect":
+      return changeTask(
+        world,
+        draft,
+        stamp,
+        action.taskId,
+        action.disconnected ? "task.disconnected" : "task.reconnected",
+        ({ disconnected: _, ...task }) => ({
+          ...task,
+          ...(action.disconnected ? { disconnected: true } : {}),
+          why: action.why,
+        }),
+      );
     case "purge":
       return purgeTask(world, draft, action.taskId);
     case "mark":

@@ -22,6 +22,8 @@ export interface Draft {
   overlay?: Overlay;
   draining?: NodeRecord[];
   unplaced: Unplaced[];
+  /** How many more tasks of silent nodes this plan may give up, when that is done slowly. */
+  slowLosses?: number;
   /** Tasks that this plan stops: nothing else is decided about them. */
   stopped: Set<string>;
   /** Services of which this plan stops a task. */

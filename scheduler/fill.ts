@@ -3,7 +3,7 @@
  * are missing.
  *
  * 1. A slot gets a task only when no live task is in it, even one that is stopping: no two containers
- *    run in one slot.
+ *    run in one slot. A task that was put aside (loss.ts) does not count.
  * 2. Tasks without a node are told why at the end of the plan, when everything is placed that fits, so
  *    that planning again finds the same reason and has nothing to say.
  *
@@ -108,7 +108,7 @@ function findVacancies(
   let held = 0;
   for (const slot of unfilledSlots(slots, policy.wanted)) {
     if (vacant.length >= policy.openings) break;
-    if (live.has(slot)) continue; // Invariant 1.
+    if (live.get(slot)?.some(({ task }) => !task.disconnected)) continue; // Invariant 1.
     const ended = newestEnded(record, slot);
     let failures = 0;
     if (ended?.task.revision === service.revision) {

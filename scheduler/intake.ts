@@ -6,12 +6,14 @@
  */
 import { type BeatReader, MAX_READ_GAP_MS } from "../kv/beats.ts";
 import { failMessage, type QueuedMessage, readQueue } from "../kv/queue.ts";
+import type { Service } from "../kv/schema/service.ts";
 import { messageOf } from "../kv/store.ts";
 import { isReady } from "../kv/schema/task.ts";
 import { taskEvent } from "./apply.ts";
 import { refreshNode, refreshService, refreshTask } from "./load.ts";
 import { pendingServices } from "./plan.ts";
 import type { Context, Term } from "./term.ts";
+import { dropNode } from "./world.ts";
 
 /** Beats are read this often. */
 export const BEATS_MS = 1000;
@@ -108,10 +110,12 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
   const { world } = term;
   const { kind, id } = queued.message;
   if (kind === "service") {
+    const before = world.services.get(id)?.service;
     if (!await refreshService(kv, world, id)) return;
     const service = world.services.get(id)?.service;
     term.dirtyServices.add(id);
     if (!service) return;
+    if (before && !sameLease(before, service)) tellNodes(context, id);
     term.events.push({
       type: "service.changed",
       serviceId: id,
@@ -121,8 +125,13 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
         : `revision ${service.revision}${service.stopped ? ", stopped" : ""}`,
     });
   } else if (kind === "node") {
-    if (!await refreshNode(kv, world, id, nowMs)) return;
     term.dirtyNodes.add(id);
+    if (!await refreshNode(kv, world, id, nowMs)) {
+      const node = world.nodes.get(id)?.node.name;
+      if (node !== undefined) term.events.push({ type: "node.removed", nodeId: id, node });
+      dropNode(world, id, nowMs);
+      return;
+    }
     const record = world.nodes.get(id);
     for (const serviceId of pendingServices(world)) term.dirtyServices.add(serviceId);
     for (const taskId of record?.holding ?? []) {
@@ -135,6 +144,21 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
     }
   } else {
     await refreshObserved(context, id, nowMs);
+  }
+}
+
+/** Whether nodes are to treat the service's tasks as before when they are cut off. */
+function sameLease(before: Service, after: Service): boolean {
+  return before.singleton === after.singleton &&
+    before.disconnect?.stopAfterMs === after.disconnect?.stopAfterMs;
+}
+
+/** Has the nodes of a service read their assignments again: what is in them beside the task changed. */
+function tellNodes({ term }: Context, serviceId: string): void {
+  for (const [nodeId, node] of term.world.nodes) {
+    if (!node.perService.has(serviceId)) continue;
+    const why = "a service changed what is to happen when the node is cut off";
+    term.events.push({ type: "node.changed", nodeId, node: node.node.name, why });
   }
 }
 

@@ -30,7 +30,7 @@ export type BadRow = (key: string, problem: string) => void;
  */
 export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promise<World> {
   const cluster = await readCluster(kv);
-  const world = emptyWorld(cluster.strategy);
+  const world = emptyWorld(cluster.strategy, nowMs);
   const statuses = await readAll(kv, prefix.nodeStatuses(), NodeStatus, onBadRow);
   const specs = await readAll(kv, prefix.nodeSpecs(), NodeSpec, onBadRow);
   for (const [id, node] of await readAll(kv, prefix.nodes(), Node, onBadRow)) {

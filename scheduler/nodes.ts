@@ -4,6 +4,7 @@
  * @module
  */
 import { type Draft, room, wake } from "./draft.ts";
+import { loseTasks, massLoss, takeBack, ttlOf } from "./loss.ts";
 import type { NodeRecord, World } from "./world.ts";
 
 /** Ids of the services that have tasks waiting for a node, in order. */
@@ -22,11 +23,14 @@ export function planNode(draft: Draft, nodeId: string): string[] {
     return [];
   }
   const silentMs = draft.nowMs - node.lastSeenMs;
-  if (silentMs >= draft.options.nodeTtlMs) {
-    giveUp(draft, node, silentMs);
+  const ttlMs = ttlOf(node, draft.options.nodeTtlMs);
+  if (silentMs >= ttlMs) {
+    if (node.status?.state !== "down") markDown(draft, node, silentMs);
+    loseTasks(draft, node);
     return [];
   }
-  wake(draft, nodeId, node.lastSeenMs + draft.options.nodeTtlMs);
+  wake(draft, nodeId, node.lastSeenMs + ttlMs);
+  takeBack(draft, node);
   const services = node.spec.availability === "drain" ? [...node.perService.keys()].sort() : [];
   if (node.status?.state === "ready") return services;
   const why = node.status ? "seen again" : "seen for the first time";
@@ -35,20 +39,16 @@ export function planNode(draft: Draft, nodeId: string): string[] {
   return [...services, ...pendingServices(draft.world)];
 }
 
-function giveUp(draft: Draft, node: NodeRecord, silentMs: number): void {
-  const { id: nodeId, name } = node.node;
-  if (node.status?.state !== "down") {
-    const limit = seconds(draft.options.nodeTtlMs);
-    const why = `no sign of life for ${seconds(silentMs)} (limit ${limit})`;
-    draft.actions.push({ kind: "mark", nodeId, state: "down", why });
-    draft.states.set(nodeId, "down");
-  }
-  for (const taskId of [...node.holding].sort()) {
-    if (room(draft) === 0) return planAgain(draft, nodeId);
-    draft.actions.push({ kind: "lose", taskId, why: `node ${name} is down` });
-    const task = draft.world.tasks.get(taskId)?.task;
-    if (task) draft.unfinished.add(task.serviceId);
-  }
+function markDown(draft: Draft, node: NodeRecord, silentMs: number): void {
+  const { world, nowMs, options: { nodeTtlMs } } = draft;
+  const mass = massLoss(world, node, { nowMs, nodeTtlMs });
+  const together = mass
+    ? `; one of ${mass.nodes} nodes that went silent together: replacing slowly`
+    : "";
+  const limit = seconds(ttlOf(node, nodeTtlMs));
+  const why = `no sign of life for ${seconds(silentMs)} (limit ${limit})${together}`;
+  draft.actions.push({ kind: "mark", nodeId: node.node.id, state: "down", why });
+  draft.states.set(node.node.id, "down");
 }
 
 function planAgain(draft: Draft, nodeId: string): void {

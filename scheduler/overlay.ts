@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { allocatableOf } from "../kv/schema/node.ts";
 import type { TaskTemplate } from "../kv/schema/service.ts";
 import { demandOf, hostPortsOf, type NodeRecord, type World } from "./world.ts";
 
@@ -55,11 +56,12 @@ export interface Overlay {
 export function overlayOf(world: World, states?: ReadonlyMap<string, NodeState>): Overlay {
   const candidates: Candidate[] = [];
   for (const [id, record] of world.nodes) {
+    const allocatable = allocatableOf(record.node);
     candidates.push({
       record,
       state: states?.get(id) ?? record.status?.state ?? "joining",
-      capacityMilliCpus: Math.round(record.node.capacity.cpus * 1000),
-      capacityMemoryMiB: record.node.capacity.memoryMiB,
+      capacityMilliCpus: Math.round(allocatable.cpus * 1000),
+      capacityMemoryMiB: allocatable.memoryMiB,
       usedMilliCpus: record.usedMilliCpus,
       usedMemoryMiB: record.usedMemoryMiB,
       tasks: record.holding.size,

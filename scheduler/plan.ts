@@ -10,11 +10,12 @@
  * @module
  */
 import type { Plan, PlanOptions, Scope } from "./action.ts";
-import { type Draft, emit, newDraft, room } from "./draft.ts";
+import { type Draft, newDraft, room } from "./draft.ts";
 import { rankNodes } from "./failing.ts";
 import { explainUnplaced, fillSlots } from "./fill.ts";
 import { purgeAll, purgeHistory } from "./history.ts";
 import { jobPolicy, retire } from "./job.ts";
+import { loseAside, loseStrays } from "./loss.ts";
 import { planNode } from "./nodes.ts";
 import type { Policy } from "./policy.ts";
 import { replicaPolicy, stopDoubles, stopSuperfluous } from "./replicas.ts";
@@ -49,7 +50,8 @@ export function plan(world: World, nowMs: number, scope: Scope, options: PlanOpt
 }
 
 function planService(draft: Draft, record: ServiceRecord): void {
-  if (record.slots.strays.size > 0) return loseStrays(draft, record);
+  if (record.slots.strays.size > 0 && loseStrays(draft, record)) return;
+  if (loseAside(draft, record)) return;
   if (rankNodes(draft, record)) return;
   const policy = policyOf(record);
   stopSuperfluous(draft, record, policy.wanted);
@@ -70,12 +72,4 @@ function policyOf(record: ServiceRecord): Policy {
     case "job":
       return jobPolicy(record, mode);
   }
-}
-
-/** Tasks of a node that is no longer known. The service is planned once they are lost. */
-function loseStrays(draft: Draft, record: ServiceRecord): void {
-  for (const taskId of [...record.slots.strays.keys()].sort()) {
-    if (!emit(draft, record, { kind: "lose", taskId, why: "its node was removed" })) return;
-  }
-  draft.unfinished.add(record.service.id);
 }

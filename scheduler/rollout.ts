@@ -2,16 +2,16 @@
  * Stopping tasks that could go on: those of an older revision, and those on nodes that are being drained.
  * Their slots are filled again by the planning that follows (stop-first).
  *
- * 1. A task that is ready is stopped only while no other task of its service is on its way, up or down: one
- *    at a time.
- * 2. A roll-out stops nothing that is ready while any other wanted slot lacks its ready task. A drain does: the
- *    node is to become empty even if there is no room elsewhere.
+ * 1. A roll-out stops a task that is ready only while no other task of its service is on its way, up or
+ *    down: one at a time. Drains have a budget (drain.ts).
+ * 2. A roll-out stops nothing that is ready while any other wanted slot lacks its ready task.
  * 3. A task that is not ready serves nobody and is stopped at once.
  *
  * @module
  */
 import { isReady } from "../kv/schema/task.ts";
-import { type Draft, drainingNodes, overlay, stop } from "./draft.ts";
+import { drainNext, tasksToDrain } from "./drain.ts";
+import { type Draft, overlay, stop } from "./draft.ts";
 import type { Filling } from "./fill.ts";
 import { requestOf } from "./overlay.ts";
 import { fitsSomewhere } from "./place.ts";
@@ -40,7 +40,7 @@ export function stopIdle(draft: Draft, record: ServiceRecord, policy: Policy): v
   }
 }
 
-/** Stops one task that is ready, if it is the time for it: invariants 1 and 2. */
+/** Stops what is ready, if it is the time for it: invariants 1 and 2. */
 export function stopNext(
   draft: Draft,
   record: ServiceRecord,
@@ -48,13 +48,9 @@ export function stopNext(
   filling: Filling,
 ): void {
   const { slots } = record;
+  if (drainNext(draft, record, policy, ({ task }) => draining(draft, record, task.nodeId))) return;
   if (slots.stopping > 0 || draft.disturbed.has(record.service.id)) return;
   if (policy.rolls && (slots.starting > 0 || filling.placed > 0)) return;
-  const [drained] = tasksToDrain(draft, record);
-  if (drained) {
-    stop(draft, record, drained.task.id, draining(draft, record, drained.task.nodeId));
-    return;
-  }
   if (!policy.rolls || filling.waiting > 0) return;
   const rolled = firstOutdated(record, policy.wanted);
   if (rolled) stop(draft, record, rolled.task.id, outdated(record));
@@ -67,19 +63,6 @@ function firstOutdated(record: ServiceRecord, wanted: number): TaskRecord | unde
   return record.live.get(first)?.find(({ task }) =>
     task.desired === "run" && task.revision !== record.service.revision
   );
-}
-
-/** The service's tasks that shall run and are on draining nodes, by slot. */
-function tasksToDrain(draft: Draft, { service }: ServiceRecord): TaskRecord[] {
-  const tasks: TaskRecord[] = [];
-  for (const node of drainingNodes(draft)) {
-    if (!node.perService.has(service.id)) continue;
-    for (const taskId of node.holding) {
-      const task = draft.world.tasks.get(taskId);
-      if (task?.task.serviceId === service.id && task.task.desired === "run") tasks.push(task);
-    }
-  }
-  return tasks.sort((a, b) => a.task.slot - b.task.slot || (a.task.id < b.task.id ? -1 : 1));
 }
 
 function outdated({ service }: ServiceRecord): string {

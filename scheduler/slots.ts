@@ -26,6 +26,8 @@ export interface SlotIndex {
   strays: Map<string, TaskRecord>;
   /** Ended tasks that are not the newest of their slot. */
   older: Map<string, TaskRecord>;
+  /** How many live tasks were put aside because their node is cut off; no other count has them. */
+  aside: number;
   /** How many live tasks shall stop. */
   stopping: number;
   /** How many live tasks shall run, have a node and are not ready. */
@@ -47,6 +49,7 @@ export function emptySlots(): SlotIndex {
     waiting: new Set(),
     strays: new Map(),
     older: new Map(),
+    aside: 0,
     stopping: 0,
     starting: 0,
     failed: 0,
@@ -96,7 +99,9 @@ export function newestEnded(service: ServiceRecord, slot: number): TaskRecord | 
 }
 
 function isFilled(service: ServiceRecord, slot: number): boolean {
-  if (service.live.get(slot)?.some((r) => r.task.desired === "run")) return true;
+  if (service.live.get(slot)?.some(({ task }) => task.desired === "run" && !task.disconnected)) {
+    return true;
+  }
   return service.service.mode.type === "job" &&
     (service.ended.get(slot)?.some((r) => r.state === "succeeded") ?? false);
 }
@@ -129,6 +134,10 @@ function count(service: ServiceRecord, slot: number, sign: 1 | -1): void {
   let outdated = false;
   let waiting = false;
   for (const { task, state, observed } of live) {
+    if (task.disconnected) {
+      slots.aside += sign;
+      continue;
+    }
     if (task.desired === "stop") slots.stopping += sign;
     else {
       kept++;

@@ -33,6 +33,10 @@ export interface NodeRecord {
   labels: Record<string, string>;
   /** Monotonic ms of the newest beat; a new leader starts every node with a fresh grace period. */
   lastSeenMs: number;
+  /** Monotonic ms at which this leader first knew it: it may have beaten until then. */
+  knownSinceMs: number;
+  /** Monotonic ms since which it is being drained, as far as this leader knows. */
+  drainSinceMs?: number;
   /** Sum of the reservations of the tasks that hold the node, in thousandths of a core and MiB. */
   usedMilliCpus: number;
   usedMemoryMiB: number;
@@ -70,9 +74,15 @@ export interface World {
   placements: number;
   /** The greatest id of all tasks that were seen; empty before the first. */
   lastTaskId: string;
+  /** Monotonic ms at which the world was loaded. */
+  loadedMs: number;
+  /** Monotonic ms at which tasks were last given up as lost. */
+  lastLossMs: number;
+  /** Nodes that were removed while this leader led, and the monotonic ms of it. */
+  removedMs: Map<string, number>;
 }
 
-export function emptyWorld(strategy: StrategyName = "spread"): World {
+export function emptyWorld(strategy: StrategyName = "spread", loadedMs = 0): World {
   return {
     strategy,
     nodes: new Map(),
@@ -80,6 +90,9 @@ export function emptyWorld(strategy: StrategyName = "spread"): World {
     tasks: new Map(),
     placements: 0,
     lastTaskId: "",
+    loadedMs,
+    lastLossMs: -Infinity,
+    removedMs: new Map(),
   };
 }
 
@@ -138,12 +151,14 @@ export function putNode(
     known.spec = rows.spec;
     if (rows.status) known.status = rows.status;
     known.labels = labels;
+    noteDrain(known, seenMs);
     return known;
   }
   const record: NodeRecord = {
     ...rows,
     labels,
     lastSeenMs: rows.status?.state === "down" ? -Infinity : seenMs,
+    knownSinceMs: seenMs,
     usedMilliCpus: 0,
     usedMemoryMiB: 0,
     holding: new Set(),
@@ -151,6 +166,7 @@ export function putNode(
     perService: new Map(),
     lastPlacedAt: 0,
   };
+  noteDrain(record, seenMs);
   world.nodes.set(rows.node.id, record);
   for (const service of world.services.values()) {
     for (const stray of service.slots.strays.values()) {
@@ -160,11 +176,17 @@ export function putNode(
   return record;
 }
 
+function noteDrain(node: NodeRecord, nowMs: number): void {
+  if (node.spec.availability === "drain") node.drainSinceMs ??= nowMs;
+  else delete node.drainSinceMs;
+}
+
 /** Forgets a node. The tasks that it holds become strays: the next plan gives them up. */
-export function dropNode(world: World, nodeId: string): void {
+export function dropNode(world: World, nodeId: string, nowMs = 0): void {
   const node = world.nodes.get(nodeId);
   if (!node) return;
   world.nodes.delete(nodeId);
+  world.removedMs.set(nodeId, nowMs);
   for (const taskId of node.holding) {
     const stray = world.tasks.get(taskId);
     if (stray) world.services.get(stray.task.serviceId)?.slots.strays.set(taskId, stray);
@@ -191,6 +213,7 @@ export function putTask(
   if (before && before.endedAtMs === undefined && isOwnFailure(record)) {
     noteFailure(service, task.nodeId, nowMs);
   }
+  if (before && task.ended === "lost" && before.task.ended !== "lost") world.lastLossMs = nowMs;
   changeSlot(service, task.slot, () => {
     if (before) detach(world, service, before);
     attach(world, service, record);

@@ -22,6 +22,8 @@ import { createBook } from "./book.ts";
 import { attention } from "./diff.ts";
 import { createDriver } from "./driver.ts";
 import { createEngineCalls } from "./engine_calls.ts";
+import type { Guard } from "./guard_client.ts";
+import { createKeeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import { createMonitor } from "./probes/monitor.ts";
 import { createLoops } from "./loops.ts";
@@ -50,14 +52,23 @@ export interface AgentDeps {
   random: () => number;
   state: StateStore;
   log: Log;
+  /** Watches over strict tasks. */
+  guard: Guard;
   config: AgentConfig;
 }
 
 /** How an exchange with the server went; `removed`: it no longer knows this node. */
 export type Exchange =
   | { kind: "done" }
+  /** The server asks for a restart and knows that it is about to be made. */
+  | { kind: "restart" }
   | { kind: "failed"; message: string }
   | { kind: "removed"; message: string };
+
+export type AgentEnd =
+  | { reason: "stopped" }
+  | { reason: "restart" }
+  | { reason: "removed"; message: string };
 
 export interface Agent {
   /** Reads what an earlier process left. `run` does it by itself. */
@@ -70,8 +81,8 @@ export interface Agent {
   reportOnce(signal: AbortSignal): Promise<Exchange>;
   /** Tells the server what this machine is. */
   factsOnce(signal: AbortSignal): Promise<Exchange>;
-  /** Does all that until the signal aborts (`stopped`) or the node was removed from the cluster. */
-  run(signal: AbortSignal): Promise<{ reason: "stopped" } | { reason: "removed"; message: string }>;
+  /** Does all that until the signal aborts, the node was removed, or a restart is asked for. */
+  run(signal: AbortSignal): Promise<AgentEnd>;
   /** The row of every task, as it would be reported now. */
   rows(): Observed[];
   /** When the next task is due, in ms of the monotonic clock. */
@@ -83,9 +94,12 @@ export type AgentParts = ReturnType<typeof createParts>;
 
 export function createAgent(deps: AgentDeps): Agent {
   const parts = createParts(deps);
-  const { book, driver, apply, list, poll, report, facts } = parts;
+  const { book, keeper, driver, apply, list, poll, report, facts } = parts;
   return {
-    load: () => book.load(),
+    async load() {
+      await book.load();
+      await keeper.begin();
+    },
     pollOnce: poll,
     async reconcileOnce(signal) {
       await apply(signal);
@@ -104,6 +118,7 @@ export function createAgent(deps: AgentDeps): Agent {
 function createParts(deps: AgentDeps) {
   const { runtime, client, clock, random, state, log, config: { nodeId, facts: factsOf } } = deps;
   const bells = {
+    lease: () => {},
     due: () => {},
     set: () => {},
     rows: () => {},
@@ -117,9 +132,11 @@ function createParts(deps: AgentDeps) {
     { prober: runtime.prober, clock, random, log },
     (taskId) => bells.task(taskId),
   );
+  const keeper = createKeeper({ book, clock, guard: deps.guard });
   const driver = createDriver({
     engine,
     book,
+    keeper,
     monitor,
     clock,
     random,
@@ -140,6 +157,8 @@ function createParts(deps: AgentDeps) {
   let disconnected = false;
   /** What the next report follows; see kv/reports.ts. A new life learns it from its first answer. */
   let reportBase = "";
+  /** A restart that was asked for; made once the server was told. */
+  let restart: string | undefined;
   /** Tasks that had a container at the last look; absent before the first. */
   let listed: ReadonlySet<string> | undefined;
 
@@ -152,13 +171,23 @@ function createParts(deps: AgentDeps) {
 
   async function poll(signal: AbortSignal): Promise<Exchange> {
     const known = Math.max(book.set?.version ?? -1, incoming?.version ?? -1);
+    const ticket = await keeper.polling(
+      incoming?.assignments ?? book.set?.assignments.values() ?? [],
+    );
     const answered = await client.poll(nodeId, {
       ...(known < 0 ? {} : { since: known }),
-      ...(polled && known >= 0 ? { holdMs: polled.holdMs } : {}),
+      ...(polled && known >= 0
+        ? { holdMs: Math.floor(Math.min(polled.holdMs, ticket.holdMs)) }
+        : {}),
+      ...(restart === undefined ? {} : { restarted: restart }),
     }, { signal });
     if (signal.aborted) return { kind: "done" };
     if (!answered.ok) return exchangeOf(answered.error);
     const answer = answered.value;
+    await keeper.answered(ticket, answer.ttlMs);
+    bells.lease();
+    if (restart !== undefined && answer.restart !== restart) return { kind: "restart" };
+    restart = answer.restart;
     tunnels.answer(answer.tunnels, signal);
     polled = answer;
     if (disconnected) reporter.resync(book.rows());
@@ -185,13 +214,16 @@ function createParts(deps: AgentDeps) {
     const changed = await book.apply(next.version, next.assignments);
     if (!book.confirmed) bells.look(); // What is in no set may go now.
     book.confirmed = true;
+    bells.lease();
     if (incoming === next) incoming = undefined;
     for (const taskId of changed) {
       driver.reconsider(taskId);
       // Straight to work: a task that is new, and had no container when all were looked at, has none.
       const { attempt, state: reached } = book.records.get(taskId)?.observed ?? {};
       const fresh = listed?.has(taskId) === false && attempt === 1 && reached === "preparing";
-      driver.kick(taskId, signal, { fresh });
+      // And one that has left the set goes without a look: it may be running elsewhere by now.
+      const left = !book.set?.assignments.has(taskId) && reached === "running";
+      driver.kick(taskId, signal, fresh ? { known: "none" } : left ? { known: "running" } : {});
     }
   }
 
@@ -208,7 +240,8 @@ function createParts(deps: AgentDeps) {
     driver.seen(containers);
     const { set, records, confirmed } = book;
     const probed = monitor.known;
-    const world = { records, containers, probed, confirmed, nowMs: clock.monoMs() };
+    const { standing } = keeper;
+    const world = { records, containers, probed, confirmed, standing, nowMs: clock.monoMs() };
     for (const taskId of attention(set ? { ...world, assignments: set.assignments } : world)) {
       if (!driver.isBusy(taskId)) driver.kick(taskId, signal);
     }
@@ -256,6 +289,7 @@ function createParts(deps: AgentDeps) {
 
   return {
     book,
+    keeper,
     driver,
     monitor,
     reporter,

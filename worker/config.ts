@@ -19,6 +19,10 @@ export interface WorkerConfig {
   labels: Record<string, string>;
   stateDir: string;
   runtime: "docker" | "sim";
+  /** Kept for the machine itself: taken off what tasks may use. */
+  reserve: { cpus: number; memoryMiB?: number };
+  /** Something starts the worker again when it ends: a restart that is asked for is an exit. */
+  supervised: boolean;
   logLevel: LogLevel;
 }
 
@@ -45,10 +49,14 @@ Options (and the environment variables that give them):
   --address ADDRESS   where published ports answer            BERTH_NODE_ADDRESS
   --cpus N            cores that tasks may use                BERTH_NODE_CPUS
   --memory MIB        memory that tasks may use, in MiB       BERTH_NODE_MEMORY
+  --reserve-cpus N    cores to keep from tasks (default 0)    BERTH_RESERVE_CPUS
+  --reserve-memory M  memory to keep from tasks, in MiB       BERTH_RESERVE_MEMORY
+                      (default: a twentieth; 0 with --memory)
   --label KEY=VALUE   a label of the node; repeatable         BERTH_NODE_LABELS (k=v,k=v)
   --state-dir DIR     identity and state of this node         BERTH_STATE_DIR
                       (default: $XDG_STATE_HOME/berth/NAME)
   --sim               simulated containers, without an engine
+  --supervised        exit with 75 when asked to restart, to be started again
   --log-level LEVEL   debug, info, warn or error              BERTH_LOG_LEVEL
   --help              this text
 
@@ -88,6 +96,9 @@ function readConfig(
       memory: { type: "string" },
       label: { type: "string", multiple: true },
       "state-dir": { type: "string" },
+      "reserve-cpus": { type: "string" },
+      "reserve-memory": { type: "string" },
+      supervised: { type: "boolean" },
       sim: { type: "boolean" },
       "log-level": { type: "string" },
       help: { type: "boolean", short: "h" },
@@ -104,6 +115,16 @@ function readConfig(
   const memoryMiB = readNumber("--memory", given(values.memory, "BERTH_NODE_MEMORY"), {
     whole: true,
   });
+  const reserveCpus = readNumber(
+    "--reserve-cpus",
+    given(values["reserve-cpus"], "BERTH_RESERVE_CPUS"),
+    { whole: false, zero: true },
+  );
+  const reserveMemoryMiB = readNumber(
+    "--reserve-memory",
+    given(values["reserve-memory"], "BERTH_RESERVE_MEMORY"),
+    { whole: true, zero: true },
+  );
   const labels = values.label ?? env("BERTH_NODE_LABELS")?.split(",").filter((l) => l !== "") ?? [];
   return {
     kind: "run",
@@ -117,6 +138,11 @@ function readConfig(
       labels: readLabels(labels),
       stateDir: given(values["state-dir"], "BERTH_STATE_DIR") ?? `${stateHome(env)}/berth/${name}`,
       runtime: values.sim ? "sim" : "docker",
+      reserve: {
+        cpus: reserveCpus ?? 0,
+        ...(reserveMemoryMiB === undefined ? {} : { memoryMiB: reserveMemoryMiB }),
+      },
+      supervised: values.supervised === true,
       logLevel: readLogLevel(given(values["log-level"], "BERTH_LOG_LEVEL")),
     },
   };
@@ -148,12 +174,12 @@ function readName(text: string | undefined, hostname: string): string {
 function readNumber(
   flag: string,
   text: string | undefined,
-  { whole }: { whole: boolean },
+  { whole, zero = false }: { whole: boolean; zero?: boolean },
 ): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (text.trim() === "" || !(value > 0) || !Number.isFinite(value)) {
-    throw new Error(`${flag} must be a number above 0: ${text}`);
+  if (text.trim() === "" || !(zero ? value >= 0 : value > 0) || !Number.isFinite(value)) {
+    throw new Error(`${flag} must be a number ${zero ? "from 0" : "above 0"}: ${text}`);
   }
   if (whole && !Number.isInteger(value)) throw new Error(`${flag} must be a whole number: ${text}`);
   return value;

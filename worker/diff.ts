@@ -5,6 +5,7 @@
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
+import type { Standing } from "./lease.ts";
 import type { ContainerStatus } from "./runtime.ts";
 import type { AgentProbeVerdict } from "./probes/subject.ts";
 import type { TaskRecord, View } from "./record.ts";
@@ -19,6 +20,8 @@ export interface World {
   probed?: (taskId: string) => AgentProbeVerdict | undefined;
   confirmed: boolean;
   nowMs: number;
+  /** Of a task that is to run; absent: free. */
+  standing?: (assignment: Assignment) => Standing;
 }
 
 /** The tasks whose next step is not to do nothing, in the order of their ids (oldest first). */
@@ -32,8 +35,10 @@ export function attention(world: World): string[] {
     const record = records.get(taskId);
     const container = containers.get(taskId);
     const probed = world.probed?.(taskId);
+    const standing = assignment && world.standing?.(assignment);
     const view: View = {
       taskId,
+      ...(standing && standing.kind !== "free" ? { standing } : {}),
       ...(assignment ? { assignment } : {}),
       ...(record ? { record } : {}),
       ...(container ? { container } : {}),

@@ -12,6 +12,7 @@
 import type { Clock } from "../kv/schema/time.ts";
 import type { Book } from "./book.ts";
 import type { EngineCalls } from "./engine_calls.ts";
+import type { Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { Monitor } from "./probes/monitor.ts";
 import type { ContainerStatus } from "./runtime.ts";
@@ -23,6 +24,7 @@ import { createBackOff } from "./wake.ts";
 export interface DriverDeps {
   engine: EngineCalls;
   book: Book;
+  keeper: Pick<Keeper, "standing" | "cover">;
   monitor: Pick<Monitor, "see">;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -33,8 +35,11 @@ export interface DriverDeps {
 }
 
 export interface Driver {
-  /** Sees to a task, now or right after its present step. `fresh`: it cannot have a container. */
-  kick(taskId: string, signal: AbortSignal, options?: { fresh?: boolean }): void;
+  /**
+   * Sees to a task, now or right after its present step. `known`: what its container is without a
+   * look: it cannot have one (`none`), or a stop is due whatever it does (`running`).
+   */
+  kick(taskId: string, signal: AbortSignal, options?: { known?: Known }): void;
   /** Kicks the tasks whose time has come. */
   kickDue(signal: AbortSignal): void;
   /** When the next task is due, in ms of the monotonic clock. */
@@ -50,6 +55,8 @@ export interface Driver {
   /** Containers that were seen running since. */
   seen(containers: readonly ContainerStatus[]): void;
 }
+
+export type Known = "none" | "running";
 
 /** What only matters while the agent lives. */
 export interface TaskMemory {
@@ -73,9 +80,9 @@ const SHUTDOWN_MS = 30_000;
 const MAX_STEPS = 16;
 
 export function createDriver(deps: DriverDeps): Driver {
-  const { engine, book, monitor, clock, random, log, onDue } = deps;
+  const { engine, book, keeper, monitor, clock, random, log, onDue } = deps;
   const memories = new Map<string, TaskMemory>();
-  const steps = createSteps({ engine, book, clock });
+  const steps = createSteps({ engine, book, clock, cover: keeper.cover });
   let engineLife = 0;
 
   function memoryOf(taskId: string): TaskMemory {
@@ -95,8 +102,10 @@ export function createDriver(deps: DriverDeps): Driver {
     } else if (container?.state === "exited") memory.exitSeenMs ??= clock.monoMs();
     const assignment = book.set?.assignments.get(taskId);
     const record = book.records.get(taskId);
+    const standing = assignment && keeper.standing(assignment);
     const known = {
       taskId,
+      ...(standing && standing.kind !== "free" ? { standing } : {}),
       ...(assignment ? { assignment } : {}),
       ...(record ? { record } : {}),
       ...(container ? { container } : {}),
@@ -132,10 +141,12 @@ export function createDriver(deps: DriverDeps): Driver {
     }
   }
 
-  async function drive(taskId: string, signal: AbortSignal, fresh: boolean): Promise<void> {
+  async function drive(taskId: string, signal: AbortSignal, first?: Known): Promise<void> {
     const memory = memoryOf(taskId);
     delete memory.wakeAtMs;
-    let known: Progress = fresh ? { container: undefined } : "look";
+    let known: Progress = first === undefined
+      ? "look"
+      : { container: first === "none" ? undefined : presumedRunning(taskId) };
     for (let step = 0; step < MAX_STEPS; step++) {
       if (signal.aborted) return;
       if (known === "look") {
@@ -167,14 +178,14 @@ export function createDriver(deps: DriverDeps): Driver {
   async function driveUntilQuiet(
     taskId: string,
     signal: AbortSignal,
-    fresh: boolean,
+    known?: Known,
   ): Promise<void> {
     const memory = memoryOf(taskId);
     try {
-      await drive(taskId, signal, fresh);
+      await drive(taskId, signal, known);
       while (memory.again && !signal.aborted) {
         memory.again = false;
-        await drive(taskId, signal, false);
+        await drive(taskId, signal);
       }
     } catch (error) {
       // A bug, and this task's alone: the others go on.
@@ -189,13 +200,13 @@ export function createDriver(deps: DriverDeps): Driver {
     }
   }
 
-  function kick(taskId: string, signal: AbortSignal, { fresh = false } = {}): void {
+  function kick(taskId: string, signal: AbortSignal, { known }: { known?: Known } = {}): void {
     if (signal.aborted) return;
     const memory = memoryOf(taskId);
     if (memory.busy) memory.again = true; // invariant 1
     else {
       memory.again = false;
-      memory.busy = driveUntilQuiet(taskId, signal, fresh);
+      memory.busy = driveUntilQuiet(taskId, signal, known);
     }
   }
 
@@ -237,5 +248,13 @@ export function createDriver(deps: DriverDeps): Driver {
         if (memory && state === "running") memory.seenLife = engineLife;
       }
     },
+  };
+}
+
+/** A container that was running when last heard of. To stop one that is not is no mistake. */
+function presumedRunning(taskId: string): ContainerStatus {
+  return {
+    ...{ id: "", taskId, state: "running", exitCode: 0, oomKilled: false, error: "" },
+    ...{ health: "none", ports: [] },
   };
 }

@@ -3,7 +3,8 @@
  *
  * 1. Every call returns by its deadline, whatever the runtime does: a hung engine holds up nobody
  *    else, and no promise outlives its deadline.
- * 2. Slow kinds (pulls, graceful stops) have lanes of their own, so they never starve starts.
+ * 2. Slow kinds (pulls, graceful stops) have lanes of their own, so they never starve starts; nor do
+ *    removals hold up the stops of what must not run.
  *
  * @module
  */
@@ -23,7 +24,7 @@ export const DEADLINE_MS = {
   pull: 600_000,
 } as const;
 
-const LANES = { look: 8, start: 8, stop: 16, pull: 16 } as const;
+const LANES = { look: 8, start: 8, stop: 24, remove: 8, pull: 16 } as const;
 
 export interface EngineCalls {
   info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
@@ -51,6 +52,7 @@ export function createEngineCalls(
     look: createLane(LANES.look),
     start: createLane(LANES.start),
     stop: createLane(LANES.stop),
+    remove: createLane(LANES.remove),
     pull: createLane(LANES.pull),
   };
   function call<T>(
@@ -109,7 +111,7 @@ export function createEngineCalls(
       ),
     remove: (taskId, signal) =>
       call(
-        lanes.stop,
+        lanes.remove,
         "remove",
         { ms: DEADLINE_MS.remove, signal },
         (s) => runtime.remove(taskId, s),

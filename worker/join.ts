@@ -61,15 +61,25 @@ export async function saveIdentity(dir: string, identity: Identity): Promise<voi
 /** What this machine is: what the engine says, unless the configuration says otherwise. */
 export function factsOf(
   info: EngineInfo,
-  config: Pick<WorkerConfig, "name" | "address" | "labels" | "cpus" | "memoryMiB">,
+  config:
+    & Pick<WorkerConfig, "name" | "address" | "labels" | "cpus" | "memoryMiB">
+    & Partial<Pick<WorkerConfig, "reserve">>,
 ): NodeFacts {
+  const capacity = {
+    cpus: config.cpus ?? info.capacity.cpus,
+    memoryMiB: config.memoryMiB ?? info.capacity.memoryMiB,
+  };
+  const reserve = reserveOf(info, config, capacity);
   return {
     name: config.name,
     address: config.address,
-    capacity: {
-      cpus: config.cpus ?? info.capacity.cpus,
-      memoryMiB: config.memoryMiB ?? info.capacity.memoryMiB,
+    capacity,
+    allocatable: {
+      cpus: Math.max(0, Math.round((capacity.cpus - reserve.cpus) * 1000) / 1000),
+      memoryMiB: Math.max(0, capacity.memoryMiB - reserve.memoryMiB),
     },
+    ...(info.diskMiB === undefined ? {} : { diskMiB: info.diskMiB }),
+    ...(info.gpus === undefined ? {} : { gpus: info.gpus }),
     labels: config.labels,
     os: info.os,
     arch: info.arch,
@@ -78,6 +88,19 @@ export function factsOf(
     agentVersion: AGENT_VERSION,
     usedPorts: [],
   };
+}
+
+/** The part of a real machine's memory that is kept for it, when nobody says how much. */
+const RESERVED_SHARE = 1 / 20;
+
+function reserveOf(
+  info: EngineInfo,
+  { reserve, memoryMiB }: Partial<Pick<WorkerConfig, "reserve" | "memoryMiB">>,
+  capacity: NodeFacts["capacity"],
+): NodeFacts["capacity"] {
+  const said = memoryMiB !== undefined || info.runtime === "sim";
+  const share = said ? 0 : Math.ceil(capacity.memoryMiB * RESERVED_SHARE);
+  return { cpus: reserve?.cpus ?? 0, memoryMiB: reserve?.memoryMiB ?? share };
 }
 
 /**

@@ -4,10 +4,8 @@
  *
  * @module
  */
-import type { AgentDeps, AgentParts, Exchange } from "./agent.ts";
+import type { AgentDeps, AgentEnd, AgentParts, Exchange } from "./agent.ts";
 import { createBackOff, createWake } from "./wake.ts";
-
-type End = { reason: "stopped" } | { reason: "removed"; message: string };
 
 /** The longest time between two looks at all containers. */
 const LIST_EVERY_MS = 5_000;
@@ -18,9 +16,12 @@ const RETRY = { firstMs: 100, maxMs: 2_000 } as const;
 const ENGINE_RETRY = { firstMs: 250, maxMs: 5_000 } as const;
 
 /** Makes the agent's `run`. */
-export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal) => Promise<End> {
+export function createLoops(
+  deps: AgentDeps,
+  parts: AgentParts,
+): (s: AbortSignal) => Promise<AgentEnd> {
   const { clock, random, log, runtime } = deps;
-  const { book, driver, monitor, tunnels, bells } = parts;
+  const { book, keeper, driver, monitor, tunnels, bells } = parts;
 
   return async (outer) => {
     const stop = new AbortController();
@@ -28,15 +29,17 @@ export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal
     outer.addEventListener("abort", onOuter, { once: true });
     if (outer.aborted) stop.abort();
     const { signal } = stop;
-    let end: End = { reason: "stopped" };
+    let end: AgentEnd = { reason: "stopped" };
 
     const setBell = createWake(clock);
     const dueBell = createWake(clock);
+    const leaseBell = createWake(clock);
     const rowsBell = createWake(clock);
     const listBell = createWake(clock);
     bells.set = setBell.ring;
     bells.look = listBell.ring;
     bells.due = dueBell.ring;
+    bells.lease = leaseBell.ring;
     bells.rows = rowsBell.ring;
     bells.task = (taskId) => driver.kick(taskId, signal);
 
@@ -47,6 +50,11 @@ export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal
       backOff: ReturnType<typeof createBackOff>,
     ): Promise<void> {
       if (exchange.kind === "done") return backOff.reset();
+      if (exchange.kind === "restart") {
+        end = { reason: "restart" };
+        stop.abort();
+        return;
+      }
       if (exchange.kind === "removed") {
         end = { reason: "removed", message: exchange.message };
         stop.abort();
@@ -86,6 +94,17 @@ export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal
         driver.kickDue(signal);
         const dueMs = driver.nextDueMs();
         await dueBell.wait(
+          signal,
+          dueMs === undefined ? undefined : Math.max(1, dueMs - clock.monoMs()),
+        );
+      }
+    }
+
+    async function leaseLoop(): Promise<void> {
+      while (!signal.aborted) {
+        for (const taskId of keeper.due()) driver.kick(taskId, signal);
+        const dueMs = keeper.nextDueMs();
+        await leaseBell.wait(
           signal,
           dueMs === undefined ? undefined : Math.max(1, dueMs - clock.monoMs()),
         );
@@ -144,8 +163,9 @@ export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal
 
     try {
       await book.load();
+      await keeper.begin();
       const loops = [
-        ...[pollLoop, applyLoop, dueLoop, listLoop, eventLoop, reportLoop, factsLoop],
+        ...[pollLoop, applyLoop, dueLoop, leaseLoop, listLoop, eventLoop, reportLoop, factsLoop],
         probeLoop,
       ];
       const ended = await Promise.allSettled(loops.map((loop) =>
@@ -158,6 +178,7 @@ export function createLoops(deps: AgentDeps, parts: AgentParts): (s: AbortSignal
     } finally {
       outer.removeEventListener("abort", onOuter);
       await Promise.all([driver.settle(), tunnels.settle()]); // invariants 6 and 7 of agent.ts
+      keeper.leave();
     }
     return end;
   };

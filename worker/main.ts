@@ -6,7 +6,8 @@
  */
 import { systemClock } from "../kv/schema/time.ts";
 import { type Machine, parseConfig, USAGE, type WorkerConfig } from "./config.ts";
-import { createLog } from "./log.ts";
+import { createGuard, createNoGuard, type Guard } from "./guard_client.ts";
+import { createLog, type Log } from "./log.ts";
 import type { Runtime } from "./runtime.ts";
 import { type Ended, EXIT, runWorker } from "./worker.ts";
 
@@ -34,10 +35,14 @@ const machine: Machine = {
   },
 };
 
+interface Engine {
+  createRuntime: (nodeId: string) => Runtime;
+  createGuard: () => Guard;
+}
+
 /** Loads the one runtime that is asked for: dockerode is heavy. */
-async function runtimeFactory(
-  { runtime, name }: WorkerConfig,
-): Promise<((nodeId: string) => Runtime) | { missing: string }> {
+async function loadEngine(config: WorkerConfig, log: Log): Promise<Engine | { missing: string }> {
+  const { runtime, name, stateDir } = config;
   if (runtime === "sim") {
     const { createSimEngine, createSimRuntime } = await import("./sim.ts");
     const engine = createSimEngine({
@@ -46,7 +51,10 @@ async function runtimeFactory(
       hostname: name,
       capacity: { cpus: 4, memoryMiB: 8192 },
     });
-    return (nodeId) => createSimRuntime({ engine, nodeId });
+    return {
+      createRuntime: (nodeId) => createSimRuntime({ engine, nodeId }),
+      createGuard: createNoGuard,
+    };
   }
   const { findEngine } = await import("./docker/connect.ts");
   const found = await findEngine({
@@ -55,9 +63,16 @@ async function runtimeFactory(
     readText: (path) => Deno.readTextFile(path),
   });
   if (!found.ok) return { missing: found.message };
+  const { connection } = found;
   const { createDockerRuntime } = await import("./docker/docker.ts");
-  return (nodeId) => createDockerRuntime({ connection: found.connection, nodeId });
+  const guard = { stateDir, target: connection, clock: systemClock, newId: newKey, log };
+  return {
+    createRuntime: (nodeId) => createDockerRuntime({ connection, nodeId }),
+    createGuard: () => createGuard(guard),
+  };
 }
+
+const newKey = () => crypto.randomUUID();
 
 async function main(args: string[]): Promise<Ended> {
   const parsed = parseConfig(args, (name) => Deno.env.get(name), machine);
@@ -80,8 +95,8 @@ async function main(args: string[]): Promise<Ended> {
   if (!await lock.tryLock(true)) {
     return { code: EXIT.failed, message: `another worker runs on ${config.stateDir}` };
   }
-  const createRuntime = await runtimeFactory(config);
-  if ("missing" in createRuntime) return { code: EXIT.noEngine, message: createRuntime.missing };
+  const engine = await loadEngine(config, log);
+  if ("missing" in engine) return { code: EXIT.noEngine, message: engine.missing };
 
   const stop = new AbortController();
   const onSignal = () => stop.abort();
@@ -91,10 +106,10 @@ async function main(args: string[]): Promise<Ended> {
     return await runWorker(
       {
         config,
-        createRuntime,
+        ...engine,
         clock: systemClock,
         random: Math.random,
-        newKey: () => crypto.randomUUID(),
+        newKey,
         log,
       },
       stop.signal,

@@ -7,6 +7,7 @@ import type { Assignment } from "../kv/schema/agent.ts";
 import type { Observed } from "../kv/schema/task.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { ContainerStatus } from "./runtime.ts";
+import type { Standing } from "./lease.ts";
 import { type AgentProbeVerdict, type Verdict, verdictOf } from "./probes/subject.ts";
 import { afterRun, seconds } from "./restart.ts";
 
@@ -43,6 +44,8 @@ export interface View {
   exitSeenMs?: number;
   /** The agent itself has asked this run to stop. */
   stopSent: boolean;
+  /** Its lease: absent while it may run. */
+  standing?: Exclude<Standing, { kind: "free" }>;
   nowMs: number;
   wallMs: number;
   /** Uniform in [0, 1). */
@@ -221,12 +224,14 @@ export function ended(
 }
 
 /** Stopped as asked, or a run-to-completion task that had finished before it could be. */
-export function stopped({ assignment, container, stopSent }: View, record: TaskRecord): TaskRecord {
+export function stopped(view: View, record: TaskRecord): TaskRecord {
+  const { assignment, container, stopSent, standing } = view;
   const ran = container?.state === "exited" && began(container, record);
   const finished = ran && !stopSent && container.exitCode === 0 && assignment !== undefined &&
     assignment.template.restart.condition !== "any";
   const { dueMs: _due, ...rest } = record;
-  const over = at(rest, finished ? "succeeded" : "stopped");
+  const why = standing?.kind === "over" ? standing.message : undefined;
+  const over = at(rest, finished ? "succeeded" : "stopped", why);
   const details = ran ? exitDetails(exitOf(container)) : {};
   return { ...over, observed: { ...over.observed, ...details, health: "none", ports: [] } };
 }

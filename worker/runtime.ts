@@ -54,6 +54,9 @@ export interface EngineInfo {
   os: string;
   arch: string;
   capacity: Resources;
+  /** Size of the disk that holds the engine's data, if it is known. */
+  diskMiB?: number;
+  gpus?: number;
 }
 
 /** A container of this node, as the engine reports it. */

@@ -8,7 +8,8 @@
  * 2. Positions (attempt, state) only advance, along TRANSITIONS of kv/schema/task_state.ts.
  * 3. A terminal task is never started again, and its container does not run.
  * 4. A container without an assignment goes, but only once a poll confirmed the set.
- * 5. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
+ * 5. A task whose lease ended (lease.ts) is over: its node stops it as if it had been asked to.
+ * 6. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
  *    again: its end is a failure that the restart policy deals with.
  *
  * @module
@@ -53,6 +54,13 @@ export function nextStep(view: View): Step {
   if (isTerminal(record.observed.state)) return running ? stopStep(record) : NONE; // rule 3
   if (assignment.desired === "stop") {
     return running ? stopStep(record) : { kind: "note", record: stopped(view, record) };
+  }
+  const { standing } = view;
+  if (standing?.kind === "hold") return NONE; // rule 5
+  if (standing?.kind === "over") {
+    return running
+      ? stopStep(record, standing.graceMs)
+      : { kind: "note", record: stopped(view, record) };
   }
   return record.observed.state === "running"
     ? stepRunning(view, assignment, record)
@@ -124,7 +132,7 @@ function stepRunning(view: View, assignment: Assignment, record: TaskRecord): St
     next.startedBefore = record.run;
     return { kind: "note", record: next };
   }
-  if (record.observed.health === "unhealthy") return stopStep(record); // rule 5
+  if (record.observed.health === "unhealthy") return stopStep(record); // rule 6
   const verdict = verdictOf(assignment.template, container, view.probed);
   const { health, ready, message } = record.observed;
   const told = verdict.message === undefined || verdict.message === message;
@@ -133,6 +141,7 @@ function stepRunning(view: View, assignment: Assignment, record: TaskRecord): St
     : { kind: "note", record: judged(record, verdict) };
 }
 
-function stopStep(record: TaskRecord | undefined): Step {
-  return { kind: "stop", ...(record?.stop ?? DEFAULT_STOP) };
+function stopStep(record: TaskRecord | undefined, graceMs?: number): Step {
+  const stop = record?.stop ?? DEFAULT_STOP;
+  return { kind: "stop", ...stop, ...(graceMs === undefined ? {} : { graceMs }) };
 }

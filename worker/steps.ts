@@ -35,7 +35,13 @@ const LOOK_AFTER_START_MS = 50;
 const MAX_PLAIN_IMAGES = 1_000;
 
 export function createSteps(
-  { engine, book, clock }: { engine: EngineCalls; book: Book; clock: Clock },
+  { engine, book, clock, cover }: {
+    engine: EngineCalls;
+    book: Book;
+    clock: Clock;
+    /** Asked before a strict task is made or started. */
+    cover: (assignment: Assignment) => Promise<Outcome>;
+  },
 ): { take(step: RealStep, context: StepContext): Promise<StepResult> } {
   const recordOf = (taskId: string): TaskRecord => {
     const record = book.records.get(taskId);
@@ -53,6 +59,8 @@ export function createSteps(
    */
   async function create(assignment: Assignment, context: StepContext): Promise<StepResult> {
     const { view: { taskId }, signal } = context;
+    const covered = assignment.strict ? await cover(assignment) : undefined;
+    if (covered && !covered.ok) return await failed(covered, assignment, context);
     const tries = assignment.template.pullPolicy === "always" ? ["pull"] : ["create", "pull"];
     for (const first of tries) {
       if (first === "pull") {
@@ -92,6 +100,8 @@ export function createSteps(
 
   async function start(context: StepContext): Promise<StepResult> {
     const { view: { taskId, assignment }, memory, signal } = context;
+    const covered = assignment?.strict ? await cover(assignment) : undefined;
+    if (covered && !covered.ok) return { failure: covered.message };
     memory.stopSent = false;
     delete memory.exitSeenMs;
     await book.note(at(recordOf(taskId), "starting"), { durable: false });

@@ -17,18 +17,21 @@ import {
   removeAll,
   saveIdentity,
 } from "./join.ts";
+import type { Guard } from "./guard_client.ts";
 import type { Log } from "./log.ts";
 import type { EngineInfo, Runtime } from "./runtime.ts";
 import { createFileStore } from "./state_file.ts";
 import { createBackOff } from "./wake.ts";
 
 /** The process's exit code, by what ended the worker. */
-export const EXIT = { done: 0, failed: 1, usage: 2, noEngine: 3, refused: 4 } as const;
+export const EXIT = { done: 0, failed: 1, usage: 2, noEngine: 3, refused: 4, restart: 75 } as const;
 
 export interface WorkerDeps {
   config: WorkerConfig;
   /** A runtime for the containers of one node. The worker closes it. */
   createRuntime: (nodeId: string) => Runtime;
+  /** A guard for the strict tasks of one life of the agent. */
+  createGuard: () => Guard;
   clock: Clock;
   random: () => number;
   /** Mints an idempotency key. */
@@ -76,6 +79,16 @@ export async function runWorker(deps: WorkerDeps, signal: AbortSignal): Promise<
     identity = await removeFormer(deps, identity);
     const end = await serve(deps, identity, signal);
     if (end.reason === "stopped") break;
+    if (end.reason === "restart") {
+      log("info", "restarting, as asked");
+      if (deps.config.supervised) {
+        return {
+          code: EXIT.restart,
+          message: "restarting, as asked: whoever watches starts it again",
+        };
+      }
+      continue;
+    }
     const { nodeId } = identity;
     if (joinToken === undefined) {
       return {
@@ -150,6 +163,7 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
     random,
     state: createFileStore(config.stateDir),
     log,
+    guard: deps.createGuard(),
     config: { nodeId, facts: (info) => factsOf(info, config) },
   });
   log("info", "agent runs", { node: config.name, nodeId, server: config.server });

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { readCluster } from "../../kv/cluster.ts";
 import { joinNode, putFacts } from "../../kv/nodes.ts";
 import { report } from "../../kv/reports.ts";
+import { Id } from "../../kv/schema/common.ts";
 import {
   JoinRequest,
   JoinResponse,
@@ -77,6 +78,8 @@ const poll = createRoute({
       since: z.coerce.number().pipe(z.int().min(0)).optional()
         .meta({ description: "`version` of the last answer", type: "integer", minimum: 0 }),
       holdMs: HoldQuery,
+      restarted: Id.optional()
+        .meta({ description: "The restart, out of an answer, that the agent is about to make" }),
     }),
   },
   responses: {
@@ -116,11 +119,12 @@ export function agentRoutes(app: ApiApp, rooms: Rooms): void {
   });
 
   app.openapi(guarded(rooms, poll), async (c) => {
-    const { since, holdMs } = c.req.valid("query");
+    const { since, holdMs, restarted } = c.req.valid("query");
     const answer = await rooms.polls.poll(c.req.valid("param").id, {
       signal: c.req.raw.signal,
       ...(since === undefined ? {} : { since }),
       ...(holdMs === undefined ? {} : { holdMs }),
+      ...(restarted === undefined ? {} : { restarted }),
     });
     return c.json(answer, 200);
   });

@@ -6,6 +6,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import { z } from "zod";
 import { getNode, listNodes } from "../../kv/node_reads.ts";
+import { removeNode } from "../../kv/node_removal.ts";
+import { requestRestart } from "../../kv/node_settings.ts";
 import { putNodeSpec } from "../../kv/nodes.ts";
 import { pageOf } from "../../kv/schema/common.ts";
 import { NodeSpec, NodeView } from "../../kv/schema/node.ts";
@@ -68,6 +70,45 @@ const putSpec = createRoute({
   },
 });
 
+const remove = createRoute({
+  method: "delete",
+  path: "/v1/nodes/{ref}",
+  operationId: "deleteNode",
+  tags,
+  summary: "Remove a node",
+  description: "With its credential, which stops working within 5 s. Refused while tasks run on " +
+    "it, unless forced: they are then lost, and replaced elsewhere. Removing what is gone is a 404, " +
+    "so a repetition needs no Idempotency-Key.",
+  ...access("admin"),
+  request: {
+    params: RefParam,
+    query: z.object({
+      force: z.enum(["true", "false"]).default("false")
+        .meta({ description: "Also while tasks run on it" }),
+    }),
+  },
+  responses: {
+    204: { description: "Removed" },
+    ...problems(400, 401, 403, 404, 409, 503),
+  },
+});
+
+const restart = createRoute({
+  method: "post",
+  path: "/v1/nodes/{ref}/restart",
+  operationId: "restartNode",
+  tags,
+  summary: "Restart a node's agent",
+  description: "The agent is told with its next poll, once. Containers run on and are adopted. " +
+    "Asking again before it did changes nothing.",
+  ...access("admin"),
+  request: { params: RefParam },
+  responses: {
+    204: { description: "The agent will be told" },
+    ...problems(400, 401, 403, 404, 503),
+  },
+});
+
 const joinToken = createRoute({
   method: "post",
   path: "/v1/nodes/join-token",
@@ -107,6 +148,17 @@ export function nodeRoutes(app: ApiApp, rooms: Rooms): void {
     const outcome = await putNodeSpec({ ...deps, immutable }, ref, c.req.valid("json"), options);
     const written = valueOf(outcome);
     return c.json(written.value, 200, objectHeaders(written));
+  });
+
+  app.openapi(guarded(rooms, remove), async (c) => {
+    const force = c.req.valid("query").force === "true";
+    valueOf(await removeNode(deps, c.req.valid("param").ref, { force }));
+    return c.body(null, 204);
+  });
+
+  app.openapi(guarded(rooms, restart), async (c) => {
+    valueOf(await requestRestart(deps, c.req.valid("param").ref));
+    return c.body(null, 204);
   });
 
   app.openapi(guarded(rooms, joinToken), async (c) => {

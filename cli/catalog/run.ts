@@ -35,6 +35,12 @@ export const runCommands = [
       ),
       cpus: value("--cpus <n>", "Cores to set aside, and the limit", parseCpus),
       memory: value("--memory <size>", "Memory to set aside, and the limit: 64m, 1g", parseMemory),
+      reserveCpus: value("--reserve-cpus <n>", "Cores to set aside, if not --cpus", parseCpus),
+      reserveMemory: value(
+        "--reserve-memory <size>",
+        "Memory to set aside, if not --memory",
+        parseMemory,
+      ),
       label: list("--label <key=value>", "Label of service and container", parsePair),
       node: value("--node <name>", "Only on this node"),
       replicas: value("--replicas <n>", "How many tasks (with -d)", parseCount),

@@ -94,8 +94,9 @@ export async function setStopped(
 
 /** The spec in a service's view. */
 export function specOf(service: ServiceView): ServiceSpecInput {
-  const { name, project, labels, mode, template, stopped } = service;
-  return { name, project, labels, mode, template, stopped };
+  const { id: _i, revision: _r, createdAt: _c, updatedAt: _u, deleting: _d, ...rest } = service;
+  const { version: _v, counts: _n, phase: _p, ...spec } = rest;
+  return spec;
 }
 
 function ended(service: ServiceView): boolean {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { NodeView } from "../../kv/schema/node.ts";
+import { allocatableOf, type NodeView } from "../../kv/schema/node.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { listAll } from "../find.ts";
@@ -35,12 +35,12 @@ export function nodeColumns(deps: Pick<ServerDeps, "clock" | "view">): Column<No
     { header: "STATE", cell: nodeState, paint: (n) => nodePaint(n, paint) },
     { header: "SINCE", cell: (n) => age(now - Date.parse(n.status.since)) },
     { header: "TASKS", cell: (n) => String(n.tasks) },
-    { header: "CPUS", cell: (n) => `${tidy(n.allocated.cpus)}/${tidy(n.capacity.cpus)}` },
+    { header: "CPUS", cell: (n) => `${tidy(n.allocated.cpus)}/${tidy(allocatableOf(n).cpus)}` },
     {
       header: "MEMORY",
       cell: (n) =>
         `${n.allocated.memoryMiB ? memory(n.allocated.memoryMiB) : "0"}/${
-          memory(n.capacity.memoryMiB)
+          memory(allocatableOf(n).memoryMiB)
         }`,
     },
     { header: "ENGINE", cell: (n) => n.engine, minWidth: 8, drop: 1 },

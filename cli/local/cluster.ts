@@ -99,7 +99,9 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
     const name = `${options.prefix}-${index}`;
     workers.push(start(name, [
       "-P=worker",
+      `--allow-run=${Deno.execPath()}`, // For the guard of strict singletons.
       "worker/main.ts",
+      "--supervised",
       ...["--server", url, "--name", name, "--address", "127.0.0.1"],
       ...["--state-dir", `${dir}/${name}`],
       ...["--cpus", (Math.floor(share(options.cpus) * 100) / 100).toString()],

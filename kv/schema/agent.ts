@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { Id, Name } from "./common.ts";
+import { DurationMs, Id, Name } from "./common.ts";
 import { NodeFacts } from "./node.ts";
 import { TaskTemplate } from "./service.ts";
 import { Observed } from "./task.ts";
@@ -29,6 +29,11 @@ export const Assignment = z.object({
   revision: z.int().min(1),
   desired: z.enum(["run", "stop"]),
   template: TaskTemplate,
+  strict: z.boolean().optional().meta({
+    description: "Its container must be dead before the node's TTL ends without a poll",
+  }),
+  stopAfterMs: DurationMs.optional()
+    .meta({ description: "Stop it after being cut off for this long" }),
 }).meta({ id: "Assignment" });
 export type Assignment = z.infer<typeof Assignment>;
 
@@ -52,6 +57,9 @@ export const PollResponse = z.object({
   tunnels: z.array(TunnelRequest).default([]),
   holdMs: z.int().min(0).meta({ description: "How long the next poll may be held" }),
   ttlMs: z.int().min(0).meta({ description: "Silence after which the node counts as down" }),
+  restart: Id.optional().meta({
+    description: "The agent is to restart, once for each such id, and to say so with `restarted`",
+  }),
 }).meta({ id: "PollResponse" });
 export type PollResponse = z.infer<typeof PollResponse>;
 

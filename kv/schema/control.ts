@@ -51,7 +51,12 @@ export const ParkedMessage = QueueMessage.extend({
 export type ParkedMessage = z.infer<typeof ParkedMessage>;
 
 /** The polls that one API replica saw, with their age in ms when the row was written. */
-export const BeatRow = z.object({ nodes: z.array(Id), agesMs: z.array(z.number()) });
+export const BeatRow = z.object({
+  nodes: z.array(Id),
+  agesMs: z.array(z.number()),
+  /** The replica's monotonic clock when it wrote the row: tells how long ago that was. */
+  atMs: z.number().optional(),
+});
 export type BeatRow = z.infer<typeof BeatRow>;
 
 export const TokenKind = z.enum(["admin", "join", "node"]);

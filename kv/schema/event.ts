@@ -17,6 +17,8 @@ export const EventType = z.enum([
   "task.ready",
   "task.stopping",
   "task.waiting",
+  "task.disconnected",
+  "task.reconnected",
   "task.purged",
   "node.changed",
   "node.ready",

@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { Id, Labels, Name, Timestamp } from "./common.ts";
+import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
 import { Resources } from "./service.ts";
 
 /** What the agent says of its machine. Written when it starts and when something changed. */
@@ -13,7 +13,12 @@ export const NodeFacts = z.object({
   name: Name,
   address: z.string().min(1).max(255)
     .meta({ description: "Host name or address at which published ports answer" }),
-  capacity: Resources.meta({ description: "What tasks may use of this machine" }),
+  capacity: Resources.meta({ description: "What the machine has, or was told to have" }),
+  allocatable: Resources.optional()
+    .meta({ description: "What tasks may use: the capacity less the agent's reserve" }),
+  diskMiB: z.int().min(0).optional()
+    .meta({ description: "Size of the disk that holds the engine's data, if it is known" }),
+  gpus: z.int().min(0).max(1024).optional().meta({ description: "GPUs that the engine offers" }),
   labels: Labels.default({}).meta({ description: "Labels given to the agent at its start" }),
   os: z.string().max(64),
   arch: z.string().max(64),
@@ -32,6 +37,13 @@ export type NodeFacts = z.infer<typeof NodeFacts>;
 export const NodeSpec = z.object({
   labels: Labels.default({}),
   availability: z.enum(["active", "cordon", "drain"]).default("active"),
+  ttlMs: DurationMs.min(1000).optional()
+    .meta({ description: "Silence after which it is down; absent: as the cluster has it" }),
+  drain: z.object({
+    deadlineMs: DurationMs.default(3600_000).meta({
+      description: "Time after which what is left is stopped regardless of disruption budgets",
+    }),
+  }).optional().meta({ description: "How to drain; counts while `availability` is `drain`" }),
 }).meta({ id: "NodeSpec" });
 export type NodeSpec = z.infer<typeof NodeSpec>;
 
@@ -62,5 +74,13 @@ export const NodeView = Node.extend({
   version: z.string().meta({ description: "Versionstamp of the spec: pass it as `If-Match`" }),
   allocated: Resources,
   tasks: z.int().meta({ description: "Tasks that hold resources on it" }),
+  drain: z.object({
+    left: z.int().meta({ description: "Tasks that are still to move away" }),
+  }).optional().meta({ description: "How far the drain is; present while it is being drained" }),
 }).meta({ id: "Node", description: "A machine with a worker agent" });
 export type NodeView = z.infer<typeof NodeView>;
+
+/** What tasks may use of a node. Agents of before said it with the capacity. */
+export function allocatableOf(node: Pick<NodeFacts, "capacity" | "allocatable">): Resources {
+  return node.allocatable ?? node.capacity;
+}

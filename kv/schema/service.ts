@@ -98,6 +98,20 @@ export const Mode = z.discriminatedUnion("type", [
 ]).meta({ id: "Mode", description: "How many tasks, and for how long" });
 export type Mode = z.infer<typeof Mode>;
 
+/** What becomes of a task whose node falls silent, and of one that is cut off and lives on. */
+export const Disconnect = z.object({
+  replaceAfterMs: DurationMs.default(0).meta({
+    description: "How long after its node went down a task is replaced",
+  }),
+  stopAfterMs: DurationMs.optional().meta({
+    description: "A node that is cut off for this long stops the task by itself; absent: never",
+  }),
+  reconcile: z.enum(["keep-new", "keep-old"]).default("keep-new").meta({
+    description: "Which one stays when the node comes back after the task was replaced",
+  }),
+}).meta({ id: "Disconnect", description: "What happens when a task's node is cut off" });
+export type Disconnect = z.infer<typeof Disconnect>;
+
 const SpecFields = z.object({
   name: Name,
   project: Name.default("default"),
@@ -106,6 +120,14 @@ const SpecFields = z.object({
   template: TaskTemplate,
   stopped: z.boolean().default(false)
     .meta({ description: "Stop all tasks and keep the service" }),
+  singleton: z.enum(["strict"]).optional().meta({
+    description: "`strict`: a slot never has two live containers, not even while its node is cut " +
+      "off; paid for with a longer wait before a lost task is replaced",
+  }),
+  disconnect: Disconnect.optional(),
+  disruption: z.object({ maxUnavailable: z.int().min(0).default(1) }).prefault({}).meta({
+    description: "How many of its tasks may be down at once for the cluster's own reasons",
+  }),
 });
 
 /** What a user sends: the whole of a service. */

@@ -19,6 +19,8 @@ export const Task = z.object({
   desired: z.enum(["run", "stop"]),
   /** Set by the leader alone: its node went silent, or it was stopped before it had one. */
   ended: z.enum(["lost", "stopped"]).optional(),
+  /** Its node is cut off and its slot may get a replacement; it is kept should the node return. */
+  disconnected: z.boolean().optional(),
   why: z.string().max(1024).optional().meta({ description: "Why it waits, stops or ended" }),
   /** How many tasks in a row failed in this slot before this one; sets the back-off. */
   failures: z.int().min(0),

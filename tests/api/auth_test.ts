@@ -28,6 +28,8 @@ const ALLOWED: Record<string, Kind[]> = {
   listNodes: ["admin"],
   getNode: ["admin"],
   putNodeSpec: ["admin"],
+  deleteNode: ["admin"],
+  restartNode: ["admin"],
   createJoinToken: ["admin"],
   listEvents: ["admin"],
   getCluster: ["admin"],

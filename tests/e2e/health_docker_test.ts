@@ -1,3 +1,4 @@
+import { createNoGuard } from "../../worker/guard_client.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ExecOptions } from "../../kv/schema/agent.ts";
 import { isReady, type Observed } from "../../kv/schema/task.ts";
@@ -46,6 +47,7 @@ async function onAgent(
     random: Math.random,
     state: createMemoryStore(),
     log: () => {},
+    guard: createNoGuard(),
     config: {
       nodeId,
       facts: (info) => factsOf(info, { name: "n1", address: "127.0.0.1", labels: {} }),

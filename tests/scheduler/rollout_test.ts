@@ -107,7 +107,7 @@ Deno.test("draining moves one task of a service at a time", () => {
   assert(liveOf(made, "web").every((task) => task.includes("@n2 ")));
 });
 
-Deno.test("draining empties the node even if there is no room elsewhere, and says so", () => {
+Deno.test("at its deadline a drain empties the node even if there is no room elsewhere, and says so", () => {
   const made = world({
     nodes: nodes(2, { cpus: 2 }),
     services: [{ name: "web", replicas: 4, template: { reserve: { cpus: 1 } } }],
@@ -116,7 +116,8 @@ Deno.test("draining empties the node even if there is no room elsewhere, and say
   follow(made, newId);
   const node = made.nodes.get("id-n1");
   if (!node) throw new Error("no node");
-  node.spec = { ...node.spec, availability: "drain" };
+  node.spec = { ...node.spec, availability: "drain", drain: { deadlineMs: 0 } };
+  node.drainSinceMs = 0;
   const [stop] = planAll(made).actions;
   assertEquals(
     stop?.kind === "stop" && stop.why,

@@ -7,6 +7,7 @@
 import { createClient } from "../../api/client.ts";
 import type { Assignment } from "../../kv/schema/agent.ts";
 import { createAgent } from "../../worker/agent.ts";
+import { createNoGuard } from "../../worker/guard_client.ts";
 import { factsOf, joinCluster } from "../../worker/join.ts";
 import type { Runtime } from "../../worker/runtime.ts";
 import { createSimRuntime, type SimControl } from "../../worker/sim.ts";
@@ -119,6 +120,7 @@ export class SimNode {
     sim.note(`${process.name} is up`);
     const runtime = createSimRuntime({ engine: this.engine, nodeId });
     const agent = createAgent({
+      guard: createNoGuard(),
       runtime: this.#gate(process, runtime),
       client: createClient({
         url: "http://berth",

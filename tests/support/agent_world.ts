@@ -5,6 +5,7 @@
  */
 import { type Agent, createAgent } from "../../worker/agent.ts";
 import { factsOf } from "../../worker/join.ts";
+import { createNoGuard, type Guard } from "../../worker/guard_client.ts";
 import type { LogFields } from "../../worker/log.ts";
 import type { Runtime } from "../../worker/runtime.ts";
 import { createSimEngine, createSimRuntime, type SimControl } from "../../worker/sim.ts";
@@ -23,7 +24,9 @@ export interface AgentWorld {
   logs: { level: string; message: string; fields: LogFields }[];
   runtime(nodeId?: string): Runtime;
   /** A new process of the agent, on the same engine, server and state. */
-  agent(parts?: Partial<{ runtime: Runtime; state: StateStore; client: FakeServer }>): Agent;
+  agent(
+    parts?: Partial<{ runtime: Runtime; state: StateStore; client: FakeServer; guard: Guard }>,
+  ): Agent;
   /** Polls, reconciles, reports, once each; time passes as the engine needs it. */
   round(agent: Agent): Promise<void>;
   /** Runs an agent freely while `body` does, then stops it. */
@@ -67,6 +70,7 @@ export function createAgentWorld(): AgentWorld {
         random,
         state: parts.state ?? store,
         log: (level, message, fields = {}) => logs.push({ level, message, fields }),
+        guard: parts.guard ?? createNoGuard(),
         config,
       }),
     async round(agent) {

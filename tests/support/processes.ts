@@ -25,7 +25,10 @@ export interface ServerProcess extends ChildProcess {
 }
 
 /** As in deno.json's tasks. A small young generation keeps an idle worker's memory down. */
-const FLAGS = { server: [], worker: ["--v8-flags=--max-semi-space-size=1"] };
+const FLAGS = {
+  server: [],
+  worker: ["--v8-flags=--max-semi-space-size=1", `--allow-run=${Deno.execPath()}`],
+};
 
 /** Starts `deno task`'s command of that permission set, without the task runner in between. */
 export function spawn(set: "server" | "worker", args: string[]): ChildProcess {

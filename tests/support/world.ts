@@ -18,6 +18,7 @@ import {
 } from "../../scheduler/world.ts";
 import type { Node, NodeSpec, NodeStatus } from "../../kv/schema/node.ts";
 import {
+  Disconnect,
   type Mode,
   type Service,
   type StrategyName,
@@ -52,6 +53,9 @@ export interface ServiceInput {
   revision?: number;
   stopped?: boolean;
   deleting?: boolean;
+  singleton?: "strict";
+  disconnect?: z.input<typeof Disconnect>;
+  maxUnavailable?: number;
   template?: Partial<z.input<typeof TaskTemplate>>;
 }
 
@@ -131,6 +135,9 @@ export function addService(made: World, input: ServiceInput): void {
     labels: {},
     mode: input.mode ?? { type: "replicated", replicas: input.replicas ?? 1 },
     stopped: input.stopped ?? false,
+    disruption: { maxUnavailable: input.maxUnavailable ?? 1 },
+    ...(input.singleton ? { singleton: input.singleton } : {}),
+    ...(input.disconnect ? { disconnect: Disconnect.parse(input.disconnect) } : {}),
     deleting: input.deleting ?? false,
     revision: input.revision ?? 1,
     createdAt: AT,
@@ -243,6 +250,8 @@ function applyAction(made: World, action: Action, newId: () => string, nowMs: nu
     }
     case "lose":
       return change(action.taskId, { desired: "stop", ended: "lost", why: action.why });
+    case "disconnect":
+      return change(action.taskId, { disconnected: action.disconnected, why: action.why });
     case "purge":
       if (!isTerminal(made.tasks.get(action.taskId)?.state ?? "pending")) {
         throw new Error(`purge: task ${action.taskId} has not ended`);

@@ -29,6 +29,8 @@ Deno.test("flags come before the environment, and that before the defaults", () 
       labels: { zone: "a", disk: "ssd" },
       stateDir: "/home/u/.local/state/berth/n1",
       runtime: "docker",
+      reserve: { cpus: 0 },
+      supervised: false,
       logLevel: "info",
     },
   });

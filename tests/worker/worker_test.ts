@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { systemClock } from "../../kv/schema/time.ts";
+import { createNoGuard } from "../../worker/guard_client.ts";
 import type { WorkerConfig } from "../../worker/config.ts";
 import { createSimEngine, createSimRuntime } from "../../worker/sim.ts";
 import { type Ended, EXIT, runWorker } from "../../worker/worker.ts";
@@ -53,12 +54,15 @@ async function withWorker(body: (setup: Setup) => Promise<void>): Promise<void> 
           labels: {},
           stateDir,
           runtime: "sim",
+          reserve: { cpus: 0 },
+          supervised: false,
           logLevel: "info",
         };
         const signal = new AbortController();
         const ended = runWorker({
           config,
           createRuntime: (nodeId) => createSimRuntime({ engine, nodeId }),
+          createGuard: createNoGuard,
           clock: systemClock,
           random: () => 0.5,
           newKey: () => `key-${++keys}`,

@@ -113,6 +113,28 @@ export interface MachineInfo {
   Architecture: string;
   NCPU: number;
   MemTotal: number;
+  DockerRootDir?: string;
+  Runtimes?: Record<string, unknown>;
+  GenericResources?: {
+    NamedResourceSpec?: { Kind: string } | null;
+    DiscreteResourceSpec?: { Kind: string; Value: number } | null;
+  }[] | null;
+}
+
+/**
+ * The GPUs that the engine offers: those that its configuration lists, or at least one when it has
+ * NVIDIA's runtime; undefined when nothing says so.
+ */
+export function gpusOf({ Runtimes, GenericResources }: MachineInfo): number | undefined {
+  let listed = 0;
+  for (
+    const { NamedResourceSpec: named, DiscreteResourceSpec: discrete } of GenericResources ?? []
+  ) {
+    if (named && /gpu/i.test(named.Kind)) listed++;
+    if (discrete && /gpu/i.test(discrete.Kind)) listed += discrete.Value;
+  }
+  if (listed > 0) return listed;
+  return Runtimes && "nvidia" in Runtimes ? 1 : undefined;
 }
 
 export function getInfo(docker: Engine, abortSignal: AbortSignal): Promise<MachineInfo> {

@@ -9,11 +9,20 @@
  */
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
 import { type EngineFailure, LABEL, type Runtime } from "../runtime.ts";
-import { ask, connectEngine, type EngineClient, getInfo, openLogs, refused } from "./client.ts";
+import {
+  ask,
+  connectEngine,
+  type EngineClient,
+  getInfo,
+  gpusOf,
+  openLogs,
+  refused,
+} from "./client.ts";
 import type { Container, SignalOption } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
 import { createProber, type Prober } from "../probes/prober.ts";
 import { Containers } from "./containers.ts";
+import { diskOf } from "./disk.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
 import { pullImage } from "./images.ts";
@@ -39,6 +48,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 }
 
 class DockerRuntime implements Runtime {
+  readonly #connection: EngineConnection;
   readonly #client: EngineClient;
   readonly #nodeId: string;
   readonly #clock: Clock;
@@ -49,6 +59,7 @@ class DockerRuntime implements Runtime {
   readonly prober: Prober;
 
   constructor({ connection, nodeId, clock = systemClock }: DockerRuntimeOptions) {
+    this.#connection = connection;
     this.#client = connectEngine(connection);
     this.#nodeId = nodeId;
     this.#clock = clock;
@@ -66,6 +77,8 @@ class DockerRuntime implements Runtime {
     const answer = await ask("info", signal, (s) => getInfo(docker, s));
     if (!answer.ok) return failure(answer);
     const { ServerVersion, Name, OSType, Architecture, NCPU, MemTotal } = answer.value;
+    const diskMiB = await diskOf(this.#connection, answer.value.DockerRootDir);
+    const gpus = gpusOf(answer.value);
     return done({
       runtime: "docker" as const,
       engine: `docker ${ServerVersion}`,
@@ -73,6 +86,8 @@ class DockerRuntime implements Runtime {
       os: OSType,
       arch: Architecture,
       capacity: { cpus: NCPU, memoryMiB: Math.floor(MemTotal / 1024 / 1024) },
+      ...(diskMiB === undefined ? {} : { diskMiB }),
+      ...(gpus === undefined ? {} : { gpus }),
     });
   };
 
@@ -132,9 +147,12 @@ class DockerRuntime implements Runtime {
       taskId,
       "stop",
       signal,
-      (container, o) => container.stop({ ...options, ...o }),
+      (container, o) =>
+        graceMs === 0 ? container.kill({ ...o }) : container.stop({ ...options, ...o }),
     );
-    return answer.ok || answer.status === 304 ? done() : failure(answer);
+    // 304 and 409: it does not run.
+    const stopped = answer.ok || answer.status === 304 || (graceMs === 0 && answer.status === 409);
+    return stopped ? done() : failure(answer);
   };
 
   remove: Runtime["remove"] = async (taskId, signal) => {

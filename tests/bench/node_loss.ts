@@ -1,0 +1,250 @@
+/**
+ * A worker is frozen (SIGSTOP) with all tasks of a service on it: how soon they are placed elsewhere, how
+ * fast they come up there beside a bare engine that starts as many, how soon the old ones are gone after
+ * the thaw; and whether a strict singleton on the same worker ever had two live containers, by an
+ * observer on the engine's own event stream.
+ *
+ * @module
+ */
+import { TaskTemplate } from "../../kv/schema/service.ts";
+import type { EngineConnection } from "../../worker/docker/connect.ts";
+import { createDockerRuntime } from "../../worker/docker/docker.ts";
+import { engine, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
+import { eventually } from "../support/eventually.ts";
+import { idOf } from "../support/ids.ts";
+import { type Observer, watchContainers } from "../support/observer.ts";
+import {
+  type ChildProcess,
+  type ServerProcess,
+  startServer,
+  startWorker,
+} from "../support/processes.ts";
+import {
+  type Bench,
+  type BenchOptions,
+  type BenchResult,
+  intFlag,
+  median,
+  round,
+} from "./harness.ts";
+
+export const nodeLoss: Bench = {
+  name: "node-loss",
+  summary: "freeze a worker with 20 tasks, thaw it again",
+  goals: "placedAfterTtlMs ≤ 700, paceRatio ≥ 0.95, goneAfterThawMs ≤ 1000, strictDoubles 0",
+  run,
+};
+
+const TEMPLATE = {
+  image: TEST_IMAGE,
+  command: ["sleep", "3600"],
+  pullPolicy: "never" as const,
+  stopGraceMs: 0,
+};
+const NAMES = ["victim", "other-1", "other-2"];
+/** As many starts at once as the two remaining agents have. */
+const BARE_WIDTH = 16;
+const CALL_MS = 60_000;
+const PATIENCE = { timeoutMs: 60_000 };
+
+interface Round {
+  placedMs: number;
+  comeUpMs: number;
+  bareMs: number;
+  bareKillMs: number;
+  goneMs: number;
+  strictDoubles: number;
+}
+
+async function run(options: BenchOptions): Promise<BenchResult> {
+  const tasks = intFlag(options, "tasks", 20);
+  const rounds = intFlag(options, "rounds", 3);
+  const ttlMs = intFlag(options, "ttl-ms", 6000);
+  const found = await engine();
+  if (!found.available) throw new Error(found.reason);
+  const { connection } = found;
+  await ensureTestImage(connection);
+  const dir = await Deno.makeTempDir({ prefix: "berth-bench-" });
+  const server = await startServer({
+    dataDir: `${dir}/server`,
+    args: ["--node-ttl-ms", String(ttlMs)],
+  });
+  const workers: ChildProcess[] = [];
+  try {
+    for (const name of NAMES) workers.push(await startWorker(server, { name, stateDir: dir }));
+    const [victim] = workers;
+    if (!victim) throw new Error("no worker");
+    const all: Round[] = [];
+    for (let n = 1; n <= rounds; n++) {
+      const one = await measure({ server, victim, connection, tasks, n });
+      options.say(`  round ${n}: ${JSON.stringify(one)}`);
+      all.push(one);
+    }
+    return {
+      figures: {
+        placedAfterTtlMs: round(Math.max(...all.map((r) => r.placedMs - ttlMs)), 0),
+        paceRatio: round(median(all.map((r) => r.bareMs / r.comeUpMs))),
+        comeUpMs: round(median(all.map((r) => r.comeUpMs)), 0),
+        bareMs: round(median(all.map((r) => r.bareMs)), 0),
+        bareKillMs: round(median(all.map((r) => r.bareKillMs)), 0),
+        goneAfterThawMs: round(Math.max(...all.map((r) => r.goneMs)), 0),
+        strictDoubles: all.reduce((sum, r) => sum + r.strictDoubles, 0),
+      },
+      samples: rounds,
+    };
+  } finally {
+    for (const worker of workers) worker.signal("SIGCONT");
+    for (const worker of workers) await worker.stop();
+    await server.stop();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+interface Scene {
+  server: ServerProcess;
+  victim: ChildProcess;
+  connection: EngineConnection;
+  tasks: number;
+  n: number;
+}
+
+async function measure({ server, victim, connection, tasks, n }: Scene): Promise<Round> {
+  const { client } = server;
+  const [web, one] = [`web-${n}`, `one-${n}`];
+  await only(server, "victim");
+  await create(server, web, tasks, {});
+  await create(server, one, 1, { singleton: "strict" });
+  await eventually(async () => await runningOn(server, web) === tasks, PATIENCE);
+  await eventually(async () => await runningOn(server, one) === 1, PATIENCE);
+  for (const name of NAMES) await setAvailability(server, name, "active");
+  const observer = await watchContainers(connection, web);
+  const strict = await watchContainers(connection, one);
+  try {
+    const frozenMs = performance.now();
+    victim.signal("SIGSTOP");
+    const placedMs = await until(async () => await placedElsewhere(server, web) === tasks) -
+      frozenMs;
+    await eventually(() => observer.startsMs().length >= tasks, PATIENCE);
+    const startsMs = observer.startsMs();
+    const comeUpMs = (startsMs[tasks - 1] ?? NaN) - (frozenMs + placedMs);
+    const bare = await bareStarts(connection, tasks);
+    await eventually(async () => await placedElsewhere(server, one) === 1, PATIENCE);
+    await eventually(async () => await runningOn(server, one) === 1, PATIENCE);
+    const goneMs = await thaw(victim, observer, tasks);
+    await eventually(async () => {
+      const node = await client.getNode("victim");
+      return node.ok && node.value.status.state === "ready";
+    }, PATIENCE);
+    await strict.settle();
+    return {
+      ...{ placedMs: round(placedMs, 0), comeUpMs: round(comeUpMs, 0) },
+      ...{ bareMs: round(bare.startMs, 0), bareKillMs: round(bare.killMs, 0) },
+      goneMs: round(goneMs, 0),
+      strictDoubles: strict.mostAtOnce() - 1,
+    };
+  } finally {
+    victim.signal("SIGCONT");
+    await observer.close();
+    await strict.close();
+    for (const name of [web, one]) await client.deleteService(name);
+    await eventually(async () => {
+      const left = await client.listServices();
+      return left.ok && left.value.items.length === 0;
+    }, PATIENCE);
+  }
+}
+
+/** Thaws the worker and waits until no container but those that are wanted is left. */
+async function thaw(victim: ChildProcess, observer: Observer, tasks: number): Promise<number> {
+  const thawedMs = performance.now();
+  victim.signal("SIGCONT");
+  return await until(() => Promise.resolve(observer.running() === tasks)) - thawedMs;
+}
+
+/** Polls tightly; answers the monotonic ms. */
+async function until(condition: () => Promise<boolean>): Promise<number> {
+  const limitMs = performance.now() + PATIENCE.timeoutMs;
+  while (!await condition()) {
+    if (performance.now() > limitMs) throw new Error("waited for a minute");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return performance.now();
+}
+
+async function create(
+  server: ServerProcess,
+  name: string,
+  replicas: number,
+  more: { singleton?: "strict" },
+): Promise<void> {
+  const mode = { type: "replicated" as const, replicas };
+  const made = await server.client.createService({ name, mode, template: TEMPLATE, ...more });
+  if (!made.ok) throw new Error(JSON.stringify(made.error));
+}
+
+/** Leaves one node that takes tasks. */
+async function only(server: ServerProcess, chosen: string): Promise<void> {
+  for (const name of NAMES) {
+    await setAvailability(server, name, name === chosen ? "active" : "cordon");
+  }
+}
+
+async function setAvailability(
+  server: ServerProcess,
+  name: string,
+  availability: "active" | "cordon",
+): Promise<void> {
+  const put = await server.client.putNodeSpec(name, { labels: {}, availability });
+  if (!put.ok) throw new Error(JSON.stringify(put.error));
+}
+
+async function liveTasks(server: ServerProcess, service: string) {
+  const listed = await server.client.listTasks({ service, limit: 500 });
+  if (!listed.ok) throw new Error(JSON.stringify(listed.error));
+  return listed.value.items.filter((task) => task.desired === "run" && !task.ended);
+}
+
+async function runningOn(server: ServerProcess, service: string): Promise<number> {
+  return (await liveTasks(server, service)).filter((task) => task.state === "running").length;
+}
+
+async function placedElsewhere(server: ServerProcess, service: string): Promise<number> {
+  return (await liveTasks(server, service))
+    .filter((task) => task.node !== undefined && task.node !== "victim").length;
+}
+
+/**
+ * How long the bare engine takes to create and start as many containers, `BARE_WIDTH` at a time, and to
+ * kill them, all at once.
+ */
+async function bareStarts(
+  connection: EngineConnection,
+  count: number,
+): Promise<{ startMs: number; killMs: number }> {
+  const runtime = createDockerRuntime({ connection, nodeId: "bench-bare" });
+  const ids = Array.from({ length: count }, (_, i) => idOf(i + 1));
+  const signal = AbortSignal.timeout(CALL_MS);
+  const queue = ids.values();
+  const begin = performance.now();
+  try {
+    await Promise.all(Array.from({ length: BARE_WIDTH }, async () => {
+      for (const taskId of queue) {
+        const created = await runtime.create({
+          ...{ taskId, serviceId: idOf(1), service: "bare", project: "default" },
+          ...{ slot: 1, revision: 1, desired: "run" },
+          template: TaskTemplate.parse(TEMPLATE),
+        }, signal);
+        if (!created.ok) throw new Error(created.message);
+        const started = await runtime.start(taskId, signal);
+        if (!started.ok) throw new Error(started.message);
+      }
+    }));
+    const startMs = performance.now() - begin;
+    const killBegin = performance.now();
+    await Promise.all(ids.map((taskId) => runtime.stop(taskId, { graceMs: 0, signal })));
+    return { startMs, killMs: performance.now() - killBegin };
+  } finally {
+    await Promise.all(ids.map((taskId) => runtime.remove(taskId, signal)));
+    await runtime.close();
+  }
+}

@@ -1,0 +1,97 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { parseLabel } from "../../cli/catalog/nodes.ts";
+import { berth, type Handler, nodeView, problem } from "./support.ts";
+
+interface Sent {
+  method: string;
+  path: string;
+  ifMatch: string | null;
+  body?: unknown;
+}
+
+/** A server with the node n1, whose spec is what was put last; every request is kept. */
+function server(first: Record<string, unknown>): { sent: Sent[]; handler: Handler } {
+  const sent: Sent[] = [];
+  let spec = first;
+  return {
+    sent,
+    async handler(request) {
+      const { pathname, search } = new URL(request.url);
+      const text = await request.text();
+      const body = text === "" ? {} : { body: JSON.parse(text) };
+      const ifMatch = request.headers.get("if-match");
+      if (request.method !== "GET") {
+        sent.push({ method: request.method, path: pathname + search, ifMatch, ...body });
+      }
+      if (request.method === "PUT") spec = body.body;
+      if (request.method === "DELETE" || request.method === "POST") {
+        return new Response(null, { status: 204 });
+      }
+      const drained = spec["availability"] === "drain";
+      return Response.json(nodeView({ name: "n1", spec, tasks: drained ? 0 : 3 }));
+    },
+  };
+}
+
+const ACTIVE = { labels: { zone: "a" }, availability: "active" };
+
+const CASES: [args: string[], first: Record<string, unknown>, spec: Record<string, unknown>][] = [
+  [["cordon", "n1"], ACTIVE, { labels: { zone: "a" }, availability: "cordon" }],
+  [
+    ["activate", "n1"],
+    { ...ACTIVE, availability: "drain", drain: { deadlineMs: 5 } },
+    { labels: { zone: "a" }, availability: "active" },
+  ],
+  [["drain", "n1"], ACTIVE, { labels: { zone: "a" }, availability: "drain" }],
+  [
+    ["drain", "n1", "--deadline", "5m", "--no-wait"],
+    { ...ACTIVE, ttlMs: 9000 },
+    { ...ACTIVE, ttlMs: 9000, availability: "drain", drain: { deadlineMs: 300_000 } },
+  ],
+  [
+    ["label", "n1", "disk=ssd", "zone-"],
+    ACTIVE,
+    { labels: { disk: "ssd" }, availability: "active" },
+  ],
+];
+
+for (const [args, first, spec] of CASES) {
+  Deno.test(`node ${args.join(" ")}: changes what it says, at the version that it read`, async () => {
+    const { sent, handler } = server(first);
+    const { code, out } = await berth(["node", ...args], { handler });
+    assertEquals([code, out], [0, "n1\n"]);
+    assertEquals(sent.map(({ method, ifMatch, body }) => [method, ifMatch, body]), [
+      ["PUT", "00000002", spec],
+    ]);
+  });
+}
+
+Deno.test("node rm and restart ask for it", async () => {
+  const { sent, handler } = server(ACTIVE);
+  assertEquals((await berth(["node", "rm", "n1"], { handler })).code, 0);
+  assertEquals((await berth(["node", "rm", "-f", "n2"], { handler })).code, 0);
+  assertEquals((await berth(["node", "restart", "n1"], { handler })).code, 0);
+  assertEquals(sent.map(({ method, path }) => `${method} ${path}`), [
+    "DELETE /v1/nodes/n1",
+    "DELETE /v1/nodes/n2?force=true",
+    "POST /v1/nodes/n1/restart",
+  ]);
+});
+
+Deno.test("node rm passes on why the server refuses", async () => {
+  const { code, err } = await berth(["node", "rm", "n1"], {
+    handler: () =>
+      Response.json(problem(409, { detail: "node n1 has 3 tasks", hint: "Drain it first" }), {
+        status: 409,
+      }),
+  });
+  assertEquals(code, 4);
+  assertStringIncludes(err, "node n1 has 3 tasks");
+});
+
+Deno.test("a label is set or taken away, and nothing else is one", () => {
+  assertEquals(parseLabel("a=b=c"), { ok: true, value: { key: "a", value: "b=c" } });
+  assertEquals(parseLabel("a="), { ok: true, value: { key: "a", value: "" } });
+  assertEquals(parseLabel("a-"), { ok: true, value: { key: "a" } });
+  for (const wrong of ["a", "=b", "-", ""]) assertEquals(parseLabel(wrong).ok, false, wrong);
+});

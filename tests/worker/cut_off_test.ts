@@ -1,0 +1,104 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { CallError } from "../../api/client.ts";
+import { createNoGuard, type Guard } from "../../worker/guard_client.ts";
+import { createAgentWorld } from "../support/agent_world.ts";
+import { assignmentOf } from "../support/fake_server.ts";
+import { idOf } from "../support/ids.ts";
+
+const task = idOf(1);
+const UNREACHABLE: CallError = { kind: "unreachable", message: "cannot reach the server" };
+const strict = { ...assignmentOf(1, { stopGraceMs: 0 }), strict: true };
+
+/** When the container stops, after the server became unreachable; the server's TTL is 6 s. */
+async function cutOffMs(
+  assignment: Parameters<ReturnType<typeof createAgentWorld>["server"]["assign"]>[0],
+) {
+  const world = createAgentWorld();
+  const { server, control, clock } = world;
+  server.assign(assignment);
+  let stoppedAfterMs = NaN;
+  await world.running(async () => {
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    await clock.advance(10_000);
+    assertEquals(server.stateOf(task), "1 running", "with contact it runs on");
+    const lastMs = server.pollsMs.at(-1) ?? NaN;
+    server.failure = UNREACHABLE;
+    server.nudge();
+    await world.until(() => control.containers()[0]?.state === "exited", "the stop", 120_000);
+    stoppedAfterMs = clock.monoMs() - lastMs;
+    server.failure = undefined;
+    await world.until(() => server.stateOf(task) === "1 stopped", "the report");
+  });
+  return { stoppedAfterMs, message: server.rows.get(task)?.message ?? "" };
+}
+
+Deno.test("a strict task is dead before the TTL ends without an answer, and says why", async () => {
+  const { stoppedAfterMs, message } = await cutOffMs(strict);
+  assert(stoppedAfterMs > 3000 && stoppedAfterMs < 6000, `${stoppedAfterMs}`);
+  assertStringIncludes(message, "strict singleton");
+});
+
+Deno.test("stopAfterMs stops a task that was cut off for so long", async () => {
+  const { stoppedAfterMs, message } = await cutOffMs({ ...assignmentOf(1), stopAfterMs: 30_000 });
+  assert(stoppedAfterMs >= 29_000 && stoppedAfterMs < 33_000, `${stoppedAfterMs}`);
+  assertStringIncludes(message, "stopAfterMs");
+});
+
+Deno.test("a task without a lease runs on without the control plane", async () => {
+  const world = createAgentWorld();
+  const { server, control, clock } = world;
+  server.assign(assignmentOf(1));
+  await world.running(async () => {
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    server.failure = UNREACHABLE;
+    await clock.advance(600_000);
+    assertEquals(control.containers()[0]?.state, "running");
+  });
+});
+
+Deno.test("a strict task is rejected, with the reason, where no guard can run", async () => {
+  const world = createAgentWorld();
+  const guard: Guard = {
+    ...createNoGuard(),
+    mark: () => Promise.resolve(undefined),
+    cover: () => Promise.resolve({ ok: false, kind: "refused", message: "needs --allow-run" }),
+  };
+  world.server.assign(strict);
+  await world.running(async () => {
+    await world.until(() => world.server.stateOf(task) === "1 rejected", "the rejection");
+  }, world.agent({ guard }));
+  assertEquals(world.server.rows.get(task)?.message, "needs --allow-run");
+  assertEquals(world.control.containers(), []);
+});
+
+for (const guarded of [true, false]) {
+  Deno.test(`an agent that starts without contact ${guarded ? "leaves a strict task to an earlier guard" : "stops a strict task that nobody guards"}`, async () => {
+    const world = createAgentWorld();
+    const { server, control, clock } = world;
+    server.assign(strict);
+    await world.running(async () => {
+      await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    });
+    server.failure = UNREACHABLE;
+    const guard: Guard = { ...createNoGuard(), earlier: () => Promise.resolve(guarded) };
+    await world.running(async () => {
+      await clock.advance(2_000);
+      assertEquals(control.containers()[0]?.state, guarded ? "running" : "exited");
+    }, world.agent({ guard }));
+  });
+}
+
+Deno.test("a restart that is asked for is told, made once, and leaves containers running", async () => {
+  const world = createAgentWorld();
+  const { server, control } = world;
+  server.assign(assignmentOf(1));
+  const agent = world.agent();
+  const signal = new AbortController();
+  const ended = agent.run(signal.signal);
+  await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+  server.nextPoll = { restart: idOf(77) };
+  server.nudge();
+  await world.clock.until(ended);
+  assertEquals(await ended, { reason: "restart" });
+  assertEquals(control.containers()[0]?.state, "running");
+});

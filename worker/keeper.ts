@@ -1,0 +1,114 @@
+/**
+ * Keeps the leases of an agent's tasks (lease.ts): notes the contact with the control plane, says which
+ * task has run out of it, and has the guard watch over the strict ones.
+ *
+ * @module
+ */
+import type { Assignment } from "../kv/schema/agent.ts";
+import { isTerminal } from "../kv/schema/task_state.ts";
+import type { Clock } from "../kv/schema/time.ts";
+import type { Book } from "./book.ts";
+import type { Guard } from "./guard_client.ts";
+import {
+  type Contact,
+  leaseEndMs,
+  type Standing,
+  standingOf,
+  STRICT_POLLS_PER_TTL,
+  strictLease,
+} from "./lease.ts";
+import { containerName, type Outcome } from "./runtime.ts";
+
+export interface Keeper {
+  /** Before anything else: whether an earlier guard is still there. */
+  begin(): Promise<void>;
+  /** A poll is about to be sent, on behalf of these tasks. */
+  polling(assignments: Iterable<Assignment>): Promise<PollTicket>;
+  /** The poll was answered. */
+  answered(ticket: PollTicket, ttlMs: number): Promise<void>;
+  standing(assignment: Assignment): Standing;
+  /** Resolves when the task may be started as far as its lease goes. */
+  cover(assignment: Assignment): Promise<Outcome>;
+  /** When the first lease ends. */
+  nextDueMs(): number | undefined;
+  /** The tasks that are to stop for it. */
+  due(): string[];
+  /** The agent ends. */
+  leave(): void;
+}
+
+export interface PollTicket {
+  sentMs: number;
+  mark?: number;
+  /** How long the server may hold the poll at the most. */
+  holdMs: number;
+}
+
+/** A lease that ended is looked at again after this, should the engine not have stopped the task. */
+const AGAIN_MS = 500;
+
+export function createKeeper(
+  { book, clock, guard }: { book: Book; clock: Clock; guard: Guard },
+): Keeper {
+  const contact: Contact = { ttlMs: Infinity, bornMs: clock.monoMs(), guarded: false };
+  let guarding = false;
+  let confirmed = false;
+
+  function* leased(): Generator<Assignment> {
+    for (const assignment of book.set?.assignments.values() ?? []) {
+      const state = book.records.get(assignment.taskId)?.observed.state;
+      if (assignment.desired === "run" && !(state && isTerminal(state))) yield assignment;
+    }
+  }
+
+  const namesOf = (assignments: Iterable<Assignment>) =>
+    [...assignments].filter((a) => a.strict && a.desired === "run").map(containerName);
+
+  const standing = (assignment: Assignment) => standingOf(assignment, contact, clock.monoMs());
+
+  return {
+    async begin() {
+      contact.bornMs = clock.monoMs();
+      if ([...leased()].some((a) => a.strict)) contact.guarded = await guard.earlier();
+    },
+    async polling(assignments) {
+      const names = namesOf(assignments);
+      if (names.length === 0) {
+        if (guarding) guard.close();
+        guarding = confirmed = false;
+        return { sentMs: clock.monoMs(), holdMs: Infinity };
+      }
+      guarding = true;
+      const mark = await guard.mark(names);
+      return {
+        sentMs: clock.monoMs(),
+        ...(mark === undefined ? {} : { mark }),
+        holdMs: confirmed ? contact.ttlMs / STRICT_POLLS_PER_TTL : 0,
+      };
+    },
+    async answered({ sentMs, mark }, ttlMs) {
+      contact.sentMs = sentMs;
+      contact.ttlMs = ttlMs;
+      if (mark === undefined) return;
+      confirmed = await guard.confirm(mark, strictLease(ttlMs, 0).killMs);
+    },
+    standing,
+    async cover(assignment) {
+      const covered = await guard.cover(namesOf(leased()));
+      if (!covered.ok || standing(assignment).kind === "free") return covered;
+      return { ok: false, kind: "unavailable", message: "cut off from the control plane" };
+    },
+    nextDueMs() {
+      let firstMs: number | undefined;
+      for (const assignment of leased()) {
+        const endMs = leaseEndMs(assignment, contact);
+        if (endMs === undefined) continue;
+        const atMs = standing(assignment).kind === "over" ? clock.monoMs() + AGAIN_MS : endMs;
+        firstMs = Math.min(firstMs ?? Infinity, atMs);
+      }
+      return firstMs;
+    },
+    due: () => [...leased()].filter((a) => standing(a).kind === "over").map((a) => a.taskId),
+    leave: () => guard.leave(),
+  };
+}
