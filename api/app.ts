@@ -22,6 +22,7 @@ import {
 } from "./problems.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { forecastRoutes } from "./routes/forecast.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
@@ -73,6 +74,7 @@ export function createApp(deps: ApiDeps): Api {
   nodeRoutes(app, rooms);
   serviceRoutes(app, rooms);
   taskRoutes(app, rooms);
+  forecastRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);
   systemRoutes(app, rooms);
@@ -134,7 +136,7 @@ function document(app: ApiApp, version: string): object {
       description: "Runs containers across machines. Every error is a problem (RFC 9457).",
     },
     // What people use first; what only agents call last.
-    tags: ["services", "tasks", "nodes", "events", "system", "agents"].map((name) => ({ name })),
+    tags: ["services", "tasks", "nodes", "forecasts", "events", "system", "agents"].map((name) => ({ name })),
   });
 }
 

@@ -9,6 +9,11 @@ import { pageOf, Problem } from "../kv/schema/common.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
 import { TaskView } from "../kv/schema/task.ts";
 import { type NodeSpec, NodeView } from "../kv/schema/node.ts";
+import {
+  Forecast,
+  type PlanRequestInput,
+  type SimulateRequestInput,
+} from "../kv/schema/forecast.ts";
 import { EventView } from "../kv/schema/event.ts";
 import { Why } from "../kv/schema/why.ts";
 import {
@@ -67,6 +72,8 @@ interface CallInit extends CallOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** A large cluster takes a while to come to rest, if only on paper. */
+const FORECAST_MS = 50_000;
 const Nothing = z.undefined();
 
 /** A client of one server. Stateless: it owns no connection and needs no closing. */
@@ -179,6 +186,13 @@ export function createClient(options: ClientOptions) {
       call("GET", `/v1/tasks/${seg(ref)}`, TaskView, { ...o, query: { project } }),
     why: (ref: string, project?: string, o: CallOptions = {}) =>
       call("GET", `/v1/tasks/${seg(ref)}/why`, Why, { ...o, query: { project } }),
+
+    /** What applying these services would do. Nothing is written. */
+    plan: (request: PlanRequestInput, o: CallOptions = {}) =>
+      call("POST", "/v1/plan", Forecast, { ...o, body: request, extraTimeoutMs: FORECAST_MS }),
+    /** What if nodes fail, are drained, are added, or services change. Nothing is written. */
+    simulate: (request: SimulateRequestInput, o: CallOptions = {}) =>
+      call("POST", "/v1/simulate", Forecast, { ...o, body: request, extraTimeoutMs: FORECAST_MS }),
 
     listNodes: (query: ListQuery = {}, o: CallOptions = {}) =>
       call("GET", "/v1/nodes", pageOf(NodeView), { ...o, query: { ...query } }),
