@@ -6,6 +6,7 @@
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
+import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { runCommands } from "./catalog/run.ts";
@@ -27,6 +28,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...runCommands,
   ...lookCommands,
   serviceLs,
+  ...forecastCommands,
   ...clusterCommands,
   ...localCommands,
   ...programCommands(VERSION),
