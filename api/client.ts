@@ -25,6 +25,7 @@ import {
   type ReportRequest,
   ReportResponse,
 } from "../kv/schema/agent.ts";
+import { PlaygroundSet, type SeedRequest } from "../kv/schema/playground.ts";
 import { ClusterView, JoinTokenView } from "../kv/schema/views.ts";
 
 /**
@@ -240,6 +241,16 @@ export function createClient(options: ClientOptions) {
       }),
     report: (nodeId: string, report: ReportRequest, o: CallOptions = {}) =>
       call("POST", `/v1/nodes/${seg(nodeId)}/report`, ReportResponse, { ...o, body: report }),
+
+    /** The simulated nodes that shall be: held until the set is newer than `since`. */
+    playground: (query: { since?: number; holdMs?: number }, o: CallOptions = {}) =>
+      call("GET", "/v1/playground/nodes", PlaygroundSet, {
+        ...o,
+        query,
+        extraTimeoutMs: query.holdMs ?? 0,
+      }),
+    seedPlayground: (request: SeedRequest, o: CallOptions = {}) =>
+      call("POST", "/v1/playground/nodes", PlaygroundSet, { ...o, body: request }),
 
     /** Opens a log tunnel to the task's agent. Frames: kv/schema/agent.ts, TunnelControl. */
     openLogs: (taskRef: string, options: Partial<LogsOptions> & { project?: string }) =>

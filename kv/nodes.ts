@@ -155,3 +155,29 @@ export async function putNodeSpec(
     },
   });
 }
+
+/**
+ * Removes a node: its rows and its credentials go, and the leader gives up its tasks. Answers what it
+ * was. Its agent is refused from then on.
+ */
+export async function removeNode(
+  deps: Pick<NodeDeps, "kv" | "newId">,
+  ref: string,
+): Promise<Outcome<Node>> {
+  const { kv } = deps;
+  for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
+    const found = await findNode(kv, ref);
+    if (!found.ok) return found;
+    const node = found.value;
+    const tokens = await kv.get<string[]>(key.nodeToken(node.id));
+    const name = await kv.get<string>(key.nodeName(node.name));
+    const op = kv.atomic().check(tokens).check(name)
+      .delete(key.node(node.id)).delete(key.nodeSpec(node.id)).delete(key.nodeStatus(node.id))
+      .delete(key.nodeToken(node.id)).delete(key.report(node.id));
+    for (const sha256 of tokens.value ?? []) op.delete(key.token(sha256));
+    if (name.value === node.id) op.delete(name.key);
+    const committed = await enqueue(op, { kind: "node", id: node.id }, deps.newId).commit();
+    if (committed.ok) return done(node);
+  }
+  return tooManyConflicts(`node ${ref}`);
+}

@@ -11,6 +11,7 @@ import { taskEvent } from "./apply.ts";
 import { refreshNode, refreshService, refreshTask } from "./load.ts";
 import { pendingServices } from "./plan.ts";
 import type { Context, Term } from "./term.ts";
+import { dropNode } from "./world.ts";
 
 /** Beats are read this often. */
 export const BEATS_MS = 1000;
@@ -98,7 +99,7 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
         : `revision ${service.revision}${service.stopped ? ", stopped" : ""}`,
     });
   } else if (kind === "node") {
-    if (!await refreshNode(kv, world, id, nowMs)) return;
+    if (!await refreshNode(kv, world, id, nowMs)) return forgetNode(context, id);
     term.dirtyNodes.add(id);
     const record = world.nodes.get(id);
     for (const serviceId of pendingServices(world)) term.dirtyServices.add(serviceId);
@@ -113,6 +114,16 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
   } else {
     await refreshObserved(context, id, nowMs);
   }
+}
+
+/** The node was removed: its tasks become strays, which the plan gives up. */
+function forgetNode({ term }: Context, nodeId: string): void {
+  const record = term.world.nodes.get(nodeId);
+  if (!record) return;
+  dropNode(term.world, nodeId);
+  term.wakeAtMs.delete(nodeId);
+  term.dirtyNodes.add(nodeId);
+  term.events.push({ type: "node.removed", nodeId, node: record.node.name });
 }
 
 async function refreshObserved(context: Context, taskId: string, nowMs: number): Promise<void> {

@@ -19,6 +19,8 @@ export interface WorkerConfig {
   labels: Record<string, string>;
   stateDir: string;
   runtime: "docker" | "sim";
+  /** Host so many simulated nodes in this process, called sim-1, sim-2, … */
+  simNodes?: number;
   logLevel: LogLevel;
 }
 
@@ -49,6 +51,7 @@ Options (and the environment variables that give them):
   --state-dir DIR     identity and state of this node         BERTH_STATE_DIR
                       (default: $XDG_STATE_HOME/berth/NAME)
   --sim               simulated containers, without an engine
+  --sim N             host N simulated nodes, sim-1 to sim-N
   --log-level LEVEL   debug, info, warn or error              BERTH_LOG_LEVEL
   --help              this text
 
@@ -77,7 +80,7 @@ function readConfig(
   machine: Machine,
 ): ParsedConfig {
   const { values } = parseArgs({
-    args: [...args],
+    args: splitSim(args),
     strict: true,
     options: {
       server: { type: "string" },
@@ -89,6 +92,7 @@ function readConfig(
       label: { type: "string", multiple: true },
       "state-dir": { type: "string" },
       sim: { type: "boolean" },
+      "sim-nodes": { type: "string" },
       "log-level": { type: "string" },
       help: { type: "boolean", short: "h" },
     },
@@ -104,6 +108,10 @@ function readConfig(
   const memoryMiB = readNumber("--memory", given(values.memory, "BERTH_NODE_MEMORY"), {
     whole: true,
   });
+  const simNodes = readNumber("--sim", values["sim-nodes"], { whole: true });
+  if (simNodes !== undefined && joinToken === undefined) {
+    throw new Error("--sim N needs a join token: pass --join TOKEN or set BERTH_JOIN_TOKEN");
+  }
   const labels = values.label ?? env("BERTH_NODE_LABELS")?.split(",").filter((l) => l !== "") ?? [];
   return {
     kind: "run",
@@ -117,9 +125,19 @@ function readConfig(
       labels: readLabels(labels),
       stateDir: given(values["state-dir"], "BERTH_STATE_DIR") ?? `${stateHome(env)}/berth/${name}`,
       runtime: values.sim ? "sim" : "docker",
+      ...(simNodes === undefined ? {} : { simNodes }),
       logLevel: readLogLevel(given(values["log-level"], "BERTH_LOG_LEVEL")),
     },
   };
+}
+
+/** `--sim 100` and `--sim=100` in the words of the parser, which knows no optional values. */
+function splitSim(args: readonly string[]): string[] {
+  return args.flatMap((arg, i) => {
+    const own = /^--sim=(.*)$/.exec(arg)?.[1];
+    if (own !== undefined) return ["--sim", "--sim-nodes", own];
+    return args[i - 1] === "--sim" && /^\d+$/.test(arg) ? ["--sim-nodes", arg] : [arg];
+  });
 }
 
 function readServer(text: string | undefined): URL {

@@ -59,6 +59,23 @@ async function runtimeFactory(
   return (nodeId) => createDockerRuntime({ connection: found.connection, nodeId });
 }
 
+async function run(config: WorkerConfig, signal: AbortSignal): Promise<Ended> {
+  const deps = {
+    clock: systemClock,
+    random: Math.random,
+    newKey: () => crypto.randomUUID(),
+    log: createLog({ least: config.logLevel, wallMs: systemClock.wallMs, write: say }),
+  };
+  const { simNodes, joinToken } = config;
+  if (simNodes !== undefined && joinToken !== undefined) {
+    const { runHost } = await import("./playground.ts");
+    return await runHost({ ...deps, config: { ...config, simNodes, joinToken } }, signal);
+  }
+  const createRuntime = await runtimeFactory(config);
+  if ("missing" in createRuntime) return { code: EXIT.noEngine, message: createRuntime.missing };
+  return await runWorker({ ...deps, config, createRuntime }, signal);
+}
+
 async function main(args: string[]): Promise<Ended> {
   const parsed = parseConfig(args, (name) => Deno.env.get(name), machine);
   if (parsed.kind === "help") {
@@ -69,7 +86,6 @@ async function main(args: string[]): Promise<Ended> {
     return { code: EXIT.usage, message: `${parsed.message}. See --help` };
   }
   const { config } = parsed;
-  const log = createLog({ least: config.logLevel, wallMs: systemClock.wallMs, write: say });
 
   await Deno.mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   using lock = await Deno.open(`${config.stateDir}/lock`, {
@@ -80,25 +96,12 @@ async function main(args: string[]): Promise<Ended> {
   if (!await lock.tryLock(true)) {
     return { code: EXIT.failed, message: `another worker runs on ${config.stateDir}` };
   }
-  const createRuntime = await runtimeFactory(config);
-  if ("missing" in createRuntime) return { code: EXIT.noEngine, message: createRuntime.missing };
-
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const name of signals) Deno.addSignalListener(name, onSignal);
   try {
-    return await runWorker(
-      {
-        config,
-        createRuntime,
-        clock: systemClock,
-        random: Math.random,
-        newKey: () => crypto.randomUUID(),
-        log,
-      },
-      stop.signal,
-    );
+    return await run(config, stop.signal);
   } finally {
     for (const name of signals) Deno.removeSignalListener(name, onSignal);
   }
