@@ -31,8 +31,11 @@ const LOOK_EVERY_MS = 25;
 export async function classNodes(
   { kv, loadWorld }: Pick<ApiDeps, "kv" | "loadWorld">,
 ): Promise<ClassNode[]> {
+  // The world may be a moment behind: a node that was just deleted is not shown any more.
+  const joined = new Set(await idsUnder(kv, prefix.nodeNames()));
   const world = await loadWorld();
-  const known = [...world.nodes.values()].map((record) => nodeOf(world, record));
+  const known = [...world.nodes.values()].filter(({ node }) => joined.has(node.name))
+    .map((record) => nodeOf(world, record));
   const names = new Set(known.map(({ name }) => name));
   const waiting = (await readPlayground(kv)).nodes.filter(({ name }) => !names.has(name));
   return [...known, ...waiting.map(waitingNode)]

@@ -22,11 +22,11 @@ export function fitsMore(world: World, serviceId: string): number {
   return place(overlayOf(world), request, { strategy: STRATEGIES.binpack, slots: SLOTS }).length;
 }
 
-/** Every node of the later world, by name, beside what it was. */
+/** Every node of the later world, by name with numbers in order, beside what it was. */
 export function nodesOf(before: World, after: World): NodeForecast[] {
   const was = loadsOf(before);
   const names = [...after.nodes].map(([id, { node }]) => ({ id, name: node.name }))
-    .sort((a, b) => a.name < b.name ? -1 : 1);
+    .sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
   const is = loadsOf(after);
   return names.flatMap(({ id, name }) => {
     const [then, now] = [is.get(id), was.get(id)];

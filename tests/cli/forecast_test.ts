@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Forecast } from "../../kv/schema/forecast.ts";
 import { widthOf } from "../../cli/format/style.ts";
-import { berth, type Handler, ID, problem, serviceView } from "./support.ts";
+import { berth, type Handler, ID, problem, serviceView, taskView } from "./support.ts";
 
 const FILES = { "shop.yaml": "name: web\ntemplate: {image: nginx}\n" };
 
@@ -180,4 +180,32 @@ Deno.test("apply stops at the first failure, says what was done, and ends with i
   const { code, out, err } = await berth(["apply", "two.yaml"], { handler, files });
   assertEquals([code, out], [5, ""]);
   assertStringIncludes(err, "cannot apply a; 1 after it was not tried: no");
+});
+
+Deno.test("why shows the score of each node, by scorer when wide, in the order of preference", async () => {
+  const verdict = (node: string, score: number) => ({
+    nodeId: ID.node,
+    node,
+    fits: true,
+    refusals: [],
+    score,
+    scores: { siblings: 1, load: score - 1 },
+  });
+  const answers: Record<string, unknown> = {
+    "/v1/tasks/web.1": taskView({ name: "web.1" }),
+    [`/v1/tasks/${ID.task1}/why`]: {
+      taskId: ID.task1,
+      name: "web.1",
+      state: "running",
+      summary: "running on n9, number 1 by spread as things are now (3 of 3 nodes fit now)",
+      strategy: "spread",
+      // Equals stand in the order in which the planner would take them.
+      nodes: [verdict("n9", 1.25), verdict("n1", 1.25), verdict("n5", 1.5)],
+    },
+  };
+  const handler: Handler = (request) => Response.json(answers[new URL(request.url).pathname]);
+  const wide = await berth(["why", "web.1", "-o", "wide"], { handler });
+  assertEquals(wide.code, 0, wide.err);
+  assertMatch(wide.out, /n9 +yes +1\.250 +siblings=1\.000 load=0\.250\nn1 .*\nn5 +yes +1\.500/);
+  assert(!(await berth(["why", "web.1"], { handler })).out.includes("siblings"));
 });
