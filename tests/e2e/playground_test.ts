@@ -189,3 +189,30 @@ Deno.test("what was planned is what applying does, and simulating writes nothing
     assertMatch(compose.err, /web\.yaml:2:3: this looks like a Compose file/);
   });
 });
+
+Deno.test("against a server without a playground, a host has as many nodes as asked for", async () => {
+  const dir = await Deno.makeTempDir();
+  const server = await startServer({ dataDir: `${dir}/server` });
+  const join = await server.client.createJoinToken();
+  const host = spawn("worker", [
+    ...["--server", server.url, "--join", join.ok ? join.value.token : ""],
+    ...["--sim", "3", "--cpus", "2", "--state-dir", `${dir}/sim`],
+  ]);
+  try {
+    const nodes = await eventually(async () => {
+      const page = await server.client.listNodes();
+      const items = page.ok ? page.value.items : [];
+      const up = items.filter(({ status }) => status.state === "ready");
+      return up.length === 3 ? up : undefined;
+    }, { what: "three nodes" });
+    assertEquals(nodes.map(({ name, capacity, runtime }) => [name, capacity.cpus, runtime]), [
+      ["sim-1", 2, "sim"],
+      ["sim-2", 2, "sim"],
+      ["sim-3", 2, "sim"],
+    ]);
+  } finally {
+    assertEquals(await host.stop(), 0);
+    await server.stop();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
