@@ -43,6 +43,7 @@ Options (each also as an environment variable)
                                                      BERTH_STRATEGY    spread
   --node-ttl-ms N        silence until a node is down BERTH_NODE_TTL_MS 6000
   --mode MODE            resident or request-driven  BERTH_MODE        resident
+  --playground           simulated nodes on demand  BERTH_PLAYGROUND  off
   --log-level LEVEL      debug, info, warn or error  BERTH_LOG_LEVEL   info
   --help
 
@@ -63,6 +64,7 @@ interface Config {
   strategy?: StrategyName;
   nodeTtlMs: number;
   resident: boolean;
+  playground: boolean;
   logLevel: typeof LEVELS[number];
 }
 
@@ -90,7 +92,8 @@ function readConfig(args: string[], env: (name: string) => string | undefined): 
   let flags: Record<string, string | boolean | undefined>;
   try {
     const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
-    flags = parseArgs({ args, options, strict: true }).values;
+    const switches = { playground: { type: "boolean" as const } };
+    flags = parseArgs({ args, options: { ...options, ...switches }, strict: true }).values;
   } catch (error) {
     return { ok: false, problem: `${messageOf(error)}. See --help.` };
   }
@@ -140,6 +143,8 @@ function readConfig(args: string[], env: (name: string) => string | undefined): 
       ...(strategy.data === undefined ? {} : { strategy: strategy.data }),
       nodeTtlMs,
       resident: mode === "resident",
+      playground: flags.playground === true ||
+        /^(1|true|yes|on)$/.test(setting("playground") ?? ""),
       logLevel,
     },
   };
@@ -200,6 +205,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     log: { error: (message, fields) => log("error", message, fields) },
     ...(config.publicUrl ? { publicUrl: config.publicUrl } : {}),
     version: manifest.version,
+    playground: config.playground,
     cpuSeconds: () => {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1e6;

@@ -22,7 +22,9 @@ import {
 } from "./problems.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { forecastRoutes } from "./routes/forecast.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
+import { playgroundRoutes } from "./routes/playground.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -50,7 +52,8 @@ export function createApp(deps: ApiDeps): Api {
       if (unknown.length > 0) throw new Problematic(unknownFieldsProblem(unknown));
     },
   });
-  const rooms = createRooms(deps, () => document(app, deps.version));
+  const closing = new AbortController();
+  const rooms = createRooms(deps, closing.signal, () => document(app, deps.version));
 
   app.use(async (c, next) => {
     const startMs = deps.clock.monoMs();
@@ -73,9 +76,11 @@ export function createApp(deps: ApiDeps): Api {
   nodeRoutes(app, rooms);
   serviceRoutes(app, rooms);
   taskRoutes(app, rooms);
+  forecastRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);
   systemRoutes(app, rooms);
+  if (deps.playground) playgroundRoutes(app, rooms);
   app.get("/", (c) => c.redirect("/docs"));
   app.get("/docs", docsPage);
   app.get("/docs/:name", async (c) => {
@@ -89,6 +94,7 @@ export function createApp(deps: ApiDeps): Api {
     fetch: async (request) => await app.fetch(request),
     openapi: rooms.openapi,
     async close() {
+      closing.abort();
       rooms.polls.close();
       rooms.streams.close();
       await rooms.tunnels.close();
@@ -96,7 +102,7 @@ export function createApp(deps: ApiDeps): Api {
   };
 }
 
-function createRooms(deps: ApiDeps, openapi: () => object): Rooms {
+function createRooms(deps: ApiDeps, closing: AbortSignal, openapi: () => object): Rooms {
   const immutable = createImmutable(deps.kv);
   const tunnels = createTunnels(deps);
   const polls = createPolls(deps, { immutable, tunnels });
@@ -115,6 +121,7 @@ function createRooms(deps: ApiDeps, openapi: () => object): Rooms {
     streams,
     tunnels,
     metrics,
+    closing,
     openapi: () => made ??= openapi(),
   };
 }
@@ -134,7 +141,8 @@ function document(app: ApiApp, version: string): object {
       description: "Runs containers across machines. Every error is a problem (RFC 9457).",
     },
     // What people use first; what only agents call last.
-    tags: ["services", "tasks", "nodes", "events", "system", "agents"].map((name) => ({ name })),
+    tags: ["services", "tasks", "nodes", "forecasts", "events", "system", "playground", "agents"]
+      .map((name) => ({ name })),
   });
 }
 

@@ -9,6 +9,11 @@ import { pageOf, Problem } from "../kv/schema/common.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
 import { TaskView } from "../kv/schema/task.ts";
 import { type NodeSpec, NodeView } from "../kv/schema/node.ts";
+import {
+  Forecast,
+  type PlanRequestInput,
+  type SimulateRequestInput,
+} from "../kv/schema/forecast.ts";
 import { EventView } from "../kv/schema/event.ts";
 import { Why } from "../kv/schema/why.ts";
 import {
@@ -20,6 +25,7 @@ import {
   type ReportRequest,
   ReportResponse,
 } from "../kv/schema/agent.ts";
+import { PlaygroundSet, type SeedRequest } from "../kv/schema/playground.ts";
 import { ClusterView, JoinTokenView } from "../kv/schema/views.ts";
 
 /**
@@ -67,6 +73,8 @@ interface CallInit extends CallOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** A large cluster takes a while to come to rest, if only on paper. */
+const FORECAST_MS = 50_000;
 const Nothing = z.undefined();
 
 /** A client of one server. Stateless: it owns no connection and needs no closing. */
@@ -180,6 +188,13 @@ export function createClient(options: ClientOptions) {
     why: (ref: string, project?: string, o: CallOptions = {}) =>
       call("GET", `/v1/tasks/${seg(ref)}/why`, Why, { ...o, query: { project } }),
 
+    /** What applying these services would do. Nothing is written. */
+    plan: (request: PlanRequestInput, o: CallOptions = {}) =>
+      call("POST", "/v1/plan", Forecast, { ...o, body: request, extraTimeoutMs: FORECAST_MS }),
+    /** What if nodes fail, are drained, are added, or services change. Nothing is written. */
+    simulate: (request: SimulateRequestInput, o: CallOptions = {}) =>
+      call("POST", "/v1/simulate", Forecast, { ...o, body: request, extraTimeoutMs: FORECAST_MS }),
+
     listNodes: (query: ListQuery = {}, o: CallOptions = {}) =>
       call("GET", "/v1/nodes", pageOf(NodeView), { ...o, query: { ...query } }),
     getNode: (ref: string, o: CallOptions = {}) =>
@@ -236,6 +251,16 @@ export function createClient(options: ClientOptions) {
       }),
     report: (nodeId: string, report: ReportRequest, o: CallOptions = {}) =>
       call("POST", `/v1/nodes/${seg(nodeId)}/report`, ReportResponse, { ...o, body: report }),
+
+    /** The simulated nodes that shall be: held until the set is newer than `since`. */
+    playground: (query: { since?: number; holdMs?: number }, o: CallOptions = {}) =>
+      call("GET", "/v1/playground/nodes", PlaygroundSet, {
+        ...o,
+        query,
+        extraTimeoutMs: query.holdMs ?? 0,
+      }),
+    seedPlayground: (request: SeedRequest, o: CallOptions = {}) =>
+      call("POST", "/v1/playground/nodes", PlaygroundSet, { ...o, body: request }),
 
     /** Opens a log tunnel to the task's agent. Frames: kv/schema/agent.ts, TunnelControl. */
     openLogs: (taskRef: string, options: Partial<LogsOptions> & { project?: string }) =>

@@ -49,6 +49,8 @@ export interface ApiDeps {
   publicUrl?: string;
   /** Silence in ms after which a node is down; read for each poll, since it stretches with nodes. */
   nodeTtlMs: number | (() => number);
+  /** Offer the classroom calls and the set of simulated nodes. */
+  playground?: boolean;
   /** Serve `/metrics` without a token. */
   publicMetrics?: boolean;
   /** CPU time of the process so far, in seconds, for the metrics. */
@@ -77,6 +79,8 @@ export interface Rooms {
   streams: EventStreams;
   tunnels: Tunnels;
   metrics: Metrics;
+  /** Aborts when the app closes: what is held then ends. */
+  closing: AbortSignal;
   /** The whole API as an OpenAPI document. */
   openapi(): object;
 }

@@ -6,6 +6,7 @@
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
+import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { nodeCommands } from "./catalog/nodes.ts";
@@ -28,6 +29,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...runCommands,
   ...lookCommands,
   serviceLs,
+  ...forecastCommands,
   ...clusterCommands,
   ...nodeCommands,
   ...localCommands,

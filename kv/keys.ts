@@ -3,7 +3,7 @@
  *
  * | rows | writer |
  * | --- | --- |
- * | service, service_name, revision, node_spec, node_restart | users, through the API |
+ * | service, service_name, revision, node_spec, node_restart, playground | users, through the API |
  * | node, observed, report | the node's agent, through the API |
  * | task, assign, task_of, node_status, log, failed | the leader |
  * | queue | whoever made the change; deleted by the leader with the effect |
@@ -50,6 +50,10 @@ export const key = {
   tunnel: (nodeId: string, sessionId: string) => ["tunnel", nodeId, sessionId],
   tunnelHead: () => ["tunnel_head"],
 
+  /** A simulated node that shall be, and the version of the set of them. */
+  playgroundNode: (name: string) => ["playground", name],
+  playgroundHead: () => ["playground_head"],
+
   token: (sha256: string) => ["token", sha256],
   /** The hash of the first admin token: made once in the life of a database. */
   adminToken: () => ["admin_token"],
@@ -80,6 +84,7 @@ export const prefix = {
   beats: () => ["beat"],
   tunnels: (nodeId: string) => ["tunnel", nodeId],
   allTunnels: () => ["tunnel"],
+  playgroundNodes: () => ["playground"],
   tokens: () => ["token"],
   idempotency: () => ["idempotency"],
 } as const;

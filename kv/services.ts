@@ -209,7 +209,8 @@ function refusePut(current: Versioned<Service>, spec: ServiceSpec, ifMatch: stri
   });
 }
 
-function changeOf(row: Service, template: TaskTemplate, spec: ServiceSpec, at: string) {
+/** What putting `spec` would change; undefined when it is what is stored already. */
+export function changeOf(row: Service, template: TaskTemplate, spec: ServiceSpec, at: string) {
   const { template: wanted, ...rest } = spec;
   const sameTemplate = sameValue(template, wanted);
   const kept = specFieldsOf(row);

@@ -130,6 +130,8 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
       const node = world.nodes.get(id)?.node.name;
       if (node !== undefined) term.events.push({ type: "node.removed", nodeId: id, node });
       dropNode(world, id, nowMs);
+      term.wakeAtMs.delete(id);
+      term.dirtyNodes.add(id);
       return;
     }
     const record = world.nodes.get(id);

@@ -23,6 +23,8 @@ export interface WorkerConfig {
   reserve: { cpus: number; memoryMiB?: number };
   /** Something starts the worker again when it ends: a restart that is asked for is an exit. */
   supervised: boolean;
+  /** Host so many simulated nodes in this process, called sim-1, sim-2, … */
+  simNodes?: number;
   logLevel: LogLevel;
 }
 
@@ -57,6 +59,7 @@ Options (and the environment variables that give them):
                       (default: $XDG_STATE_HOME/berth/NAME)
   --sim               simulated containers, without an engine
   --supervised        exit with 75 when asked to restart, to be started again
+  --sim N             host N simulated nodes, sim-1 to sim-N
   --log-level LEVEL   debug, info, warn or error              BERTH_LOG_LEVEL
   --help              this text
 
@@ -85,7 +88,7 @@ function readConfig(
   machine: Machine,
 ): ParsedConfig {
   const { values } = parseArgs({
-    args: [...args],
+    args: splitSim(args),
     strict: true,
     options: {
       server: { type: "string" },
@@ -100,6 +103,7 @@ function readConfig(
       "reserve-memory": { type: "string" },
       supervised: { type: "boolean" },
       sim: { type: "boolean" },
+      "sim-nodes": { type: "string" },
       "log-level": { type: "string" },
       help: { type: "boolean", short: "h" },
     },
@@ -125,6 +129,10 @@ function readConfig(
     given(values["reserve-memory"], "BERTH_RESERVE_MEMORY"),
     { whole: true, zero: true },
   );
+  const simNodes = readNumber("--sim", values["sim-nodes"], { whole: true });
+  if (simNodes !== undefined && joinToken === undefined) {
+    throw new Error("--sim N needs a join token: pass --join TOKEN or set BERTH_JOIN_TOKEN");
+  }
   const labels = values.label ?? env("BERTH_NODE_LABELS")?.split(",").filter((l) => l !== "") ?? [];
   return {
     kind: "run",
@@ -143,9 +151,19 @@ function readConfig(
         ...(reserveMemoryMiB === undefined ? {} : { memoryMiB: reserveMemoryMiB }),
       },
       supervised: values.supervised === true,
+      ...(simNodes === undefined ? {} : { simNodes }),
       logLevel: readLogLevel(given(values["log-level"], "BERTH_LOG_LEVEL")),
     },
   };
+}
+
+/** `--sim 100` and `--sim=100` in the words of the parser, which knows no optional values. */
+function splitSim(args: readonly string[]): string[] {
+  return args.flatMap((arg, i) => {
+    const own = /^--sim=(.*)$/.exec(arg)?.[1];
+    if (own !== undefined) return ["--sim", "--sim-nodes", own];
+    return args[i - 1] === "--sim" && /^\d+$/.test(arg) ? ["--sim-nodes", arg] : [arg];
+  });
 }
 
 function readServer(text: string | undefined): URL {

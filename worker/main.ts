@@ -72,6 +72,19 @@ async function loadEngine(config: WorkerConfig, log: Log): Promise<Engine | { mi
   };
 }
 
+async function run(config: WorkerConfig, signal: AbortSignal): Promise<Ended> {
+  const log = createLog({ least: config.logLevel, wallMs: systemClock.wallMs, write: say });
+  const deps = { clock: systemClock, random: Math.random, newKey, log };
+  const { simNodes, joinToken } = config;
+  if (simNodes !== undefined && joinToken !== undefined) {
+    const { runHost } = await import("./playground.ts");
+    return await runHost({ ...deps, config: { ...config, simNodes, joinToken } }, signal);
+  }
+  const engine = await loadEngine(config, log);
+  if ("missing" in engine) return { code: EXIT.noEngine, message: engine.missing };
+  return await runWorker({ ...deps, config, ...engine }, signal);
+}
+
 const newKey = () => crypto.randomUUID();
 
 async function main(args: string[]): Promise<Ended> {
@@ -84,7 +97,6 @@ async function main(args: string[]): Promise<Ended> {
     return { code: EXIT.usage, message: `${parsed.message}. See --help` };
   }
   const { config } = parsed;
-  const log = createLog({ least: config.logLevel, wallMs: systemClock.wallMs, write: say });
 
   await Deno.mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   using lock = await Deno.open(`${config.stateDir}/lock`, {
@@ -95,25 +107,12 @@ async function main(args: string[]): Promise<Ended> {
   if (!await lock.tryLock(true)) {
     return { code: EXIT.failed, message: `another worker runs on ${config.stateDir}` };
   }
-  const engine = await loadEngine(config, log);
-  if ("missing" in engine) return { code: EXIT.noEngine, message: engine.missing };
-
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const name of signals) Deno.addSignalListener(name, onSignal);
   try {
-    return await runWorker(
-      {
-        config,
-        ...engine,
-        clock: systemClock,
-        random: Math.random,
-        newKey,
-        log,
-      },
-      stop.signal,
-    );
+    return await run(config, stop.signal);
   } finally {
     for (const name of signals) Deno.removeSignalListener(name, onSignal);
   }

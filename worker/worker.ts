@@ -72,7 +72,7 @@ export async function runWorker(deps: WorkerDeps, signal: AbortSignal): Promise<
         return { code: joins === 0 ? EXIT.usage : EXIT.refused, message };
       }
       joins++;
-      const joined = await join(deps, joinToken, former, signal);
+      const joined = await joinAnew(deps, { joinToken, former }, signal);
       if (!("nodeId" in joined)) return joined;
       identity = joined;
     }
@@ -104,10 +104,10 @@ export async function runWorker(deps: WorkerDeps, signal: AbortSignal): Promise<
   return { code: EXIT.done };
 }
 
-async function join(
+/** Joins the cluster and keeps the identity it got; what ended it otherwise. */
+export async function joinAnew(
   deps: WorkerDeps,
-  joinToken: string,
-  former: string[],
+  { joinToken, former }: { joinToken: string; former: string[] },
   signal: AbortSignal,
 ): Promise<Identity | Ended> {
   const { config, clock, random, log } = deps;

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type AnyCommand, flag, localCommand, serverCommand, value } from "../command.ts";
+import {
+  type AnyCommand,
+  flag,
+  localCommand,
+  type Parser,
+  serverCommand,
+  value,
+} from "../command.ts";
 import { parseCount, parseCpus, parseMemory } from "../format/quantity.ts";
 
 const NODES = "Machines and servers:";
@@ -95,7 +102,16 @@ const LOCAL_OPTIONS = {
   workers: value("--workers <n>", "Local workers", parseCount),
   cpus: value("--cpus <n>", "Cores that the workers share", parseCpus),
   memory: value("--memory <size>", "Memory that the workers share", parseMemory),
-  sim: flag("--sim", "Simulated containers, no engine"),
+};
+
+const MAX_SIM_NODES = 900;
+
+/** How many simulated nodes; without a number the option means something else. */
+const parseSimNodes: Parser<number | true> = (text) => {
+  const nodes = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  return nodes >= 1 && nodes <= MAX_SIM_NODES
+    ? { ok: true, value: nodes }
+    : { ok: false, message: `write how many nodes, from 1 to ${MAX_SIM_NODES}` };
 };
 
 export const localCommands = [
@@ -104,19 +120,36 @@ export const localCommands = [
     group: LOCAL,
     summary: "Start a server and a worker here, until Ctrl-C",
     details: "State is kept in .berth/dev. Run it as: deno task dev",
-    options: LOCAL_OPTIONS,
+    options: {
+      ...LOCAL_OPTIONS,
+      sim: value(
+        "--sim [nodes]",
+        "Simulated containers, no engine; with a number: so many simulated nodes beside the worker",
+        parseSimNodes,
+      ),
+    },
     examples: [
       ["deno task dev", "server on port 7070 and one worker"],
       ["deno task dev --workers 3 --sim", "three workers without an engine"],
+      ["deno task dev --sim 100", "a playground of 100 nodes (docs/playground.md)"],
     ],
-    run: async (options, _args, deps) => (await import("../commands/dev.ts")).dev(options, deps),
+    run: async ({ sim, ...options }, _args, deps) =>
+      (await import("../commands/dev.ts")).dev({
+        ...options,
+        sim: sim === true,
+        ...(typeof sim === "number" ? { simNodes: sim } : {}),
+      }, deps),
   }),
   localCommand({
     name: "demo",
     group: LOCAL,
     summary: "Show on this machine what Berth does",
     details: "Run it as: deno task demo",
-    options: { ...LOCAL_OPTIONS, once: flag("--once", "Clean up and end after the story") },
+    options: {
+      ...LOCAL_OPTIONS,
+      sim: flag("--sim", "Simulated containers, no engine"),
+      once: flag("--once", "Clean up and end after the story"),
+    },
     examples: [
       ["deno task demo", "until Ctrl-C, so that you can look around"],
       ["deno task demo --once", "the same, then cleaned up"],

@@ -39,6 +39,7 @@ export async function dev(options: LocalOptions, deps: Deps): Promise<ExitCode> 
         const result = await startCluster(deps, {
           ...{ root: setup.root, dir, prefix: "dev", workers, sim: setup.sim },
           ...{ cpus: setup.cpus, memoryMiB: setup.memoryMiB, onNews: steps.note },
+          ...(options.simNodes === undefined ? {} : { simNodes: options.simNodes }),
         });
         return result.ok ? { ok: true as const, value: result.cluster } : result;
       },
@@ -60,6 +61,9 @@ export async function dev(options: LocalOptions, deps: Deps): Promise<ExitCode> 
     steps.say();
     steps.say(`  In another terminal:  ${paint.accent("deno task berth run -d -p 80 nginx")}`);
     steps.say(`                        ${paint.accent("deno task berth ps")}`);
+    if (options.simNodes !== undefined) {
+      steps.say(`  Playground:           ${options.simNodes} simulated nodes (docs/playground.md)`);
+    }
     steps.say(`  API documentation:    ${cluster.url}/docs`);
     steps.say(`  Logs and data:        ${dir}`);
     steps.say();

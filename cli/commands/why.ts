@@ -80,10 +80,10 @@ async function printWhy(answer: Why, index: number, deps: ServerDeps): Promise<v
 
 type Verdict = Why["nodes"][number];
 
+/** Those that fit first, best first; among equals the server's order is that of placement. */
 function byVerdict(nodes: Verdict[]): Verdict[] {
   return [...nodes].sort((a, b) =>
-    Number(b.fits) - Number(a.fits) || (a.score ?? 0) - (b.score ?? 0) ||
-    a.node.localeCompare(b.node)
+    Number(b.fits) - Number(a.fits) || (a.score ?? 0) - (b.score ?? 0)
   );
 }
 

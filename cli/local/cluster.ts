@@ -23,6 +23,8 @@ export interface ClusterOptions {
   prefix: string;
   workers: number;
   sim: boolean;
+  /** A playground of so many simulated nodes, in one more process. */
+  simNodes?: number;
   /** Shared by all workers. */
   cpus: number;
   memoryMiB: number;
@@ -87,6 +89,7 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
     "-P=server",
     "main.ts",
     ...["--listen", `127.0.0.1:${port}`, "--data", serverDir],
+    ...(options.simNodes === undefined ? [] : ["--playground"]),
   ]);
   const up = await serverUp(deps, url, `${serverDir}/admin-token`, server);
   if (!up.ok) return await giveUp("the server did not start", server);
@@ -108,6 +111,14 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
       ...["--memory", Math.floor(share(options.memoryMiB)).toString()],
       ...(options.sim ? ["--sim"] : []),
     ], { BERTH_JOIN_TOKEN: join.value.token })); // Invariant 3
+  }
+  if (options.simNodes !== undefined) {
+    start("playground", [
+      "-P=worker",
+      "worker/main.ts",
+      ...["--server", url, "--address", "127.0.0.1", "--state-dir", `${dir}/playground`],
+      ...["--sim", String(options.simNodes)],
+    ], { BERTH_JOIN_TOKEN: join.value.token }); // Invariant 3
   }
   const ready = await waitUntil(
     () => client.listNodes({ limit: 500 }),

@@ -13,6 +13,8 @@ export interface LocalOptions {
   /** MiB. */
   memory: number | undefined;
   sim: boolean;
+  /** A playground of so many simulated nodes beside the workers. */
+  simNodes?: number;
 }
 
 export interface Setup {

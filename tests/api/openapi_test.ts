@@ -22,7 +22,7 @@ async function withDocument(run: (document: Document) => void): Promise<void> {
   await withApi(async (t) => {
     const response = await t.send("GET", "/openapi.json", { token: null });
     run(await response.json());
-  });
+  }, { deps: { playground: true } });
 }
 
 function operations(document: Document) {

@@ -1,13 +1,12 @@
 /**
- * Builders of planner worlds, and a reducer that does to a world what the leader's commits do.
+ * Builders of planner worlds.
  *
  * @module
  */
 import type { Action, Plan, PlanOptions, Scope } from "../../scheduler/action.ts";
 import { plan } from "../../scheduler/plan.ts";
+import { applyActions } from "../../scheduler/forecast/reduce.ts";
 import {
-  dropService,
-  dropTask,
   emptyWorld,
   putNode,
   putService,
@@ -27,6 +26,8 @@ import {
 import type { Observed, Task } from "../../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../../kv/schema/task_state.ts";
 import type { z } from "zod";
+
+export { applyActions };
 
 const AT = "2026-01-01T00:00:00.000Z";
 
@@ -204,88 +205,6 @@ export function settle(made: World, nowMs = 0): void {
 export function counter(prefix = "t"): () => string {
   let last = 0;
   return () => `${prefix}${String(++last).padStart(6, "0")}`;
-}
-
-/** Does to the world what the leader's commits of these actions do. */
-export function applyActions(
-  made: World,
-  actions: readonly Action[],
-  newId: () => string,
-  nowMs: number,
-): void {
-  for (const action of actions) applyAction(made, action, newId, nowMs);
-}
-
-function applyAction(made: World, action: Action, newId: () => string, nowMs: number): void {
-  const change = (taskId: string, fields: Partial<Task>) => {
-    const record = made.tasks.get(taskId);
-    if (!record) throw new Error(`${action.kind}: no task ${taskId}`);
-    if (isTerminal(record.state)) throw new Error(`${action.kind}: task ${taskId} has ended`);
-    putTask(made, { ...record.task, ...fields }, record.observed, nowMs);
-  };
-  const placed = (nodeId: string | undefined) => {
-    const node = nodeId === undefined ? undefined : made.nodes.get(nodeId);
-    if (node) node.lastPlacedAt = ++made.placements;
-  };
-  switch (action.kind) {
-    case "create": {
-      const { kind: _, ...fields } = action;
-      const task: Task = { id: newId(), desired: "run", createdAt: AT, ...fields };
-      if (!putTask(made, task, undefined, nowMs)) throw new Error("create: no such service");
-      return placed(action.nodeId);
-    }
-    case "assign": {
-      const record = made.tasks.get(action.taskId);
-      if (record?.state !== "pending") throw new Error(`assign: ${action.taskId} does not wait`);
-      const { why: _, ...task } = record.task;
-      putTask(made, { ...task, nodeId: action.nodeId }, undefined, nowMs);
-      return placed(action.nodeId);
-    }
-    case "explain":
-      return change(action.taskId, { why: action.why });
-    case "stop": {
-      const pending = made.tasks.get(action.taskId)?.state === "pending";
-      const ended = pending ? { ended: "stopped" as const } : {};
-      return change(action.taskId, { desired: "stop", why: action.why, ...ended });
-    }
-    case "lose":
-      return change(action.taskId, { desired: "stop", ended: "lost", why: action.why });
-    case "disconnect":
-      return change(action.taskId, { disconnected: action.disconnected, why: action.why });
-    case "purge":
-      if (!isTerminal(made.tasks.get(action.taskId)?.state ?? "pending")) {
-        throw new Error(`purge: task ${action.taskId} has not ended`);
-      }
-      return dropTask(made, action.taskId);
-    case "mark": {
-      const node = made.nodes.get(action.nodeId);
-      if (!node) throw new Error(`mark: no node ${action.nodeId}`);
-      const status = { ...node.status, state: action.state, since: AT, why: action.why };
-      putNode(made, { node: node.node, spec: node.spec, status }, nowMs);
-      return;
-    }
-    case "rank": {
-      const node = made.nodes.get(action.nodeId);
-      if (!node?.status) throw new Error(`rank: no status of node ${action.nodeId}`);
-      const { [action.serviceId]: _, ...others } = node.status.failing ?? {};
-      const failing = action.why === undefined
-        ? others
-        : { ...others, [action.serviceId]: action.why };
-      putNode(
-        made,
-        { node: node.node, spec: node.spec, status: { ...node.status, failing } },
-        nowMs,
-      );
-      return;
-    }
-    case "retire": {
-      const service = made.services.get(action.serviceId)?.service;
-      if (service) putService(made, { ...service, deleting: true });
-      return;
-    }
-    case "remove":
-      return dropService(made, action.serviceId);
-  }
 }
 
 /** Everything there is, by id. */

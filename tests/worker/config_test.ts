@@ -60,6 +60,33 @@ Deno.test("what is wrong is named, with its value", () => {
   }
 });
 
+Deno.test("--sim alone is a runtime, with a number it is so many nodes, wherever it stands", () => {
+  const more = ["--server", "http://a", "--join", "t"];
+  const table: [string[], number | undefined][] = [
+    [["--sim", ...more], undefined],
+    [["--sim", "100", ...more], 100],
+    [[...more, "--sim=7"], 7],
+    [[...more, "--sim"], undefined],
+  ];
+  for (const [args, nodes] of table) {
+    const parsed = parse(args);
+    assert(parsed.kind === "run", args.join(" "));
+    assertEquals([parsed.config.runtime, parsed.config.simNodes], ["sim", nodes]);
+  }
+  for (
+    const args of [["--sim", "0", ...more], ["--sim=x", ...more], [
+      "--sim",
+      "3",
+      "--server",
+      "http://a",
+    ]]
+  ) {
+    const parsed = parse(args);
+    assert(parsed.kind === "error", args.join(" "));
+    assertStringIncludes(parsed.message, "--sim");
+  }
+});
+
 Deno.test("help is help, whatever else is given", () => {
   assertEquals(parse(["--help"]).kind, "help");
 });

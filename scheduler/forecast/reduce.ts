@@ -1,0 +1,128 @@
+/**
+ * Actions applied to a world without a database: does to it what the leader's commits do, and what
+ * nodes then report when all goes well. For forecasts and tests.
+ *
+ * @module
+ */
+import type { NodeStatus } from "../../kv/schema/node.ts";
+import type { Observed, Task } from "../../kv/schema/task.ts";
+import { isTerminal } from "../../kv/schema/task_state.ts";
+import type { Action } from "../action.ts";
+import { dropService, dropTask, putNode, putService, putTask, type World } from "../world.ts";
+
+/** Nothing here has a time of day. */
+export const NO_TIME = "1970-01-01T00:00:00.000Z";
+
+/** Does to the world what the leader's commits of these actions do. An impossible action throws. */
+export function applyActions(
+  world: World,
+  actions: readonly Action[],
+  newId: () => string,
+  nowMs: number,
+): void {
+  for (const action of actions) applyAction(world, action, newId, nowMs);
+}
+
+function applyAction(world: World, action: Action, newId: () => string, nowMs: number): void {
+  const change = (taskId: string, fields: Partial<Task>) => {
+    const record = world.tasks.get(taskId);
+    if (!record) throw new Error(`${action.kind}: no task ${taskId}`);
+    if (isTerminal(record.state)) throw new Error(`${action.kind}: task ${taskId} has ended`);
+    putTask(world, { ...record.task, ...fields }, record.observed, nowMs);
+  };
+  const placed = (nodeId: string | undefined) => {
+    const node = nodeId === undefined ? undefined : world.nodes.get(nodeId);
+    if (node) node.lastPlacedAt = ++world.placements;
+  };
+  switch (action.kind) {
+    case "create": {
+      const { kind: _, ...fields } = action;
+      const task: Task = { id: newId(), desired: "run", createdAt: NO_TIME, ...fields };
+      if (!putTask(world, task, undefined, nowMs)) throw new Error("create: no such service");
+      return placed(action.nodeId);
+    }
+    case "assign": {
+      const record = world.tasks.get(action.taskId);
+      if (record?.state !== "pending") throw new Error(`assign: ${action.taskId} does not wait`);
+      const { why: _, ...task } = record.task;
+      putTask(world, { ...task, nodeId: action.nodeId }, undefined, nowMs);
+      return placed(action.nodeId);
+    }
+    case "explain":
+      return change(action.taskId, { why: action.why });
+    case "stop": {
+      const pending = world.tasks.get(action.taskId)?.state === "pending";
+      const ended = pending ? { ended: "stopped" as const } : {};
+      return change(action.taskId, { desired: "stop", why: action.why, ...ended });
+    }
+    case "lose":
+      return change(action.taskId, { desired: "stop", ended: "lost", why: action.why });
+    case "disconnect":
+      return change(action.taskId, { disconnected: action.disconnected, why: action.why });
+    case "purge":
+      if (!isTerminal(world.tasks.get(action.taskId)?.state ?? "pending")) {
+        throw new Error(`purge: task ${action.taskId} has not ended`);
+      }
+      return dropTask(world, action.taskId);
+    case "mark":
+      return judgeNode(world, action.nodeId, nowMs, (status) => ({
+        ...status,
+        state: action.state,
+        since: NO_TIME,
+        why: action.why,
+      }));
+    case "rank":
+      return judgeNode(world, action.nodeId, nowMs, (status) => {
+        if (!status) throw new Error(`rank: no status of node ${action.nodeId}`);
+        const { [action.serviceId]: _, ...others } = status.failing ?? {};
+        const { why } = action;
+        return {
+          ...status,
+          failing: why === undefined ? others : { ...others, [action.serviceId]: why },
+        };
+      });
+    case "retire": {
+      const service = world.services.get(action.serviceId)?.service;
+      if (service) putService(world, { ...service, deleting: true });
+      return;
+    }
+    case "remove":
+      return dropService(world, action.serviceId);
+  }
+}
+
+function judgeNode(
+  world: World,
+  nodeId: string,
+  nowMs: number,
+  change: (status: NodeStatus | undefined) => NodeStatus,
+): void {
+  const record = world.nodes.get(nodeId);
+  if (!record) throw new Error(`no node ${nodeId}`);
+  const { node, spec, status } = record;
+  putNode(world, { node, spec, status: change(status) }, nowMs);
+}
+
+/**
+ * Nodes do as they are told: a task that shall run does, healthy, and one that shall stop has. Looks
+ * at the tasks with these ids, and leaves out those on nodes that `silent` names.
+ */
+export function obey(
+  world: World,
+  taskIds: Iterable<string>,
+  nowMs: number,
+  silent: ReadonlySet<string> = new Set(),
+): void {
+  for (const taskId of taskIds) {
+    const record = world.tasks.get(taskId);
+    if (!record || isTerminal(record.state) || record.task.nodeId === undefined) continue;
+    if (silent.has(record.task.nodeId)) continue;
+    const state = record.task.desired === "stop" ? "stopped" : "running";
+    if (record.state === state) continue;
+    putTask(world, record.task, seen(taskId, state), nowMs);
+  }
+}
+
+function seen(taskId: string, state: "running" | "stopped"): Observed {
+  return { taskId, attempt: 1, state, health: "healthy", ports: [] };
+}
