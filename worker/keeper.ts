@@ -54,22 +54,23 @@ export function createKeeper(
   let guarding = false;
   let confirmed = false;
 
-  function* leased(): Generator<Assignment> {
-    for (const assignment of book.set?.assignments.values() ?? []) {
-      const state = book.records.get(assignment.taskId)?.observed.state;
-      if (assignment.desired === "run" && !(state && isTerminal(state))) yield assignment;
-    }
+  /** It may have a container that runs. */
+  function isLeased({ taskId, desired }: Assignment): boolean {
+    const state = book.records.get(taskId)?.observed.state;
+    return desired === "run" && !(state && isTerminal(state));
   }
 
+  const leased = () => [...book.set?.assignments.values() ?? []].filter(isLeased);
+
   const namesOf = (assignments: Iterable<Assignment>) =>
-    [...assignments].filter((a) => a.strict && a.desired === "run").map(containerName);
+    [...assignments].filter((a) => a.strict && isLeased(a)).map(containerName);
 
   const standing = (assignment: Assignment) => standingOf(assignment, contact, clock.monoMs());
 
   return {
     async begin() {
       contact.bornMs = clock.monoMs();
-      if ([...leased()].some((a) => a.strict)) contact.guarded = await guard.earlier();
+      if (leased().some((a) => a.strict)) contact.guarded = await guard.earlier();
     },
     async polling(assignments) {
       const names = namesOf(assignments);
@@ -83,7 +84,8 @@ export function createKeeper(
       return {
         sentMs: clock.monoMs(),
         ...(mark === undefined ? {} : { mark }),
-        holdMs: confirmed ? contact.ttlMs / STRICT_POLLS_PER_TTL : 0,
+        // The first confirmation is waited for; where there can be no guard there is none.
+        holdMs: confirmed || mark === undefined ? contact.ttlMs / STRICT_POLLS_PER_TTL : 0,
       };
     },
     async answered({ sentMs, mark }, ttlMs) {
@@ -108,7 +110,7 @@ export function createKeeper(
       }
       return firstMs;
     },
-    due: () => [...leased()].filter((a) => standing(a).kind === "over").map((a) => a.taskId),
+    due: () => leased().filter((a) => standing(a).kind === "over").map((a) => a.taskId),
     leave: () => guard.leave(),
   };
 }

@@ -21,6 +21,8 @@ interface Rig {
   places(service: string): Promise<(string | undefined)[]>;
   run(spec: Partial<ServiceSpecInput> & { name: string }): Promise<void>;
   running(service: string, count: number): Promise<void>;
+  /** Starts the worker of that name again. */
+  revive(name: string): Promise<void>;
 }
 
 async function rig(
@@ -61,6 +63,9 @@ async function rig(
           ...spec,
         });
         assert(made.ok, JSON.stringify(made));
+      },
+      async revive(name) {
+        workers.set(name, await startWorker(server, { name, stateDir: dir }));
       },
       running: async (service, count) => {
         await eventually(async () => {
@@ -108,6 +113,41 @@ engineTest(
         await running("one", 1);
         await observer.settle();
         assertEquals(observer.mostAtOnce(), 1, observer.history().join("\n"));
+      } finally {
+        await observer.close();
+      }
+    });
+  },
+);
+
+engineTest(
+  "a worker that dies and comes back keeps its strict singleton; one that stays away loses it to its guard",
+  async (connection) => {
+    await rig(connection, ["a", "b"], async ({ server, workers, places, run, running, revive }) => {
+      await run({ name: "one", singleton: "strict" });
+      await running("one", 1);
+      const observer = await watchContainers(connection, "one");
+      try {
+        const [first = ""] = await places("one");
+        await workers.get(first)?.stop("SIGKILL");
+        await revive(first);
+        // The guard of the dead worker would have killed it by now, were it still in charge.
+        const beganMs = performance.now();
+        await eventually(() => performance.now() - beganMs > 2 * TTL_MS, {
+          timeoutMs: 3 * TTL_MS,
+        });
+        assertEquals(observer.history(), ["1 at first"]);
+        await workers.get(first)?.stop("SIGKILL");
+        await eventually(async () => {
+          const [now] = await places("one");
+          return now !== undefined && now !== first;
+        }, { timeoutMs: 30_000, what: "the replacement on the other node" });
+        await running("one", 1);
+        await observer.settle();
+        assertEquals(observer.mostAtOnce(), 1, observer.history().join("\n"));
+        await revive(first);
+        const node = await server.client.getNode(first);
+        assert(node.ok);
       } finally {
         await observer.close();
       }
