@@ -23,6 +23,7 @@ import {
 import { agentRoutes } from "./routes/agents.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
+import { runRoutes } from "./routes/runs.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -72,6 +73,7 @@ export function createApp(deps: ApiDeps): Api {
   agentRoutes(app, rooms);
   nodeRoutes(app, rooms);
   serviceRoutes(app, rooms);
+  runRoutes(app, rooms);
   taskRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);

@@ -6,7 +6,9 @@
 import type { Immutable } from "./immutable.ts";
 import { key, prefix } from "./keys.ts";
 import type { Assignment } from "./schema/agent.ts";
+import type { TaskTemplate } from "./schema/service.ts";
 import { Task } from "./schema/task.ts";
+import { readRun } from "./runs.ts";
 import { idsUnder } from "./service_view.ts";
 import { getRows, type Kv } from "./store.ts";
 
@@ -29,7 +31,7 @@ export async function readAssignments(
   const assignments: Assignment[] = [];
   for (const [i, task] of tasks.entries()) {
     const name = names.get(task.serviceId);
-    const template = templates[i];
+    const template = await withArguments(kv, task, templates[i]);
     if (!name || !template) {
       await assertGone(kv, task);
       continue;
@@ -48,6 +50,21 @@ export async function readAssignments(
   return assignments;
 }
 
+/** The template with what a user changed for this run; nothing when the run is gone. */
+async function withArguments(
+  kv: Kv,
+  task: Task,
+  template: TaskTemplate | undefined,
+): Promise<TaskTemplate | undefined> {
+  if (!template || task.runId === undefined) return template;
+  const run = await readRun(kv, task.serviceId, task.runId);
+  return run && {
+    ...template,
+    ...(run.command ? { command: run.command } : {}),
+    env: { ...template.env, ...run.env },
+  };
+}
+
 /**
  * A service goes after its tasks, so a task without one was purged since it was read. Were it not, the
  * answer would lack it and the node would remove its container: better no answer.
@@ -55,5 +72,5 @@ export async function readAssignments(
 async function assertGone(kv: Kv, task: Task): Promise<void> {
   const still = await kv.get(key.task(task.id));
   if (still.versionstamp === null) return;
-  throw new Error(`task ${task.id}: service ${task.serviceId} or its revision is missing`);
+  throw new Error(`task ${task.id}: service ${task.serviceId}, its revision or run is missing`);
 }

@@ -14,12 +14,21 @@ import { appendLog } from "../kv/log.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { Event } from "../kv/schema/event.ts";
 import type { NodeStatus } from "../kv/schema/node.ts";
+import type { RunCursor } from "../kv/schema/run.ts";
 import type { Service } from "../kv/schema/service.ts";
 import type { Task } from "../kv/schema/task.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
-import { dropService, dropTask, putNode, putService, putTask, type World } from "./world.ts";
+import {
+  dropService,
+  dropTask,
+  putNode,
+  putService,
+  putTask,
+  type ServiceRecord,
+  type World,
+} from "./world.ts";
 
 export interface ApplyDeps {
   kv: Kv;
@@ -73,7 +82,7 @@ export async function applyToService(
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
   if (action.kind === "retire") op.set(key.service(service.id), retired);
-  else deleteService(op, service);
+  else deleteService(op, record);
   const removed = action.kind === "remove";
   appendLog(op, options.seq, {
     at,
@@ -96,8 +105,14 @@ export async function applyToService(
     : { ok: false };
 }
 
-function deleteService(op: Deno.AtomicOperation, service: Service): void {
-  op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name));
+function deleteService(
+  op: Deno.AtomicOperation,
+  { service, runs, elapsed }: ServiceRecord,
+): void {
+  op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name))
+    .delete(key.runCursor(service.id));
+  for (const runId of runs.keys()) op.delete(key.run(service.id, runId));
+  for (const slot of elapsed.keys()) op.delete(key.elapsed(service.id, slot));
   const oldest = Math.max(1, service.revision - REVISIONS_PER_REMOVE);
   for (let revision = oldest; revision <= service.revision; revision++) {
     op.delete(key.revision(service.id, revision));
@@ -155,18 +170,12 @@ function addAction(
   stamp: Stamp,
 ): void {
   switch (action.kind) {
-    case "create":
-      return addTask(world, draft, stamp, {
-        id: deps.newId(),
-        serviceId: action.serviceId,
-        revision: action.revision,
-        slot: action.slot,
-        ...(action.nodeId === undefined ? {} : { nodeId: action.nodeId }),
-        desired: "run",
-        ...(action.why === undefined ? {} : { why: action.why }),
-        failures: action.failures,
-        createdAt: stamp.at,
-      });
+    case "create": {
+      const { kind: _, cursor, ...fields } = action;
+      if (cursor) moveCursor(world, draft, action.serviceId, cursor);
+      const id = deps.newId();
+      return addTask(world, draft, stamp, { id, ...fields, desired: "run", createdAt: stamp.at });
+    }
     case "assign":
       return changeTask(
         world,
@@ -189,6 +198,7 @@ function addAction(
         ...task,
         desired: "stop",
         why: action.why,
+        ...(action.over ? { over: true as const } : {}),
         ...(task.nodeId === undefined ? { ended: "stopped" as const } : {}),
       }));
     case "lose":
@@ -199,7 +209,11 @@ function addAction(
         why: action.why,
       }));
     case "purge":
-      return purgeTask(world, draft, action.taskId);
+      return purgeTask(world, draft, action);
+    case "skip":
+      return skipRun(world, draft, action);
+    case "elapsed":
+      return saveElapsed(world, draft, action);
     case "mark":
       return markNode(world, draft, stamp, action);
   }
@@ -244,9 +258,52 @@ function notePlacement(world: World, task: Task): void {
   if (node) node.lastPlacedAt = ++world.placements;
 }
 
-function purgeTask(world: World, draft: Draft, taskId: string): void {
+function moveCursor(world: World, draft: Draft, serviceId: string, cursor: RunCursor): void {
+  draft.op.set(key.runCursor(serviceId), cursor);
+  draft.effects.push(() => {
+    const record = world.services.get(serviceId);
+    if (record) record.cursor = cursor;
+  });
+}
+
+function skipRun(world: World, draft: Draft, action: Extract<Action, { kind: "skip" }>): void {
+  const { serviceId, cursor, why } = action;
+  const service = world.services.get(serviceId)?.service;
+  if (!service) return;
+  moveCursor(world, draft, serviceId, cursor);
+  const name = `${service.project}/${service.name}`;
+  draft.events.push({ type: "run.skipped", serviceId, service: name, why });
+}
+
+function saveElapsed(
+  world: World,
+  draft: Draft,
+  action: Extract<Action, { kind: "elapsed" }>,
+): void {
+  const { serviceId, slot, revision, elapsedMs, startedAtMs } = action;
+  draft.op.set(key.elapsed(serviceId, slot), { revision, elapsedMs });
+  draft.effects.push(() =>
+    world.services.get(serviceId)?.elapsed.set(slot, { revision, elapsedMs, startedAtMs })
+  );
+}
+
+function purgeTask(
+  world: World,
+  draft: Draft,
+  { taskId, endsRun }: Extract<Action, { kind: "purge" }>,
+): void {
   const task = world.tasks.get(taskId)?.task;
   if (!task) return;
+  if (endsRun) {
+    const { serviceId, slot, runId } = task;
+    draft.op.delete(key.elapsed(serviceId, slot));
+    if (runId !== undefined) draft.op.delete(key.run(serviceId, runId));
+    draft.effects.push(() => {
+      const record = world.services.get(serviceId);
+      record?.elapsed.delete(slot);
+      if (runId !== undefined) record?.runs.delete(runId);
+    });
+  }
   draft.op.delete(key.task(taskId)).delete(key.observed(taskId))
     .delete(key.taskOf(task.serviceId, taskId));
   if (task.nodeId !== undefined) draft.op.delete(key.assign(task.nodeId, taskId));

@@ -7,7 +7,7 @@ import type { Service } from "../kv/schema/service.ts";
 import { afterFailure, afterInterruption, atOnce, type Restart } from "./backoff.ts";
 import { type Draft, stop } from "./draft.ts";
 import type { Policy } from "./policy.ts";
-import { ascending } from "./slots.ts";
+import { ascending, isRunSlot } from "./slots.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
 export function replicaPolicy(record: ServiceRecord, replicas: number): Policy {
@@ -47,7 +47,9 @@ export function stopSuperfluous(draft: Draft, record: ServiceRecord, wanted: num
 function* superfluousSlots({ service, slots, live }: ServiceRecord, wanted: number) {
   if (service.mode.type === "job") {
     // The filled slots of a job are mostly successes; its live tasks are few.
-    for (const slot of ascending(new Set(live.keys())).reverse()) if (slot > wanted) yield slot;
+    for (const slot of ascending(new Set(live.keys())).reverse()) {
+      if (slot > wanted && !isRunSlot(service.mode, slot)) yield slot;
+    }
     return;
   }
   for (let slot = slots.tail; slot > wanted; slot--) if (!slots.gaps.has(slot)) yield slot;

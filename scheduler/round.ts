@@ -23,6 +23,7 @@ export function planRound(context: Context): Plan {
     nodeTtlMs: context.nodeTtlMs,
     limit: PLAN_LIMIT,
     historyLimit: deps.historyLimit,
+    wallMs: deps.clock.wallMs(),
   };
   const scope = { services: [...term.dirtyServices], nodes: [...term.dirtyNodes].sort() };
   let planned: Plan;

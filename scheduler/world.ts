@@ -6,6 +6,7 @@
  * @module
  */
 import type { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
+import type { Elapsed, Run, RunCursor } from "../kv/schema/run.ts";
 import type { Service, StrategyName, TaskTemplate } from "../kv/schema/service.ts";
 import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
@@ -57,6 +58,16 @@ export interface ServiceRecord {
   pending: number;
   /** Where the slots stand, derived from all of the above. */
   slots: SlotIndex;
+  /** Runs that users asked for, by id. */
+  runs: Map<string, Run>;
+  cursor?: RunCursor;
+  /** By slot (0: the whole job): since when what has a deadline goes on. */
+  elapsed: Map<number, Stopwatch>;
+}
+
+export interface Stopwatch extends Elapsed {
+  /** Monotonic ms of this leader; `elapsedMs` is what was saved last. */
+  startedAtMs: number;
 }
 
 export interface World {
@@ -83,6 +94,8 @@ export function putService(world: World, service: Service, template?: TaskTempla
       ended: new Map(),
       pending: 0,
       slots: emptySlots(),
+      runs: new Map(),
+      elapsed: new Map(),
     };
     world.services.set(service.id, record);
   }

@@ -17,6 +17,7 @@ export const EventType = z.enum([
   "task.stopping",
   "task.waiting",
   "task.purged",
+  "run.skipped",
   "node.changed",
   "node.ready",
   "node.down",

@@ -222,7 +222,9 @@ function applyAction(made: World, action: Action, newId: () => string, nowMs: nu
   };
   switch (action.kind) {
     case "create": {
-      const { kind: _, ...fields } = action;
+      const { kind: _, cursor, ...fields } = action;
+      const record = made.services.get(action.serviceId);
+      if (record && cursor) record.cursor = cursor;
       const task: Task = { id: newId(), desired: "run", createdAt: AT, ...fields };
       if (!putTask(made, task, undefined, nowMs)) throw new Error("create: no such service");
       return placed(action.nodeId);
@@ -239,7 +241,8 @@ function applyAction(made: World, action: Action, newId: () => string, nowMs: nu
     case "stop": {
       const pending = made.tasks.get(action.taskId)?.state === "pending";
       const ended = pending ? { ended: "stopped" as const } : {};
-      return change(action.taskId, { desired: "stop", why: action.why, ...ended });
+      const over = action.over ? { over: true as const } : {};
+      return change(action.taskId, { desired: "stop", why: action.why, ...over, ...ended });
     }
     case "lose":
       return change(action.taskId, { desired: "stop", ended: "lost", why: action.why });
@@ -247,7 +250,18 @@ function applyAction(made: World, action: Action, newId: () => string, nowMs: nu
       if (!isTerminal(made.tasks.get(action.taskId)?.state ?? "pending")) {
         throw new Error(`purge: task ${action.taskId} has not ended`);
       }
+      if (action.endsRun) endRun(made, action.taskId);
       return dropTask(made, action.taskId);
+    case "skip": {
+      const record = made.services.get(action.serviceId);
+      if (record) record.cursor = action.cursor;
+      return;
+    }
+    case "elapsed": {
+      const { slot, revision, elapsedMs, startedAtMs } = action;
+      made.services.get(action.serviceId)?.elapsed.set(slot, { revision, elapsedMs, startedAtMs });
+      return;
+    }
     case "mark": {
       const node = made.nodes.get(action.nodeId);
       if (!node) throw new Error(`mark: no node ${action.nodeId}`);
@@ -263,6 +277,13 @@ function applyAction(made: World, action: Action, newId: () => string, nowMs: nu
     case "remove":
       return dropService(made, action.serviceId);
   }
+}
+
+function endRun(made: World, taskId: string): void {
+  const task = made.tasks.get(taskId)?.task;
+  const record = task && made.services.get(task.serviceId);
+  record?.elapsed.delete(task?.slot ?? 0);
+  record?.runs.delete(task?.runId ?? "");
 }
 
 /** Everything there is, by id. */
