@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
+import { modeCommands } from "./catalog/modes.ts";
 import { runCommands } from "./catalog/run.ts";
 import type { AnyCommand, OptionSpec, OptionSpecs } from "./command.ts";
 import { COMPLETION, completionCommand, namesToComplete } from "./completion.ts";
@@ -25,6 +26,7 @@ export const VERSION = "0.1.0";
 /** The command table. */
 export const COMMANDS: readonly AnyCommand[] = [
   ...runCommands,
+  ...modeCommands,
   ...lookCommands,
   serviceLs,
   ...clusterCommands,
@@ -37,6 +39,7 @@ export const COMMANDS: readonly AnyCommand[] = [
 
 const GROUPS: Record<string, string> = {
   service: "List services: berth service ls",
+  job: "Runs of jobs: run, ls",
   node: "Nodes: ls, join-token",
   context: "Known servers: ls, use, set, rm, show",
 };

@@ -11,6 +11,7 @@ import { enqueue } from "./queue.ts";
 import { timestamp } from "./schema/common.ts";
 import { Run, type RunRequest, type RunView } from "./schema/run.ts";
 import type { Service } from "./schema/service.ts";
+import { isTerminal } from "./schema/task_state.ts";
 import { findService, type ServiceRef } from "./service_reads.ts";
 import { idsUnder, readTasks } from "./service_view.ts";
 import type { ServiceDeps, WriteOptions } from "./services.ts";
@@ -142,9 +143,18 @@ function runView(service: Service, run: Run | undefined, tries: readonly TaskRow
     ...(newest ? { slot: newest.task.slot, taskId: newest.task.id } : {}),
     tries: tries.length,
     state: newest?.state ?? "pending",
+    ended: newest !== undefined && isEnded(service, newest),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(why === undefined ? {} : { why }),
   };
+}
+
+/** As the leader decides it. */
+function isEnded({ mode, stopped, deleting }: Service, { task, state }: TaskRows): boolean {
+  if (!isTerminal(state)) return false;
+  if (state === "succeeded" || task.over || stopped || deleting) return true;
+  if (task.desired === "stop" || (state !== "failed" && state !== "rejected")) return false;
+  return "retries" in mode && task.failures >= mode.retries;
 }
 
 /** The row of one run, or nothing when it is gone. */

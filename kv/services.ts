@@ -201,10 +201,14 @@ function refusePut(current: Versioned<Service>, spec: ServiceSpec, ifMatch: stri
     });
   }
   if ((row.mode.type === "cron") !== (spec.mode.type === "cron")) {
-    return refuse("invalid", `service ${row.name} is ${row.mode.type}: it cannot become ${spec.mode.type}`, {
-      hint: "Remove it and create it anew, or create another service.",
-      errors: [{ field: "mode.type", message: `must stay ${row.mode.type}` }],
-    });
+    return refuse(
+      "invalid",
+      `service ${row.name} is ${row.mode.type}: it cannot become ${spec.mode.type}`,
+      {
+        hint: "Remove it and create it anew, or create another service.",
+        errors: [{ field: "mode.type", message: `must stay ${row.mode.type}` }],
+      },
+    );
   }
   const errors = (["name", "project"] as const).filter((field) => row[field] !== spec[field])
     .map((field) => ({ field, message: `must stay ${row[field]}` }));

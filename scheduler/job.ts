@@ -30,7 +30,9 @@ interface JobMode {
  */
 export function jobPhase(record: ServiceRecord, job: JobMode): JobPhase {
   const { slots } = record;
-  if (ownTasks(record) === 0 && unfilledSlots(slots, job.completions).next().done) return "finished";
+  if (ownTasks(record) === 0 && unfilledSlots(slots, job.completions).next().done) {
+    return "finished";
+  }
   const timed = timedJob(record, job);
   if (timed && isOverdue(record, timed)) return "failed";
   return slots.failed > job.retries ? "failed" : "active";

@@ -85,6 +85,7 @@ export const RunView = z.object({
   taskId: Id.optional().meta({ description: "The newest task of the run" }),
   tries: z.int().meta({ description: "Tasks so far" }),
   state: TaskState.meta({ description: "Of the newest task" }),
+  ended: z.boolean().meta({ description: "No further try follows" }),
   exitCode: z.int().optional(),
   why: z.string().optional(),
 }).meta({ id: "Run", description: "One run of a job or cron service" });

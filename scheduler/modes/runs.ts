@@ -75,7 +75,13 @@ function runOf(record: ServiceRecord, mode: CronMode | JobMode, slot: number): R
   const ended = record.ended.get(slot) ?? [];
   const task = live.at(-1) ?? ended.at(-1);
   if (!task) return [];
-  return [{ slot, task, live, ended, state: live.length > 0 ? "live" : fateOf(record, mode, task) }];
+  return [{
+    slot,
+    task,
+    live,
+    ended,
+    state: live.length > 0 ? "live" : fateOf(record, mode, task),
+  }];
 }
 
 /** What becomes of a run whose newest task has ended. */

@@ -194,7 +194,7 @@ Deno.test("global: a new revision replaces one node's task at a time, each on it
   }
 });
 
-Deno.test("global: turned into replicas and back, what runs is kept as far as it fits", () => {
+Deno.test("global: turned into replicas, what runs is kept as far as it is wanted", () => {
   const made = world({ nodes: nodes(3), services: [agent()], tasks: ON_ALL });
   assertEquals(planAll(made).actions, []);
   const record = made.services.get(idOf("agent"));

@@ -21,6 +21,9 @@ import {
 type Cron = Extract<Mode, { type: "cron" }>;
 const AT = "2026-01-01T00:00:00.000Z";
 
+/** Nodes do not beat here, and stay. */
+const nodeTtlMs = 1e9;
+
 /** Wall-clock ms so many seconds after the service was made. */
 const wall = (seconds: number) => Date.parse(AT) + seconds * 1000;
 const at = (seconds: number) => new Date(wall(seconds)).toISOString();
@@ -238,13 +241,13 @@ Deno.test("cron: asks to be planned at the next time, and soon enough to notice 
 Deno.test("cron: a failed run is tried again in its slot as often as retries say, then has failed", () => {
   const made = cronWorld(cron({ retries: 1 }));
   const newId = counter("t");
-  const when = (nowMs: number) => ({ nowMs, wallMs: wall(62) });
+  const when = (nowMs: number) => ({ nowMs, wallMs: wall(62), nodeTtlMs });
   converge(made, newId, when(0));
   report(made, "t000001", "failed", 100);
   converge(made, newId, when(200));
   assertEquals(liveOf(made, "tick"), []);
   converge(made, newId, when(2000));
-  assertEquals(liveOf(made, "tick"), ["1@n2 assigned"]);
+  assertEquals(liveOf(made, "tick"), ["1@n1 assigned"]);
   assertEquals(made.tasks.get("t000002")?.task.run, { scheduledAt: at(60) });
   report(made, "t000002", "failed", 2100);
   converge(made, newId, when(20_000));
@@ -285,18 +288,18 @@ Deno.test("cron: a run out of time is stopped for good, also by a leader that to
   converge(made, newId, { nowMs: 0, wallMs: wall(60) });
   settle(made);
   const wallMs = wall(70);
-  converge(made, newId, { nowMs: 15_000, wallMs });
+  converge(made, newId, { nowMs: 15_000, wallMs, nodeTtlMs });
   const record = made.services.get(idOf("tick"));
   const watch = record?.elapsed.get(1);
   assertEquals([watch?.startedAtMs, watch?.elapsedMs], [0, 15_000]);
   // The next leader's clock has another origin; it goes on from the saved duration.
   if (watch) record?.elapsed.set(1, { ...watch, startedAtMs: 1_000_000 - watch.elapsedMs });
-  assertEquals(lines(planAll(made, { nowMs: 1_004_000, wallMs }).actions), ["elapsed"]);
+  assertEquals(lines(planAll(made, { nowMs: 1_004_000, wallMs, nodeTtlMs }).actions), ["elapsed"]);
   const { actions } = planAll(made, { nowMs: 1_005_000, wallMs, service: "tick" });
   assertEquals(lines(actions), ["elapsed", "stop t000001 for good"]);
   applyActions(made, actions, newId, 1_005_000);
   settle(made, 1_005_000);
-  converge(made, newId, { nowMs: 1_100_000, wallMs });
+  converge(made, newId, { nowMs: 1_100_000, wallMs, nodeTtlMs });
   assertEquals(liveOf(made, "tick"), []);
 });
 
@@ -345,7 +348,7 @@ Deno.test("a job's run on request has a slot above all completions and does not 
   const newId = counter("x");
   converge(made, newId);
   const slot = MAX_COMPLETIONS + 1;
-  assertEquals(liveOf(made, "tick"), [`${slot}@n2 assigned`]);
+  assertEquals(liveOf(made, "tick"), [`${slot}@n1 assigned`]);
   report(made, "x000001", "failed");
   converge(made, newId);
   assertEquals(liveOf(made, "tick"), []);
@@ -368,12 +371,12 @@ Deno.test("a job out of time stops what runs and starts nothing more", () => {
   const planned = planAll(made, { nowMs: 9_999, service: "tick" });
   assertEquals(lines(planned.actions), ["elapsed"]);
   applyActions(made, planned.actions, newId, 9_999);
-  assertEquals(planAll(made, { nowMs: 9_999 }).wakes.get(idOf("tick")), 10_000);
+  assertEquals(planAll(made, { nowMs: 9_999, nodeTtlMs }).wakes.get(idOf("tick")), 10_000);
   const late = planAll(made, { nowMs: 10_000, service: "tick" });
   assertEquals(lines(late.actions), ["elapsed", "stop t000001"]);
   applyActions(made, late.actions, newId, 10_000);
   settle(made, 10_000);
-  assertEquals(converge(made, newId, { nowMs: 60_000 }), []);
+  assertEquals(converge(made, newId, { nowMs: 60_000, nodeTtlMs }), []);
 });
 
 Deno.test("a deleted cron service stops its runs, and goes with its last task", () => {
