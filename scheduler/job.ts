@@ -6,7 +6,7 @@
 import { afterFailure, afterInterruption, atOnce } from "./backoff.ts";
 import { type Draft, emit, stop, wake } from "./draft.ts";
 import { isOverdue, keepTime, type Timed } from "./modes/deadline.ts";
-import { liveRuns } from "./modes/runs.ts";
+import { askedRuns, liveRuns } from "./modes/runs.ts";
 import type { Policy } from "./policy.ts";
 import { isRunSlot, unfilledSlots } from "./slots.ts";
 import type { ServiceRecord } from "./world.ts";
@@ -84,7 +84,8 @@ export function jobPolicy(record: ServiceRecord, job: JobMode): Policy {
 /** Deletes a job that asked for it, once it is over for long enough. */
 export function retire(draft: Draft, record: ServiceRecord, job: JobMode): void {
   const { service, slots, live } = record;
-  if (service.deleting || job.removeAfterMs === undefined || live.size > 0) return;
+  if (service.deleting || job.removeAfterMs === undefined) return;
+  if (live.size > 0 || askedRuns(record).length > 0) return;
   const phase = jobPhase(record, job);
   if (phase === "active") return;
   const dueMs = slots.lastEndedAtMs + job.removeAfterMs;

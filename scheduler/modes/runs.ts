@@ -70,6 +70,17 @@ export function liveRuns(record: ServiceRecord): number {
   return count;
 }
 
+/** Runs that a user asked for and that were not taken up yet, oldest first. */
+export function askedRuns(record: ServiceRecord): string[] {
+  if (record.runs.size === 0) return [];
+  const taken = new Set<string | undefined>();
+  for (const slot of record.slots.runs) {
+    const task = record.live.get(slot)?.at(-1) ?? record.ended.get(slot)?.at(-1);
+    taken.add(task?.task.runId);
+  }
+  return [...record.runs.keys()].filter((id) => !taken.has(id)).sort();
+}
+
 function runOf(record: ServiceRecord, mode: CronMode | JobMode, slot: number): RunRecord[] {
   const live = record.live.get(slot) ?? [];
   const ended = record.ended.get(slot) ?? [];
@@ -150,11 +161,10 @@ function groupOf({ waiting }: Pick<Scene, "waiting">, revision: number) {
 
 /** Takes up what is due by the schedule or else, for one cursor a plan is enough, what users asked for. */
 function startNext(scene: Scene): void {
-  const { draft, record, mode, runs } = scene;
+  const { draft, record, mode } = scene;
   const { service, cursor } = record;
   const dueMs = mode.type === "cron" ? dueTime(draft, record, mode) : undefined;
-  const taken = new Set(runs.map(({ task }) => task.task.runId));
-  const asked = [...record.runs.keys()].filter((id) => !taken.has(id)).sort();
+  const asked = askedRuns(record);
   if (dueMs === undefined) {
     const from = nextSlot(scene);
     const slot = from + asked.length - 1;

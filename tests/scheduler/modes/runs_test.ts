@@ -356,6 +356,21 @@ Deno.test("a job's run on request has a slot above all completions and does not 
   assertEquals([record?.slots.failed, record?.slots.tail, record?.slots.gaps.size], [0, 2, 0]);
 });
 
+Deno.test("a finished job is not removed before a run that was asked for has ended", () => {
+  const mode: Mode = {
+    ...{ type: "job", completions: 1, parallelism: 1, retries: 0 },
+    removeAfterMs: 1000,
+  };
+  const made = cronWorld(mode, [{ id: "d", slot: 1, node: "n1", state: "succeeded" }]);
+  ask(made, "run-1");
+  const planned = planAll(made, { nowMs: 5000, service: "tick" });
+  assertEquals(lines(planned.actions), [`create ${MAX_COMPLETIONS + 1} for run-1`]);
+  applyActions(made, planned.actions, counter("x"), 5000);
+  report(made, "x000001", "succeeded", 5500);
+  assertEquals(lines(planAll(made, { nowMs: 6000, service: "tick" }).actions), []);
+  assertEquals(lines(planAll(made, { nowMs: 6500, service: "tick" }).actions), ["retire"]);
+});
+
 Deno.test("a job out of time stops what runs and starts nothing more", () => {
   const mode: Mode = {
     type: "job",
