@@ -14,12 +14,12 @@ import { appendLog } from "../kv/log.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { Event } from "../kv/schema/event.ts";
 import type { NodeStatus } from "../kv/schema/node.ts";
-import type { RunCursor } from "../kv/schema/run.ts";
 import type { Service } from "../kv/schema/service.ts";
 import type { Task } from "../kv/schema/task.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
+import { forgetRun, moveCursor, saveElapsed, skipRun } from "./apply_runs.ts";
 import {
   dropService,
   dropTask,
@@ -119,7 +119,8 @@ function deleteService(
   }
 }
 
-interface Draft {
+/** A commit in the making. */
+export interface Draft {
   op: Deno.AtomicOperation;
   events: Event[];
   /** Changes of the world, run once the commit is through. */
@@ -258,35 +259,6 @@ function notePlacement(world: World, task: Task): void {
   if (node) node.lastPlacedAt = ++world.placements;
 }
 
-function moveCursor(world: World, draft: Draft, serviceId: string, cursor: RunCursor): void {
-  draft.op.set(key.runCursor(serviceId), cursor);
-  draft.effects.push(() => {
-    const record = world.services.get(serviceId);
-    if (record) record.cursor = cursor;
-  });
-}
-
-function skipRun(world: World, draft: Draft, action: Extract<Action, { kind: "skip" }>): void {
-  const { serviceId, cursor, why } = action;
-  const service = world.services.get(serviceId)?.service;
-  if (!service) return;
-  moveCursor(world, draft, serviceId, cursor);
-  const name = `${service.project}/${service.name}`;
-  draft.events.push({ type: "run.skipped", serviceId, service: name, why });
-}
-
-function saveElapsed(
-  world: World,
-  draft: Draft,
-  action: Extract<Action, { kind: "elapsed" }>,
-): void {
-  const { serviceId, slot, revision, elapsedMs, startedAtMs } = action;
-  draft.op.set(key.elapsed(serviceId, slot), { revision, elapsedMs });
-  draft.effects.push(() =>
-    world.services.get(serviceId)?.elapsed.set(slot, { revision, elapsedMs, startedAtMs })
-  );
-}
-
 function purgeTask(
   world: World,
   draft: Draft,
@@ -294,16 +266,7 @@ function purgeTask(
 ): void {
   const task = world.tasks.get(taskId)?.task;
   if (!task) return;
-  if (endsRun) {
-    const { serviceId, slot, runId } = task;
-    draft.op.delete(key.elapsed(serviceId, slot));
-    if (runId !== undefined) draft.op.delete(key.run(serviceId, runId));
-    draft.effects.push(() => {
-      const record = world.services.get(serviceId);
-      record?.elapsed.delete(slot);
-      if (runId !== undefined) record?.runs.delete(runId);
-    });
-  }
+  if (endsRun) forgetRun(world, draft, task);
   draft.op.delete(key.task(taskId)).delete(key.observed(taskId))
     .delete(key.taskOf(task.serviceId, taskId));
   if (task.nodeId !== undefined) draft.op.delete(key.assign(task.nodeId, taskId));

@@ -45,7 +45,7 @@ const RULES: { files: RegExp; allowed: RegExp }[] = [
   { files: /^kv\/schema\//, allowed: /^(kv\/schema\/|zod$)/ },
   { files: /^kv\//, allowed: /^(kv\/|zod$)/ },
   {
-    files: /^scheduler\/(apply|tick|load|sweep|term|intake|round)\.ts$/,
+    files: /^scheduler\/(apply|apply_runs|tick|load|sweep|term|intake|round)\.ts$/,
     allowed: /^(kv|scheduler)\/|^zod$/,
   },
   { files: /^scheduler\//, allowed: /^(kv\/schema|scheduler)\// },

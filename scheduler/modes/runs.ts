@@ -86,13 +86,9 @@ function runOf(record: ServiceRecord, mode: CronMode | JobMode, slot: number): R
   const ended = record.ended.get(slot) ?? [];
   const task = live.at(-1) ?? ended.at(-1);
   if (!task) return [];
-  return [{
-    slot,
-    task,
-    live,
-    ended,
-    state: live.length > 0 ? "live" : fateOf(record, mode, task),
-  }];
+  const done = ended.some((tried) => tried.state === "succeeded");
+  const state = live.length > 0 ? "live" : done ? "succeeded" : fateOf(record, mode, task);
+  return [{ slot, task, live, ended, state }];
 }
 
 /** What becomes of a run whose newest task has ended. */
@@ -102,7 +98,6 @@ function fateOf(
   ended: TaskRecord,
 ): RunRecord["state"] {
   const { task, state } = ended;
-  if (state === "succeeded") return "succeeded";
   const { deadlineMs, retries } = mode;
   const { slot, revision } = task;
   if (task.over) return "failed"; // Invariant 3
@@ -132,6 +127,11 @@ function goOn(scene: Scene, run: RunRecord): void {
     if (keepTime(draft, record, { slot, revision: task.revision, deadlineMs })) {
       abandon(scene, run, `its deadline of ${deadlineMs / 1000} s has passed`);
     }
+  }
+  const [, ...doubles] = run.live.filter((live) => live.task.desired === "run")
+    .sort((a, b) => Number(b.state === "running") - Number(a.state === "running"));
+  for (const double of doubles) {
+    if (!stop(draft, record, double.task.id, "another task of its run goes on")) return;
   }
   for (const live of run.live) {
     if (live.state !== "pending" || draft.stopped.has(live.task.id)) continue;
