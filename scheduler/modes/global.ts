@@ -54,7 +54,9 @@ export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): 
     if (reason !== undefined) stopAll(draft, record, mine, reason);
     else fillNode({ draft, record, policy, request, filling, slots }, node, mine);
   }
-  for (const left of tasks.values()) stopAll(draft, record, left, "it belongs to no node");
+  for (const home of [...tasks.keys()].sort()) {
+    stopAll(draft, record, tasks.get(home) ?? [], "it belongs to no node");
+  }
   return filling;
 }
 
@@ -148,7 +150,8 @@ function stopAll(draft: Draft, record: ServiceRecord, tasks: TaskRecord[], why: 
 /** The live tasks of each node; under "" those that belong to none. */
 function tasksByNode({ live }: ServiceRecord): Map<string, TaskRecord[]> {
   const byNode = new Map<string, TaskRecord[]>();
-  for (const task of [...live.values()].flat()) {
+  const byId = (a: TaskRecord, b: TaskRecord) => a.task.id < b.task.id ? -1 : 1;
+  for (const task of [...live.values()].flat().sort(byId)) {
     const home = homeOf(task) ?? "";
     const tasks = byNode.get(home);
     if (tasks) tasks.push(task);

@@ -232,23 +232,26 @@ function placeRuns(
   const request = requestOf(record.service.id, template);
   const slots = [...waiting.map(({ task }) => task.slot), ...missing.map(({ slot }) => slot)];
   const first = slots.slice(0, room(draft));
-  if (first.length < slots.length) draft.unfinished.add(record.service.id);
   const strategy = strategyOf(draft.world, request);
   const nodes = place(overlay(draft), request, { strategy, slots: first });
-  const left: typeof waiting = [];
-  const unplaced: CreateTask[] = [];
-  for (let i = 0; i < first.length; i++) {
-    const nodeId = nodes[i]?.record.node.id;
+  for (const [i, { record: { node: { id: nodeId } } }] of nodes.entries()) {
     const pending = waiting[i];
     const create = missing[i - waiting.length];
-    if (pending && nodeId !== undefined) {
-      emit(draft, record, { kind: "assign", taskId: pending.task.id, nodeId });
-    } else if (pending) left.push(pending);
-    else if (create && nodeId !== undefined) emit(draft, record, { ...create, nodeId });
-    else if (create) unplaced.push(create);
+    if (pending) emit(draft, record, { kind: "assign", taskId: pending.task.id, nodeId });
+    else if (create) emit(draft, record, { ...create, nodeId });
   }
-  if (left.length + unplaced.length === 0) return;
-  draft.unplaced.push({ service: record, request, waiting: left, missing: unplaced });
+  if (nodes.length === slots.length) return;
+  if (nodes.length === first.length) {
+    draft.unfinished.add(record.service.id);
+    return;
+  }
+  // No node has room for more of them.
+  draft.unplaced.push({
+    service: record,
+    request,
+    waiting: waiting.slice(nodes.length),
+    missing: missing.slice(Math.max(0, nodes.length - waiting.length)),
+  });
 }
 
 /** Keeps the newest ended runs, and of each run the newest tries. */
