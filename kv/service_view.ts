@@ -16,6 +16,8 @@ export interface TaskSummary {
   revision: number;
   desired: "run" | "stop";
   state: TaskState;
+  /** How many tasks in a row failed in its slot before it. */
+  failures: number;
   /** It passed its probes, or has none. */
   healthy: boolean;
 }
@@ -57,6 +59,7 @@ export async function serviceView(
     revision: task.revision,
     desired: task.desired,
     state,
+    failures: task.failures,
     healthy: observed?.health !== "starting" && observed?.health !== "unhealthy",
   }));
   return {
@@ -129,8 +132,8 @@ export function phaseOf(
       tasks.filter((task) => task.state === "succeeded").map((task) => task.slot),
     );
     if (succeeded.size >= mode.completions) return "finished";
-    const failures = tasks.filter((task) => isFailure(task.state)).length;
-    if (live.length === 0 && (overdue || failures > mode.retries)) return "failed";
+    const failed = overdue || failuresOf(service, tasks) > mode.retries;
+    if (live.length === 0 && failed) return "failed";
   }
   if (service.stopped) return live.length === 0 ? "stopped" : "converging";
   if (mode.type === "cron" && live.length === 0) return "scheduled";
@@ -144,4 +147,22 @@ export function phaseOf(
   const wanted = wantedOf(service, tasks);
   const full = ready.length === wanted && live.length === wanted;
   return full && (wanted > 0 || mode.type === "replicated") ? "running" : "converging";
+}
+
+/**
+ * The failures that count against a job's retries, as the leader counts them: what the newest task of
+ * each slot carries. The tasks themselves are not kept for ever, and lost ones are not the job's fault.
+ */
+function failuresOf(
+  { revision }: Pick<Service, "revision">,
+  tasks: readonly TaskSummary[],
+): number {
+  const newest = new Map(tasks.map((task) => [task.slot, task]));
+  let failures = 0;
+  for (const task of newest.values()) {
+    if (task.revision !== revision) continue;
+    failures += task.failures;
+    if (isFailure(task.state) && task.desired === "run") failures++;
+  }
+  return failures;
 }

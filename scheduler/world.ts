@@ -77,10 +77,19 @@ export interface World {
   tasks: Map<string, TaskRecord>;
   /** Counts placements; orders nodes for round-robin. */
   placements: number;
+  /** The greatest id of all tasks that were seen; empty before the first. */
+  lastTaskId: string;
 }
 
 export function emptyWorld(strategy: StrategyName = "spread"): World {
-  return { strategy, nodes: new Map(), services: new Map(), tasks: new Map(), placements: 0 };
+  return {
+    strategy,
+    nodes: new Map(),
+    services: new Map(),
+    tasks: new Map(),
+    placements: 0,
+    lastTaskId: "",
+  };
 }
 
 /** Adds a service or replaces its row and, if given, the template of its revision. */
@@ -194,6 +203,7 @@ export function putTask(
     attach(world, service, record);
   });
   world.tasks.set(task.id, record);
+  if (task.id > world.lastTaskId) world.lastTaskId = task.id;
   return record;
 }
 

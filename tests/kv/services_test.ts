@@ -174,6 +174,7 @@ const task = (slot: number, state: TaskState, more: Partial<TaskSummary> = {}): 
   revision: 1,
   desired: "run",
   state,
+  failures: 0,
   healthy: true,
   ...more,
 });
@@ -206,7 +207,8 @@ Deno.test("the phase says how a service is doing", () => {
     ["converging", job(2, 0), [task(1, "succeeded"), task(1, "succeeded")]],
     ["failed", job(1, 0), [task(1, "failed")]],
     ["converging", job(1, 1), [task(1, "failed")]],
-    ["failed", job(1, 1), [task(1, "failed"), task(1, "lost")]],
+    ["failed", job(1, 1), [task(1, "failed", { failures: 1 })]],
+    ["converging", job(1, 0), [task(1, "lost", { desired: "stop" })]],
     ["finished", { ...job(1, 0), stopped: true }, [task(1, "succeeded")]],
   ];
   for (const [phase, service, tasks] of table) {

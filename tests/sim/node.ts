@@ -71,6 +71,7 @@ export class SimNode {
       timeline: sim.timeline,
       monoOffsetMs: 0,
       onDeath: () => {},
+      onStall: () => {},
     });
     const random = sim.random(`engine ${name}`);
     this.engine = new WatchedEngine({

@@ -7,6 +7,7 @@ import { messageOf, openStore } from "../../kv/store.ts";
 import type { FinalNode } from "./checker.ts";
 import { FAULTS, heal, trouble } from "./faults.ts";
 import { machineOf, MOVES } from "./moves.ts";
+import type { ServiceReport } from "./rules/reports.ts";
 import type { Plant } from "./planted.ts";
 import { Sim, Violation, withOrderedDigests } from "./sim.ts";
 
@@ -49,6 +50,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
         await begin(sim);
         moves = await badTime(sim);
         await rest(sim);
+        await answers(sim);
         await compare(sim);
       } catch (error) {
         if (!(error instanceof Violation)) throw error;
@@ -117,6 +119,16 @@ async function rest(sim: Sim): Promise<void> {
     else if (sim.timeline.nowMs - calmSinceMs >= CALM_MS) return;
   }
   throw new Violation(`convergence: ${problems.slice(0, 5).join("; ")}`);
+}
+
+/** Users are told what is so. */
+async function answers(sim: Sim): Promise<void> {
+  let views: ServiceReport[] | undefined;
+  void sim.user.ask("lists the services", (client) => client.listServices({ limit: 100 }))
+    .then((page) => views = page?.items);
+  await sim.pass(START_MS, () => views !== undefined);
+  const problems = views ? sim.checker.misreported(views) : ["the services cannot be listed"];
+  if (problems.length > 0) throw new Violation(`reports: ${problems.join("; ")}`);
 }
 
 function finalNodes(sim: Sim): FinalNode[] {

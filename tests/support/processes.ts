@@ -12,6 +12,7 @@ export interface ChildProcess {
   pid: number;
   /** Everything that it wrote to standard error so far. */
   log(): string;
+  ended(): boolean;
   signal(name: Deno.Signal): void;
   /** Sends SIGTERM (or another signal) and waits for the end; answers the exit code. */
   stop(name?: Deno.Signal): Promise<number>;
@@ -52,6 +53,7 @@ export function spawn(set: "server" | "worker", args: string[]): ChildProcess {
   return {
     pid: child.pid,
     log: () => log,
+    ended: () => ended,
     signal,
     async stop(name = "SIGTERM") {
       signal(name);

@@ -2,10 +2,9 @@
  * Agents do what they are told, and are told the truth.
  *
  * - A poll's answer of a version has all that was decided up to it.
- * - A container that runs is ended by its agent only if the newest answer that the node got does not
+ * - A container that runs is ended by its agent only if the newest answer that the agent got does not
  *   want it any more: whatever happens to the control plane.
- * - A container is made on the task's node only, is not started once the task has ended, and is not
- *   started more often than the task has attempts.
+ * - A container is made on the task's node only, and is not started once the task has ended.
  *
  * @module
  */
@@ -13,6 +12,8 @@ import type { Answer, Delivery, Rule, RuleContext } from "../checker.ts";
 import { isEnd, type TaskRow } from "../facts.ts";
 
 interface Told {
+  /** The agent's process: the next one may not know what this one was told. */
+  process: string | undefined;
   version: number;
   desired: Map<string, string>;
 }
@@ -28,7 +29,6 @@ export function agents({ facts, broken }: RuleContext): Rule {
   const given = new Map<string, number>();
   const taken = new Map<string, number>();
   const nodeOf = new Map<string, string>();
-  const starts = new Map<string, number>();
 
   function answerOf(delivery: Delivery, answer: Answer): [string, PollAnswer] | undefined {
     const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(delivery.sent.path)?.[1];
@@ -78,8 +78,11 @@ export function agents({ facts, broken }: RuleContext): Rule {
       const found = answerOf(delivery, answer);
       if (!found) return;
       const [nodeId, { version, assignments }] = found;
-      if (!assignments || version < (told.get(nodeId)?.version ?? 0)) return;
+      const { process } = delivery;
+      const before = told.get(nodeId);
+      if (!assignments || before && before.process === process && version < before.version) return;
       told.set(nodeId, {
+        process,
         version,
         desired: new Map(assignments.map(({ taskId, desired }) => [taskId, desired])),
       });
@@ -94,7 +97,6 @@ export function agents({ facts, broken }: RuleContext): Rule {
         broken(`${node} makes a container for task ${taskId} of node ${nodeOf.get(taskId)}`);
       }
       if (event !== "start") return;
-      starts.set(taskId, (starts.get(taskId) ?? 0) + 1);
       const observed = facts.observed(taskId);
       if (observed && isEnd(observed.state)) {
         broken(`${node} starts task ${taskId}, which is ${observed.state}`);

@@ -7,8 +7,6 @@
 import type { FinalNode } from "../checker.ts";
 import { type Facts, heldOf, isEnd, type ServiceRow, type TaskRow } from "../facts.ts";
 
-const FAILED = new Set(["failed", "rejected", "lost"]);
-
 /** What is not as it shall be; empty when all is. */
 export function convergence(facts: Facts, nodes: readonly FinalNode[]): string[] {
   const running = new Set<string>();
@@ -48,8 +46,8 @@ function unsettledService(
     const done = new Set(
       tasks.filter((task) => facts.state(task) === "succeeded").map(({ slot }) => slot),
     );
-    const failures = tasks.filter((task) => FAILED.has(facts.state(task))).length;
-    const over = done.size >= mode.completions || (failures > 0 && failures > mode.retries);
+    const failures = facts.failures(id);
+    const over = done.size >= mode.completions || failures > mode.retries;
     const waits = live.length > 0 && live.every((task) => task.nodeId === undefined);
     if (live.length > 0 && !waits) problems.push(`job ${name} is not finished`);
     if (live.length === 0 && !over) {
