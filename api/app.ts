@@ -25,6 +25,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { forecastRoutes } from "./routes/forecast.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { playgroundRoutes } from "./routes/playground.ts";
+import { runRoutes } from "./routes/runs.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -75,6 +76,7 @@ export function createApp(deps: ApiDeps): Api {
   agentRoutes(app, rooms);
   nodeRoutes(app, rooms);
   serviceRoutes(app, rooms);
+  runRoutes(app, rooms);
   taskRoutes(app, rooms);
   forecastRoutes(app, rooms);
   eventRoutes(app, rooms);

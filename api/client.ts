@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { pageOf, Problem } from "../kv/schema/common.ts";
+import { type RunRequestInput, RunView } from "../kv/schema/run.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
 import { TaskView } from "../kv/schema/task.ts";
 import { type NodeSpec, NodeView } from "../kv/schema/node.ts";
@@ -177,6 +178,21 @@ export function createClient(options: ClientOptions) {
       }),
     deleteService: (ref: string, project?: string, o: CallOptions = {}) =>
       call("DELETE", `/v1/services/${seg(ref)}`, ServiceView, { ...o, query: { project } }),
+
+    /** Runs a job or cron service now, with other arguments if `request` has any. */
+    createRun: (
+      ref: string,
+      request: RunRequestInput = {},
+      project?: string,
+      o: CallOptions = {},
+    ) =>
+      call("POST", `/v1/services/${seg(ref)}/runs`, RunView, {
+        ...o,
+        query: { project },
+        body: request,
+      }),
+    listRuns: (ref: string, query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", `/v1/services/${seg(ref)}/runs`, pageOf(RunView), { ...o, query: { ...query } }),
 
     listTasks: (
       query: ListQuery & { service?: string; node?: string; project?: string } = {},

@@ -9,6 +9,7 @@ import { clusterCommands, localCommands, programCommands } from "./catalog/clust
 import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
+import { modeCommands } from "./catalog/modes.ts";
 import { nodeCommands } from "./catalog/nodes.ts";
 import { runCommands } from "./catalog/run.ts";
 import type { AnyCommand, OptionSpec, OptionSpecs } from "./command.ts";
@@ -27,6 +28,7 @@ export const VERSION = "0.1.0";
 /** The command table. */
 export const COMMANDS: readonly AnyCommand[] = [
   ...runCommands,
+  ...modeCommands,
   ...lookCommands,
   serviceLs,
   ...forecastCommands,
@@ -41,6 +43,7 @@ export const COMMANDS: readonly AnyCommand[] = [
 
 const GROUPS: Record<string, string> = {
   service: "List services: berth service ls",
+  job: "Runs of jobs: run, ls",
   node: "Nodes: ls, drain, cordon, label, rm, …",
   context: "Known servers: ls, use, set, rm, show",
 };

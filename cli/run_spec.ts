@@ -4,9 +4,10 @@
  * @module
  */
 import type { Parsed } from "./command.ts";
+import { modeName, modeOf, type ModeOptions } from "./run_mode.ts";
 import { type Port, ServiceSpec, type ServiceSpecInput } from "../kv/schema/service.ts";
 
-export interface RunOptions {
+export interface RunOptions extends ModeOptions {
   name: string | undefined;
   detach: boolean;
   rm: boolean;
@@ -37,8 +38,9 @@ export function runSpec(
   command: string[],
   random: () => number,
 ): Parsed<ServiceSpecInput> {
-  const job = !options.detach || options.rm;
-  if (job && options.replicas !== undefined) {
+  const name = modeName(options, options);
+  const job = name === "job" || name === "cron";
+  if (name === "job" && options.mode === undefined && options.replicas !== undefined) {
     return {
       ok: false,
       message: options.rm
@@ -46,10 +48,14 @@ export function runSpec(
         : "--replicas needs -d: a foreground run is one job",
     };
   }
+  const mode = modeOf(options, { ...options, removeAfterMs: REMOVE_AFTER_MS });
+  if (!mode.ok) return mode;
   if (job && options.restart === "any") {
     return {
       ok: false,
-      message: "--restart any needs -d without --rm: a job ends when its command does",
+      message: name === "cron"
+        ? "--restart any is not for cron: a run ends when its command does"
+        : "--restart any needs -d without --rm: a job ends when its command does",
     };
   }
   const restart = options.restart ?? (job ? "none" : "any");
@@ -62,14 +68,7 @@ export function runSpec(
   const spec: ServiceSpecInput = {
     name: options.name ?? generateName(image, random),
     labels,
-    mode: job
-      ? {
-        type: "job",
-        completions: 1,
-        retries: 0,
-        ...(options.rm ? { removeAfterMs: REMOVE_AFTER_MS } : {}),
-      }
-      : { type: "replicated", replicas: options.replicas ?? 1 },
+    mode: mode.value,
     template: {
       image,
       env: Object.fromEntries(options.env),
@@ -91,6 +90,13 @@ const FLAG_OF: Record<string, string> = {
   project: "--project",
   labels: "--label",
   mode: "--replicas",
+  "mode.schedule": "--schedule",
+  "mode.timeZone": "--time-zone",
+  "mode.completions": "--completions",
+  "mode.parallelism": "--parallelism",
+  "mode.retries": "--retries",
+  "mode.deadlineMs": "--deadline",
+  "mode.catchUpMs": "--catch-up",
   "template.image": "IMAGE",
   "template.env": "--env",
   "template.labels": "--label",

@@ -6,7 +6,8 @@
 import type { Immutable } from "./immutable.ts";
 import { key, prefix } from "./keys.ts";
 import type { Assignment } from "./schema/agent.ts";
-import { Service } from "./schema/service.ts";
+import { readRun } from "./runs.ts";
+import { Service, type TaskTemplate } from "./schema/service.ts";
 import { Observed, Task } from "./schema/task.ts";
 import { isTerminal } from "./schema/task_state.ts";
 import { idsUnder } from "./service_view.ts";
@@ -37,7 +38,7 @@ export async function readAssignments(
   const assignments: Assignment[] = [];
   for (const [i, task] of tasks.entries()) {
     const service = services.get(task.serviceId);
-    const template = templates[i];
+    const template = await withArguments(kv, task, templates[i]);
     if (!service || !template) {
       await assertGone(kv, task);
       continue;
@@ -67,6 +68,21 @@ async function readServices(kv: Kv, tasks: readonly Task[]): Promise<Map<string,
   return new Map(rows.flatMap((row) => row ? [[row.row.id, row.row]] : []));
 }
 
+/** The template with what a user changed for this run; nothing when the run is gone. */
+async function withArguments(
+  kv: Kv,
+  task: Task,
+  template: TaskTemplate | undefined,
+): Promise<TaskTemplate | undefined> {
+  if (!template || task.runId === undefined) return template;
+  const run = await readRun(kv, task.serviceId, task.runId);
+  return run && {
+    ...template,
+    ...(run.command ? { command: run.command } : {}),
+    env: { ...template.env, ...run.env },
+  };
+}
+
 /**
  * A service goes after its tasks, so a task without one was purged since it was read. Were it not, the
  * answer would lack it and the node would remove its container: better no answer.
@@ -74,5 +90,5 @@ async function readServices(kv: Kv, tasks: readonly Task[]): Promise<Map<string,
 async function assertGone(kv: Kv, task: Task): Promise<void> {
   const still = await kv.get(key.task(task.id));
   if (still.versionstamp === null) return;
-  throw new Error(`task ${task.id}: service ${task.serviceId} or its revision is missing`);
+  throw new Error(`task ${task.id}: service ${task.serviceId}, its revision or run is missing`);
 }

@@ -5,7 +5,8 @@
  * | --- | --- |
  * | service, service_name, revision, node_spec, node_restart, playground | users, through the API |
  * | node, observed, report | the node's agent, through the API |
- * | task, assign, task_of, node_status, log, failed | the leader |
+ * | run | users, through the API; deleted by the leader with the run's last task |
+ * | task, assign, task_of, run_cursor, elapsed, node_status, log, failed | the leader |
  * | queue | whoever made the change; deleted by the leader with the effect |
  *
  * @module
@@ -18,6 +19,11 @@ export const key = {
   service: (id: string) => ["service", id],
   serviceName: (project: string, name: string) => ["service_name", project, name],
   revision: (serviceId: string, revision: number) => ["revision", serviceId, revision],
+
+  run: (serviceId: string, runId: string) => ["run", serviceId, runId],
+  runCursor: (serviceId: string) => ["run_cursor", serviceId],
+  /** Slot 0 is the job as a whole. */
+  elapsed: (serviceId: string, slot: number) => ["elapsed", serviceId, slot],
 
   node: (id: string) => ["node", id],
   nodeName: (name: string) => ["node_name", name],
@@ -70,6 +76,10 @@ export const prefix = {
   serviceNames: () => ["service_name"],
   allRevisions: () => ["revision"],
   revisions: (serviceId: string) => ["revision", serviceId],
+  runs: (serviceId: string) => ["run", serviceId],
+  allRuns: () => ["run"],
+  runCursors: () => ["run_cursor"],
+  elapsed: () => ["elapsed"],
   nodes: () => ["node"],
   nodeNames: () => ["node_name"],
   nodeSpecs: () => ["node_spec"],

@@ -4,10 +4,11 @@
  * @module
  */
 import { key, prefix } from "./keys.ts";
+import { Elapsed, MAX_COMPLETIONS } from "./schema/run.ts";
 import type { Service, ServiceView, TaskTemplate } from "./schema/service.ts";
 import { isReady, Observed, stateOf, Task } from "./schema/task.ts";
 import { isFailure, isTerminal, type TaskState } from "./schema/task_state.ts";
-import { getRows, type Kv, type Versioned } from "./store.ts";
+import { getRow, getRows, type Kv, type Versioned } from "./store.ts";
 
 /** What the counts need to know of a task. */
 export interface TaskSummary {
@@ -66,8 +67,15 @@ export async function serviceView(
     template,
     version: service.versionstamp,
     counts: countTasks(service.row, tasks),
-    phase: phaseOf(service.row, tasks),
+    phase: phaseOf(service.row, tasks, await isOverdue(kv, service.row)),
   };
+}
+
+/** Whether the leader gave up a job for its deadline. */
+async function isOverdue(kv: Kv, { id, mode, revision }: Service): Promise<boolean> {
+  if (mode.type !== "job" || mode.deadlineMs === undefined) return false;
+  const elapsed = (await getRow(kv, key.elapsed(id, 0), Elapsed))?.row;
+  return elapsed?.revision === revision && elapsed.elapsedMs >= mode.deadlineMs;
 }
 
 /** Counts of a service's tasks, by what they mean to its user. */
@@ -75,22 +83,49 @@ export function countTasks(
   service: Pick<Service, "mode">,
   tasks: readonly TaskSummary[],
 ): ServiceView["counts"] {
+  const own = ownTasks(service, tasks);
   return {
-    wanted: service.mode.type === "job" ? service.mode.completions : service.mode.replicas,
-    running: tasks.filter((task) => task.state === "running").length,
-    ready: tasks.filter((task) => task.ready).length,
-    pending: tasks.filter((task) => !isTerminal(task.state) && task.state !== "running").length,
-    succeeded: tasks.filter((task) => task.state === "succeeded").length,
-    failed: tasks.filter((task) => isFailure(task.state)).length,
+    wanted: wantedOf(service, own),
+    running: own.filter((task) => task.state === "running").length,
+    ready: own.filter((task) => task.ready).length,
+    pending: own.filter((task) => !isTerminal(task.state) && task.state !== "running").length,
+    succeeded: own.filter((task) => task.state === "succeeded").length,
+    failed: own.filter((task) => isFailure(task.state)).length,
   };
+}
+
+/** Without a job's runs on request, which are no part of it. */
+function ownTasks(
+  { mode }: Pick<Service, "mode">,
+  tasks: readonly TaskSummary[],
+): readonly TaskSummary[] {
+  return mode.type === "job" ? tasks.filter(({ slot }) => slot <= MAX_COMPLETIONS) : tasks;
+}
+
+function wantedOf({ mode }: Pick<Service, "mode">, tasks: readonly TaskSummary[]): number {
+  switch (mode.type) {
+    case "replicated":
+      return mode.replicas;
+    case "job":
+      return mode.completions;
+    case "cron":
+      return tasks.filter((task) => !isTerminal(task.state) && task.desired === "run").length;
+    case "global": {
+      // A node's slot has a task, if only an ended one that is not to be replaced or will be soon.
+      const newest = new Map(tasks.map((task) => [task.slot, task]));
+      return [...newest.values()].filter((task) => task.desired === "run").length;
+    }
+  }
 }
 
 /** The one word for how a service is doing. */
 export function phaseOf(
   service: Pick<Service, "mode" | "stopped" | "deleting" | "revision">,
-  tasks: readonly TaskSummary[],
+  all: readonly TaskSummary[],
+  overdue = false,
 ): ServiceView["phase"] {
   if (service.deleting) return "removing";
+  const tasks = ownTasks(service, all);
   const live = tasks.filter((task) => !isTerminal(task.state));
   const { mode } = service;
   if (mode.type === "job") {
@@ -98,16 +133,20 @@ export function phaseOf(
       tasks.filter((task) => task.state === "succeeded").map((task) => task.slot),
     );
     if (succeeded.size >= mode.completions) return "finished";
-    if (live.length === 0 && failuresOf(service, tasks) > mode.retries) return "failed";
+    const failed = overdue || failuresOf(service, tasks) > mode.retries;
+    if (live.length === 0 && failed) return "failed";
   }
   if (service.stopped) return live.length === 0 ? "stopped" : "converging";
-  if (mode.type === "job") {
+  if (mode.type === "cron" && live.length === 0) return "scheduled";
+  if (mode.type === "job" || mode.type === "cron") {
     return live.some((task) => task.state === "running") ? "running" : "converging";
   }
   const ready = live.filter((task) =>
     task.desired === "run" && task.revision === service.revision && task.ready
   );
-  return ready.length === mode.replicas && live.length === ready.length ? "running" : "converging";
+  const wanted = wantedOf(service, tasks);
+  const full = ready.length === wanted && live.length === wanted;
+  return full && (wanted > 0 || mode.type === "replicated") ? "running" : "converging";
 }
 
 /**

@@ -200,6 +200,16 @@ function refusePut(current: Versioned<Service>, spec: ServiceSpec, ifMatch: stri
       hint: "Wait until it is gone and create it anew.",
     });
   }
+  if ((row.mode.type === "cron") !== (spec.mode.type === "cron")) {
+    return refuse(
+      "invalid",
+      `service ${row.name} is ${row.mode.type}: it cannot become ${spec.mode.type}`,
+      {
+        hint: "Remove it and create it anew, or create another service.",
+        errors: [{ field: "mode.type", message: `must stay ${row.mode.type}` }],
+      },
+    );
+  }
   const errors = (["name", "project"] as const).filter((field) => row[field] !== spec[field])
     .map((field) => ({ field, message: `must stay ${row[field]}` }));
   if (errors.length === 0) return undefined;

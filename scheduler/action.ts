@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { RunCursor } from "../kv/schema/run.ts";
 
 /** A new task: placed when `nodeId` is there, pending (with the reason) when it is not. */
 export interface CreateTask {
@@ -14,6 +15,12 @@ export interface CreateTask {
   nodeId?: string;
   why?: string;
   failures: number;
+  /** The only node that may have it. */
+  pin?: string;
+  run?: { scheduledAt: string };
+  runId?: string;
+  /** Set for the first task of a run: how far the service has come with it. */
+  cursor?: RunCursor;
 }
 
 /** A pending task found its node. */
@@ -35,6 +42,8 @@ export interface StopTask {
   kind: "stop";
   taskId: string;
   why: string;
+  /** Its run is not tried again. */
+  over?: true;
 }
 
 /** The task's node is down: the task is lost and its slot free. */
@@ -59,6 +68,27 @@ export interface DisconnectTask {
 export interface PurgeTask {
   kind: "purge";
   taskId: string;
+  /** It is the last task of its run: what is stored about the run goes too. */
+  endsRun?: true;
+}
+
+/** A time of the schedule is let go. */
+export interface SkipRun {
+  kind: "skip";
+  serviceId: string;
+  cursor: RunCursor;
+  why: string;
+}
+
+/** For how long a job (slot 0) or run with a deadline has been going on is saved. */
+export interface SaveElapsed {
+  kind: "elapsed";
+  serviceId: string;
+  slot: number;
+  revision: number;
+  elapsedMs: number;
+  /** Monotonic ms of the leader. */
+  startedAtMs: number;
 }
 
 /** What the leader concludes about a node. */
@@ -101,6 +131,8 @@ export type Action =
   | LoseTask
   | DisconnectTask
   | PurgeTask
+  | SkipRun
+  | SaveElapsed
   | MarkNode
   | RankNode
   | RetireService
@@ -119,6 +151,8 @@ export interface PlanOptions {
   limit: number;
   /** Ended tasks kept per service, beside the last one of each wanted slot. */
   historyLimit: number;
+  /** Wall-clock time in Unix ms, for schedules; without it none is looked at. */
+  wallMs?: number;
 }
 
 export interface Plan {
@@ -155,6 +189,10 @@ export function describe(action: Action): string {
       return `${action.disconnected ? "disconnect" : "reconnect"} ${action.taskId}: ${action.why}`;
     case "purge":
       return `purge ${action.taskId}`;
+    case "skip":
+      return `skip ${action.serviceId} ${action.cursor.lastScheduledAt ?? ""}: ${action.why}`;
+    case "elapsed":
+      return `elapsed ${action.serviceId}.${action.slot} ${Math.round(action.elapsedMs)} ms`;
     case "mark":
       return `mark ${action.nodeId} ${action.state}: ${action.why}`;
     case "rank":

@@ -21,7 +21,16 @@ import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
 import { type CommitDraft as Draft, markNode, rankNode, type Stamp } from "./apply_nodes.ts";
-import { dropService, dropTask, putService, putTask, type World } from "./world.ts";
+import { taskIdAfter } from "./task_id.ts";
+import { forgetRun, moveCursor, saveElapsed, skipRun } from "./apply_runs.ts";
+import {
+  dropService,
+  dropTask,
+  putService,
+  putTask,
+  type ServiceRecord,
+  type World,
+} from "./world.ts";
 
 export interface ApplyDeps {
   kv: Kv;
@@ -75,7 +84,7 @@ export async function applyToService(
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
   if (action.kind === "retire") op.set(key.service(service.id), retired);
-  else deleteService(op, service);
+  else deleteService(op, record);
   const removed = action.kind === "remove";
   appendLog(op, options.seq, {
     at,
@@ -98,8 +107,14 @@ export async function applyToService(
     : { ok: false };
 }
 
-function deleteService(op: Deno.AtomicOperation, service: Service): void {
-  op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name));
+function deleteService(
+  op: Deno.AtomicOperation,
+  { service, runs, elapsed }: ServiceRecord,
+): void {
+  op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name))
+    .delete(key.runCursor(service.id));
+  for (const runId of runs.keys()) op.delete(key.run(service.id, runId));
+  for (const slot of elapsed.keys()) op.delete(key.elapsed(service.id, slot));
   const oldest = Math.max(1, service.revision - REVISIONS_PER_REMOVE);
   for (let revision = oldest; revision <= service.revision; revision++) {
     op.delete(key.revision(service.id, revision));
@@ -147,18 +162,12 @@ function addAction(
   stamp: Stamp,
 ): void {
   switch (action.kind) {
-    case "create":
-      return addTask(world, draft, stamp, {
-        id: mintTaskId(draft, deps.newId()),
-        serviceId: action.serviceId,
-        revision: action.revision,
-        slot: action.slot,
-        ...(action.nodeId === undefined ? {} : { nodeId: action.nodeId }),
-        desired: "run",
-        ...(action.why === undefined ? {} : { why: action.why }),
-        failures: action.failures,
-        createdAt: stamp.at,
-      });
+    case "create": {
+      const { kind: _, cursor, ...fields } = action;
+      if (cursor) moveCursor(world, draft, action.serviceId, cursor);
+      const id = draft.lastTaskId = taskIdAfter(draft.lastTaskId, deps.newId());
+      return addTask(world, draft, stamp, { id, ...fields, desired: "run", createdAt: stamp.at });
+    }
     case "assign":
       return changeTask(
         world,
@@ -181,6 +190,7 @@ function addAction(
         ...task,
         desired: "stop",
         why: action.why,
+        ...(action.over ? { over: true as const } : {}),
         ...(task.nodeId === undefined ? { ended: "stopped" as const } : {}),
       }));
     case "lose":
@@ -204,26 +214,16 @@ function addAction(
         }),
       );
     case "purge":
-      return purgeTask(world, draft, action.taskId);
+      return purgeTask(world, draft, action);
+    case "skip":
+      return skipRun(world, draft, action);
+    case "elapsed":
+      return saveElapsed(world, draft, action);
     case "mark":
       return markNode(world, draft, stamp, action);
     case "rank":
       return rankNode(world, draft, action);
   }
-}
-
-const DIGITS = "0123456789abcdefghjkmnpqrstvwxyz";
-
-/** Invariant 3: `fresh`, or the id after the last one when another leader's clock was ahead of ours. */
-function mintTaskId(draft: Draft, fresh: string): string {
-  return draft.lastTaskId = fresh > draft.lastTaskId ? fresh : successor(draft.lastTaskId);
-}
-
-/** The next ULID. */
-function successor(id: string): string {
-  const last = DIGITS.indexOf(id.slice(-1));
-  const next = DIGITS[last + 1];
-  return next === undefined ? `${successor(id.slice(0, -1))}0` : id.slice(0, -1) + next;
 }
 
 function addTask(world: World, draft: Draft, stamp: Stamp, task: Task): void {
@@ -265,9 +265,14 @@ function notePlacement(world: World, task: Task): void {
   if (node) node.lastPlacedAt = ++world.placements;
 }
 
-function purgeTask(world: World, draft: Draft, taskId: string): void {
+function purgeTask(
+  world: World,
+  draft: Draft,
+  { taskId, endsRun }: Extract<Action, { kind: "purge" }>,
+): void {
   const task = world.tasks.get(taskId)?.task;
   if (!task) return;
+  if (endsRun) forgetRun(world, draft, task);
   draft.op.delete(key.task(taskId)).delete(key.observed(taskId))
     .delete(key.taskOf(task.serviceId, taskId));
   if (task.nodeId !== undefined) draft.op.delete(key.assign(task.nodeId, taskId));

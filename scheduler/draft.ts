@@ -4,7 +4,13 @@
  * @module
  */
 import type { Action, CreateTask, PlanOptions } from "./action.ts";
-import { type NodeState, type Overlay, overlayOf, type Request } from "./overlay.ts";
+import {
+  type Candidate,
+  type NodeState,
+  type Overlay,
+  overlayOf,
+  type Request,
+} from "./overlay.ts";
 import type { NodeRecord, ServiceRecord, TaskRecord, World } from "./world.ts";
 
 export interface Draft {
@@ -36,6 +42,8 @@ export interface Unplaced {
   request: Request;
   waiting: TaskRecord[];
   missing: CreateTask[];
+  /** The only node that was asked. */
+  only?: Candidate;
 }
 
 export function newDraft(world: World, nowMs: number, options: PlanOptions): Draft {
@@ -70,9 +78,15 @@ export function emit(draft: Draft, service: ServiceRecord, action: Action): bool
 }
 
 /** Stops a live task, unless this plan does already; false when cut. */
-export function stop(draft: Draft, service: ServiceRecord, taskId: string, why: string): boolean {
+export function stop(
+  draft: Draft,
+  service: ServiceRecord,
+  taskId: string,
+  why: string,
+  more: { over?: true } = {},
+): boolean {
   if (draft.stopped.has(taskId)) return true;
-  if (!emit(draft, service, { kind: "stop", taskId, why })) return false;
+  if (!emit(draft, service, { kind: "stop", taskId, why, ...more })) return false;
   draft.stopped.add(taskId);
   draft.disturbed.add(service.service.id);
   // A pending task ends at once; its slot is free then.

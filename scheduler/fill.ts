@@ -53,8 +53,9 @@ export function fillSlots(draft: Draft, record: ServiceRecord, policy: Policy): 
 
 /** Says why for each task that found no node: invariant 2. */
 export function explainUnplaced(draft: Draft): void {
-  for (const { service, request, waiting, missing } of draft.unplaced) {
-    const why = whyNowhere(overlay(draft), request);
+  for (const { service, request, waiting, missing, only } of draft.unplaced) {
+    const nodes = overlay(draft);
+    const why = whyNowhere(only ? { ...nodes, candidates: [only] } : nodes, request);
     for (const create of missing) if (!emit(draft, service, { ...create, why })) break;
     for (const { task } of waiting) {
       if (task.why === why) continue;

@@ -5,7 +5,7 @@
  */
 import { type Draft, emit } from "./draft.ts";
 import type { Policy } from "./policy.ts";
-import { ascending } from "./slots.ts";
+import { ascending, isRunSlot } from "./slots.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
 /**
@@ -20,7 +20,7 @@ export function purgeHistory(draft: Draft, record: ServiceRecord, policy: Policy
   if (slots.endedTail > policy.kept) {
     for (const [slot, tasks] of ended) {
       const newest = tasks.at(-1);
-      if (newest && slot > policy.kept) surplus.push(newest);
+      if (newest && slot > policy.kept && !isRunSlot(service.mode, slot)) surplus.push(newest);
     }
   }
   const job = service.mode.type === "job";

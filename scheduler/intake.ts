@@ -11,6 +11,7 @@ import { messageOf } from "../kv/store.ts";
 import { isReady } from "../kv/schema/task.ts";
 import { taskEvent } from "./apply.ts";
 import { refreshNode, refreshService, refreshTask } from "./load.ts";
+import { globalServices } from "./modes/global.ts";
 import { pendingServices } from "./plan.ts";
 import type { Context, Term } from "./term.ts";
 import { dropNode } from "./world.ts";
@@ -136,6 +137,7 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
     }
     const record = world.nodes.get(id);
     for (const serviceId of pendingServices(world)) term.dirtyServices.add(serviceId);
+    for (const serviceId of globalServices(world)) term.dirtyServices.add(serviceId);
     for (const taskId of record?.holding ?? []) {
       const task = world.tasks.get(taskId)?.task;
       if (task) term.dirtyServices.add(task.serviceId);

@@ -9,7 +9,8 @@ import { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
 import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
-import { getRow, type Kv } from "../kv/store.ts";
+import { Elapsed, Run, RunCursor } from "../kv/schema/run.ts";
+import { getRow, type Kv, listRows } from "../kv/store.ts";
 import { FAILING } from "./failing.ts";
 import {
   emptyWorld,
@@ -44,6 +45,7 @@ export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promis
   for (const [, revision] of await readAll(kv, prefix.allRevisions(), Revision, onBadRow)) {
     putTemplate(world, revision.serviceId, revision.revision, revision.template);
   }
+  await loadRuns(kv, world, nowMs, onBadRow);
   const observed = await readAll(kv, prefix.observed(), Observed, onBadRow);
   for (const [id, task] of await readAll(kv, prefix.tasks(), Task, onBadRow)) {
     putTask(world, task, observed.get(id), nowMs);
@@ -63,6 +65,21 @@ function renewVerdicts(
     const service = world.services.get(serviceId);
     if (!service) continue;
     for (let i = 0; i < FAILING.failures; i++) noteFailure(service, nodeId, nowMs);
+  }
+}
+
+async function loadRuns(kv: Kv, world: World, nowMs: number, onBadRow: BadRow): Promise<void> {
+  for (const [, run] of await readAll(kv, prefix.allRuns(), Run, onBadRow)) {
+    world.services.get(run.serviceId)?.runs.set(run.id, run);
+  }
+  for (const [id, cursor] of await readAll(kv, prefix.runCursors(), RunCursor, onBadRow)) {
+    const record = world.services.get(id);
+    if (record) record.cursor = cursor;
+  }
+  for (const [path, row] of await readAll(kv, prefix.elapsed(), Elapsed, onBadRow)) {
+    const [id = "", slot] = path.split("/");
+    const startedAtMs = nowMs - row.elapsedMs;
+    world.services.get(id)?.elapsed.set(Number(slot), { ...row, startedAtMs });
   }
 }
 
@@ -94,7 +111,11 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
   if (!known && !revision) {
     throw new Error(`load service ${serviceId}: revision ${row.revision} is missing`);
   }
-  putService(world, row, revision?.row.template);
+  const record = putService(world, row, revision?.row.template);
+  if (row.mode.type !== "job" && row.mode.type !== "cron") return true;
+  for await (const { row: run } of listRows(kv, prefix.runs(serviceId), Run)) {
+    record.runs.set(run.id, run);
+  }
   return true;
 }
 

@@ -9,13 +9,17 @@
  *
  * @module
  */
+import type { CronMode } from "../kv/schema/run.ts";
+import type { Mode } from "../kv/schema/service.ts";
 import type { Plan, PlanOptions, Scope } from "./action.ts";
 import { type Draft, newDraft, room } from "./draft.ts";
 import { rankNodes } from "./failing.ts";
 import { explainUnplaced, fillSlots } from "./fill.ts";
 import { purgeAll, purgeHistory } from "./history.ts";
-import { jobPolicy, retire } from "./job.ts";
+import { jobPolicy, retire, stopOverdue } from "./job.ts";
 import { loseAside, loseStrays } from "./loss.ts";
+import { fillNodes, globalPolicy, globalServices } from "./modes/global.ts";
+import { planRuns } from "./modes/runs.ts";
 import { planNode } from "./nodes.ts";
 import type { Policy } from "./policy.ts";
 import { replicaPolicy, stopDoubles, stopSuperfluous } from "./replicas.ts";
@@ -33,6 +37,8 @@ export function plan(world: World, nowMs: number, scope: Scope, options: PlanOpt
   const services = new Set(scope.services);
   for (const nodeId of new Set(scope.nodes)) {
     for (const serviceId of planNode(draft, nodeId)) services.add(serviceId);
+    if (!draft.states.has(nodeId) && world.nodes.has(nodeId)) continue;
+    for (const serviceId of globalServices(world)) services.add(serviceId);
   }
   for (const serviceId of services) {
     const record = world.services.get(serviceId);
@@ -53,22 +59,40 @@ function planService(draft: Draft, record: ServiceRecord): void {
   if (record.slots.strays.size > 0 && loseStrays(draft, record)) return;
   if (loseAside(draft, record)) return;
   if (rankNodes(draft, record)) return;
-  const policy = policyOf(record);
+  const { mode } = record.service;
+  if (mode.type === "cron") return planCron(draft, record, mode);
+  const policy = policyOf(record, mode);
+  if (mode.type === "job" && stopOverdue(draft, record, mode)) policy.openings = 0;
   stopSuperfluous(draft, record, policy.wanted);
   stopDoubles(draft, record, policy.wanted);
   stopIdle(draft, record, policy);
-  const filling = fillSlots(draft, record, policy);
+  const filling = mode.type === "global"
+    ? fillNodes(draft, record, policy)
+    : fillSlots(draft, record, policy);
+  if (mode.type === "job") planRuns(draft, record, mode);
   stopNext(draft, record, policy, filling);
   if (record.service.deleting) return purgeAll(draft, record);
   purgeHistory(draft, record, policy);
-  if (record.service.mode.type === "job") retire(draft, record, record.service.mode);
+  if (mode.type === "job") retire(draft, record, mode);
 }
 
-function policyOf(record: ServiceRecord): Policy {
-  const { mode } = record.service;
+/** All tasks of a cron service are runs; they are moved off draining nodes like others. */
+function planCron(draft: Draft, record: ServiceRecord, mode: CronMode): void {
+  planRuns(draft, record, mode);
+  const { service } = record;
+  if (service.deleting) return purgeAll(draft, record);
+  if (service.stopped) return;
+  const idle = { wanted: 0, kept: 0, openings: 0, rolls: false, fate: () => undefined };
+  stopIdle(draft, record, idle);
+  stopNext(draft, record, idle, { placed: 0, waiting: 0 });
+}
+
+function policyOf(record: ServiceRecord, mode: Exclude<Mode, { type: "cron" }>): Policy {
   switch (mode.type) {
     case "replicated":
       return replicaPolicy(record, mode.replicas);
+    case "global":
+      return globalPolicy(record);
     case "job":
       return jobPolicy(record, mode);
   }

@@ -8,7 +8,7 @@ import { isReady } from "../kv/schema/task.ts";
 import { afterFailure, afterInterruption, atOnce, type Restart } from "./backoff.ts";
 import { type Draft, stop } from "./draft.ts";
 import type { Policy } from "./policy.ts";
-import { ascending } from "./slots.ts";
+import { ascending, isRunSlot } from "./slots.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
 export function replicaPolicy(record: ServiceRecord, replicas: number): Policy {
@@ -48,7 +48,9 @@ export function stopSuperfluous(draft: Draft, record: ServiceRecord, wanted: num
 function* superfluousSlots({ service, slots, live }: ServiceRecord, wanted: number) {
   if (service.mode.type === "job") {
     // The filled slots of a job are mostly successes; its live tasks are few.
-    for (const slot of ascending(new Set(live.keys())).reverse()) if (slot > wanted) yield slot;
+    for (const slot of ascending(new Set(live.keys())).reverse()) {
+      if (slot > wanted && !isRunSlot(service.mode, slot)) yield slot;
+    }
     return;
   }
   for (let slot = slots.tail; slot > wanted; slot--) if (!slots.gaps.has(slot)) yield slot;

@@ -23,6 +23,7 @@ export function planRound(context: Context): Plan {
     nodeTtlMs: context.nodeTtlMs,
     limit: PLAN_LIMIT,
     historyLimit: deps.historyLimit,
+    wallMs: deps.clock.wallMs(),
   };
   // Nodes are judged on fresh beats only; the others stay dirty, so that the next tick comes at once.
   const judged = attended(term, nowMs) ? [...term.dirtyNodes].sort() : [];

@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { MAX_COMPLETIONS } from "../kv/schema/run.ts";
+import type { Mode } from "../kv/schema/service.ts";
 import { isReady } from "../kv/schema/task.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
@@ -38,6 +40,8 @@ export interface SlotIndex {
   endedTail: number;
   /** Monotonic ms at which the last task ended. */
   lastEndedAtMs: number;
+  /** Slots of runs that have tasks: they count in no other set here, nor in `tail` and `failed`. */
+  runs: Set<number>;
 }
 
 export function emptySlots(): SlotIndex {
@@ -55,7 +59,13 @@ export function emptySlots(): SlotIndex {
     failed: 0,
     endedTail: 0,
     lastEndedAtMs: 0,
+    runs: new Set(),
   };
+}
+
+/** Slots of runs are used once and grow without end: they are no part of a range that is kept filled. */
+export function isRunSlot(mode: Mode, slot: number): boolean {
+  return mode.type === "cron" || (mode.type === "job" && slot > MAX_COMPLETIONS);
 }
 
 /** Builds the index anew: the newest revision or the kind of mode has changed. */
@@ -99,6 +109,7 @@ export function newestEnded(service: ServiceRecord, slot: number): TaskRecord | 
 }
 
 function isFilled(service: ServiceRecord, slot: number): boolean {
+  if (isRunSlot(service.service.mode, slot)) return false;
   if (service.live.get(slot)?.some(({ task }) => task.desired === "run" && !task.disconnected)) {
     return true;
   }
@@ -146,6 +157,13 @@ function count(service: ServiceRecord, slot: number, sign: 1 | -1): void {
       else if (!isReady(state, observed)) slots.starting += sign;
     }
   }
+  if (sign === 1 && ended.length > 0) {
+    slots.lastEndedAtMs = Math.max(slots.lastEndedAtMs, ended.at(-1)?.endedAtMs ?? 0);
+  }
+  if (isRunSlot(service.service.mode, slot)) {
+    mark(slots.runs, slot, sign === 1 && live.length + ended.length > 0);
+    return;
+  }
   mark(slots.crowded, slot, sign === 1 && kept > 1);
   mark(slots.outdated, slot, sign === 1 && outdated);
   mark(slots.waiting, slot, sign === 1 && waiting);
@@ -159,7 +177,6 @@ function count(service: ServiceRecord, slot: number, sign: 1 | -1): void {
   }
   if (sign === 1 && ended.length > 0) {
     slots.endedTail = Math.max(slots.endedTail, slot);
-    slots.lastEndedAtMs = Math.max(slots.lastEndedAtMs, ended.at(-1)?.endedAtMs ?? 0);
   } else if (service.ended.size === 0) slots.endedTail = 0;
 }
 

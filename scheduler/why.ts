@@ -96,6 +96,9 @@ export function explain(world: World, record: TaskRecord): Why {
   }
   const request = requestOf(task.serviceId, template);
   const overlay = overlayOf(world);
+  if (task.pin !== undefined) {
+    overlay.candidates = overlay.candidates.filter(({ record: { node } }) => node.id === task.pin);
+  }
   const own = overlay.candidates.find((node) => node.record.holding.has(task.id));
   if (own) giveBack(own, request);
   const judged = judge(world, overlay, request, task.slot);

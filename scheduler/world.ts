@@ -6,6 +6,7 @@
  * @module
  */
 import type { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
+import type { Elapsed, Run, RunCursor } from "../kv/schema/run.ts";
 import type { Service, StrategyName, TaskTemplate } from "../kv/schema/service.ts";
 import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
@@ -63,6 +64,16 @@ export interface ServiceRecord {
   failuresMs: Map<string, number[]>;
   /** Where the slots stand, derived from all of the above. */
   slots: SlotIndex;
+  /** Runs that users asked for, by id. */
+  runs: Map<string, Run>;
+  cursor?: RunCursor;
+  /** By slot (0: the whole job): since when what has a deadline goes on. */
+  elapsed: Map<number, Stopwatch>;
+}
+
+export interface Stopwatch extends Elapsed {
+  /** Monotonic ms of this leader; `elapsedMs` is what was saved last. */
+  startedAtMs: number;
 }
 
 export interface World {
@@ -108,6 +119,8 @@ export function putService(world: World, service: Service, template?: TaskTempla
       pending: 0,
       failuresMs: new Map(),
       slots: emptySlots(),
+      runs: new Map(),
+      elapsed: new Map(),
     };
     world.services.set(service.id, record);
   }

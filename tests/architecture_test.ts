@@ -41,10 +41,11 @@ async function add(path: string, files: SourceFile[]): Promise<void> {
 
 /** Who may import what, first match decides. `@` stands for packages. */
 const RULES: { files: RegExp; allowed: RegExp }[] = [
+  { files: /^kv\/schema\/schedule\.ts$/, allowed: /^croner$/ },
   { files: /^kv\/schema\//, allowed: /^(kv\/schema\/|zod$)/ },
   { files: /^kv\//, allowed: /^(kv\/|zod$)/ },
   {
-    files: /^scheduler\/(apply|apply_nodes|tick|load|sweep|term|intake|round)\.ts$/,
+    files: /^scheduler\/(apply|apply_nodes|apply_runs|tick|load|sweep|term|intake|round)\.ts$/,
     allowed: /^(kv|scheduler)\/|^zod$/,
   },
   { files: /^scheduler\//, allowed: /^(kv\/schema|scheduler)\// },

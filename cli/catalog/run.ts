@@ -4,6 +4,7 @@
  * @module
  */
 import { choice, flag, list, serverCommand, value } from "../command.ts";
+import { parseDuration } from "../format/duration.ts";
 import { parseCount, parseCpus, parseMemory, parsePair, parsePort } from "../format/quantity.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
 import { EXIT } from "../exit.ts";
@@ -44,6 +45,24 @@ export const runCommands = [
       label: list("--label <key=value>", "Label of service and container", parsePair),
       node: value("--node <name>", "Only on this node"),
       replicas: value("--replicas <n>", "How many tasks (with -d)", parseCount),
+      mode: choice("--mode <mode>", "How many tasks, and for how long", [
+        "replicated",
+        "global",
+        "job",
+        "cron",
+      ]),
+      completions: value("--completions <n>", "Successes that a job needs", parseCount),
+      parallelism: value("--parallelism <n>", "Tasks of a job at once", parseCount),
+      retries: value("--retries <n>", "Replacements of failed tasks: job, cron", parseCount),
+      deadline: value("--deadline <duration>", "Stop a job or run then", parseDuration),
+      schedule: value("--schedule <cron>", "When to run it: '0 3 * * *', @daily"),
+      timeZone: value("--time-zone <zone>", "Time zone of the schedule; UTC if absent"),
+      concurrency: choice("--concurrency <how>", "When a run is due while one goes on", [
+        "allow",
+        "forbid",
+        "replace",
+      ]),
+      catchUp: value("--catch-up <duration>", "How late a missed run may start", parseDuration),
       restart: choice("--restart <when>", "Start it again when it ends", [
         "any",
         "on-failure",
@@ -55,6 +74,8 @@ export const runCommands = [
       ["berth run --rm alpine echo hello", "one job, removed afterwards"],
       ["berth run -d --name web -p 8080:80 nginx", "a service on port 8080"],
       ["berth run -d --replicas 3 --memory 256m -p 80 nginx", "three tasks, free host ports"],
+      ["berth run -d --mode global agent", "one task on each node"],
+      ["berth run -d --schedule @daily --time-zone Europe/Berlin backup", "at midnight"],
       ["berth run -e LEVEL=debug myimage migrate --all", "a command with its own flags"],
     ],
     run: async (options, [image = "", ...command], deps) =>

@@ -110,7 +110,7 @@ function mayRemove(service: ServiceView, name: string, deps: ServerDeps): boolea
   return deps.io.confirm(`${name} is running ${count(busy, "task")}. Stop and remove it?`);
 }
 
-async function settle(
+export async function settle(
   deps: ServerDeps,
   options: LifecycleOptions,
   service: ServiceView,
@@ -174,7 +174,10 @@ function notSettled(
 }
 
 /** Handles every reference, and returns the first failure. */
-async function each(refs: string[], one: (ref: string) => Promise<ExitCode>): Promise<ExitCode> {
+export async function each(
+  refs: string[],
+  one: (ref: string) => Promise<ExitCode>,
+): Promise<ExitCode> {
   let worst: ExitCode = EXIT.ok;
   for (const ref of refs) {
     const code = await one(ref);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { nextTime } from "../../kv/schema/schedule.ts";
 import type { ServiceView } from "../../kv/schema/service.ts";
 import type { ServerDeps } from "../deps.ts";
 import type { ExitCode } from "../exit.ts";
@@ -34,10 +35,14 @@ export async function services(
   });
 }
 
-/** `3/3` running, or `1/1 done` of a job. */
-export function tasksText(service: ServiceView): string {
-  const { wanted, running, succeeded } = service.counts;
-  return service.mode.type === "job" ? `${succeeded}/${wanted} done` : `${running}/${wanted}`;
+/** `3/3` running, `1/1 done` of a job, or when a cron service runs next. */
+export function tasksText(service: ServiceView, nowMs: number): string {
+  const { counts: { wanted, running, succeeded }, mode } = service;
+  if (mode.type === "job") return `${succeeded}/${wanted} done`;
+  if (mode.type !== "cron" || wanted > 0) return `${running}/${wanted}`;
+  if (service.stopped) return "-";
+  const nextMs = nextTime(mode, nowMs);
+  return nextMs === undefined ? "never again" : `in ${age(nextMs - nowMs)}`;
 }
 
 /** The columns of a list of services. */
@@ -47,7 +52,7 @@ export function serviceColumns(deps: Pick<ServerDeps, "clock" | "view">): Column
   return [
     { header: "NAME", cell: (s) => qualified(s.project, s.name), minWidth: 10 },
     { header: "MODE", cell: (s) => s.mode.type },
-    { header: "TASKS", cell: tasksText },
+    { header: "TASKS", cell: (s) => tasksText(s, now) },
     { header: "STATE", cell: (s) => s.phase, paint: (s) => phasePaint(s.phase, paint) },
     { header: "IMAGE", cell: (s) => s.template.image, minWidth: 8 },
     {

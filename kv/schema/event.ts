@@ -20,6 +20,7 @@ export const EventType = z.enum([
   "task.disconnected",
   "task.reconnected",
   "task.purged",
+  "run.skipped",
   "node.changed",
   "node.ready",
   "node.down",

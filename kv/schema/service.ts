@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
+import { CronMode, MAX_COMPLETIONS } from "./run.ts";
 
 /** CPU share in cores, three decimals; memory in MiB. */
 export const Resources = z.object({
@@ -86,15 +87,21 @@ export const Mode = z.discriminatedUnion("type", [
     type: z.literal("replicated"),
     replicas: z.int().min(0).max(200_000).default(1),
   }),
+  z.object({ type: z.literal("global") })
+    .meta({ description: "One task on each node that fits" }),
   z.object({
     type: z.literal("job"),
-    completions: z.int().min(1).max(200_000).default(1),
+    completions: z.int().min(1).max(MAX_COMPLETIONS).default(1),
     parallelism: z.int().min(1).max(200_000).default(1),
     retries: z.int().min(0).max(1000).default(0)
       .meta({ description: "Replacements of failed tasks, over the whole job" }),
+    deadlineMs: DurationMs.min(1).optional().meta({
+      description: "From its first task on; then what still runs is stopped and the job has failed",
+    }),
     removeAfterMs: DurationMs.optional()
       .meta({ description: "Remove the service this long after it finished" }),
   }),
+  CronMode,
 ]).meta({ id: "Mode", description: "How many tasks, and for how long" });
 export type Mode = z.infer<typeof Mode>;
 
@@ -136,10 +143,11 @@ export const ServiceSpec = SpecFields.overwrite(settle)
 export type ServiceSpec = z.infer<typeof ServiceSpec>;
 export type ServiceSpecInput = z.input<typeof ServiceSpec>;
 
-/** A job's task that succeeded is done, so `any` can only mean `on-failure` there. */
+/** The task of a job or run that succeeded is done, so `any` can only mean `on-failure` there. */
 function settle(spec: z.infer<typeof SpecFields>): z.infer<typeof SpecFields> {
   const { mode, template } = spec;
-  if (mode.type !== "job" || template.restart.condition !== "any") return spec;
+  const ends = mode.type === "job" || mode.type === "cron";
+  if (!ends || template.restart.condition !== "any") return spec;
   const restart = { ...template.restart, condition: "on-failure" as const };
   return { ...spec, template: { ...template, restart } };
 }
@@ -172,14 +180,23 @@ export const ServiceView = Service.extend({
   template: TaskTemplate,
   version: z.string().meta({ description: "Versionstamp: pass it as `If-Match`" }),
   counts: z.object({
-    wanted: z.int().meta({ description: "Replicas, or completions of a job" }),
+    wanted: z.int().meta({ description: "Replicas, completions of a job, nodes, or runs" }),
     running: z.int(),
     ready: z.int().meta({ description: "Running tasks that can serve" }),
     pending: z.int().meta({ description: "Not running yet" }),
     succeeded: z.int(),
     failed: z.int().meta({ description: "failed, rejected or lost, in kept history" }),
   }),
-  phase: z.enum(["converging", "running", "stopped", "finished", "failed", "removing"])
-    .meta({ description: "`finished` and `failed` are for jobs" }),
+  phase: z.enum([
+    "converging",
+    "running",
+    "scheduled",
+    "stopped",
+    "finished",
+    "failed",
+    "removing",
+  ]).meta({
+    description: "`finished` and `failed` are for jobs; `scheduled`: cron, and no run goes on",
+  }),
 }).meta({ id: "Service", description: "A service, its newest template and how it is doing" });
 export type ServiceView = z.infer<typeof ServiceView>;

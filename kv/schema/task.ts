@@ -16,7 +16,13 @@ export const Task = z.object({
   revision: z.int().min(1),
   slot: z.int().min(1),
   nodeId: Id.optional().meta({ description: "Absent while pending" }),
+  pin: Id.optional().meta({ description: "The only node that may have it: of a global service" }),
+  run: z.object({ scheduledAt: Timestamp }).optional()
+    .meta({ description: "Of a cron service: the time of the schedule that it is for" }),
+  runId: Id.optional().meta({ description: "The run that a user asked for" }),
   desired: z.enum(["run", "stop"]),
+  over: z.literal(true).optional()
+    .meta({ description: "Its run was stopped for good and is not tried again" }),
   /** Set by the leader alone: its node went silent, or it was stopped before it had one. */
   ended: z.enum(["lost", "stopped"]).optional(),
   /** Its node is cut off and its slot may get a replacement; it is kept should the node return. */

@@ -8,6 +8,7 @@ import type { NodeStatus } from "../../kv/schema/node.ts";
 import type { Observed, Task } from "../../kv/schema/task.ts";
 import { isTerminal } from "../../kv/schema/task_state.ts";
 import type { Action } from "../action.ts";
+import { taskIdAfter } from "../task_id.ts";
 import { dropService, dropTask, putNode, putService, putTask, type World } from "../world.ts";
 
 /** Nothing here has a time of day. */
@@ -36,8 +37,11 @@ function applyAction(world: World, action: Action, newId: () => string, nowMs: n
   };
   switch (action.kind) {
     case "create": {
-      const { kind: _, ...fields } = action;
-      const task: Task = { id: newId(), desired: "run", createdAt: NO_TIME, ...fields };
+      const { kind: _, cursor, ...fields } = action;
+      const record = world.services.get(action.serviceId);
+      if (record && cursor) record.cursor = cursor;
+      const id = taskIdAfter(world.lastTaskId, newId());
+      const task: Task = { id, desired: "run", createdAt: NO_TIME, ...fields };
       if (!putTask(world, task, undefined, nowMs)) throw new Error("create: no such service");
       return placed(action.nodeId);
     }
@@ -53,7 +57,8 @@ function applyAction(world: World, action: Action, newId: () => string, nowMs: n
     case "stop": {
       const pending = world.tasks.get(action.taskId)?.state === "pending";
       const ended = pending ? { ended: "stopped" as const } : {};
-      return change(action.taskId, { desired: "stop", why: action.why, ...ended });
+      const over = action.over ? { over: true as const } : {};
+      return change(action.taskId, { desired: "stop", why: action.why, ...over, ...ended });
     }
     case "lose":
       return change(action.taskId, { desired: "stop", ended: "lost", why: action.why });
@@ -63,7 +68,18 @@ function applyAction(world: World, action: Action, newId: () => string, nowMs: n
       if (!isTerminal(world.tasks.get(action.taskId)?.state ?? "pending")) {
         throw new Error(`purge: task ${action.taskId} has not ended`);
       }
+      if (action.endsRun) endRun(world, action.taskId);
       return dropTask(world, action.taskId);
+    case "skip": {
+      const record = world.services.get(action.serviceId);
+      if (record) record.cursor = action.cursor;
+      return;
+    }
+    case "elapsed": {
+      const { slot, revision, elapsedMs, startedAtMs } = action;
+      world.services.get(action.serviceId)?.elapsed.set(slot, { revision, elapsedMs, startedAtMs });
+      return;
+    }
     case "mark":
       return judgeNode(world, action.nodeId, nowMs, (status) => ({
         ...status,
@@ -89,6 +105,13 @@ function applyAction(world: World, action: Action, newId: () => string, nowMs: n
     case "remove":
       return dropService(world, action.serviceId);
   }
+}
+
+function endRun(world: World, taskId: string): void {
+  const task = world.tasks.get(taskId)?.task;
+  const record = task && world.services.get(task.serviceId);
+  record?.elapsed.delete(task?.slot ?? 0);
+  record?.runs.delete(task?.runId ?? "");
 }
 
 function judgeNode(

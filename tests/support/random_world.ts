@@ -39,6 +39,16 @@ const aMode: fc.Arbitrary<Mode> = fc.oneof(
     parallelism: fc.integer({ min: 1, max: 3 }),
     retries: fc.nat(3),
   }),
+  fc.constant({ type: "global" as const }),
+  fc.record({
+    type: fc.constant("cron" as const),
+    schedule: fc.constant("* * * * * *"),
+    timeZone: fc.constant("UTC"),
+    concurrency: fc.constantFrom("allow" as const, "forbid" as const, "replace" as const),
+    catchUpMs: fc.constant(0),
+    retries: fc.nat(2),
+    history: fc.record({ succeeded: fc.nat(2), failed: fc.nat(2) }),
+  }),
 );
 
 const aService: fc.Arbitrary<Omit<ServiceInput, "name">> = fc.record({

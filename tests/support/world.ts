@@ -31,7 +31,13 @@ export { applyActions };
 
 const AT = "2026-01-01T00:00:00.000Z";
 
-export const OPTIONS: PlanOptions = { nodeTtlMs: 6000, limit: 1000, historyLimit: 5 };
+/** Schedules have seen five seconds pass. */
+export const OPTIONS: PlanOptions = {
+  nodeTtlMs: 6000,
+  limit: 1000,
+  historyLimit: 5,
+  wallMs: Date.parse(AT) + 5000,
+};
 
 export interface NodeInput {
   /** Its id is `id-` and the name. */

@@ -1,0 +1,200 @@
+/**
+ * Global services: one task on each node that fits.
+ *
+ * 1. A task belongs to one node: the one that it is on, or, while it waits for room there, its `pin`.
+ * 2. A node keeps its slot as long as a task of it is remembered; other nodes get the lowest free ones.
+ * 3. A node that is drained, or that the service no longer asks for, loses its task; one that is cordoned
+ *    keeps it and gets no new one; the task of a node that is down is lost, and nobody takes its place.
+ *
+ * @module
+ */
+import type { CreateTask } from "../action.ts";
+import { type Draft, emit, overlay, room, stop, wake } from "../draft.ts";
+import type { Filling } from "../fill.ts";
+import { type Filter, FILTERS, filtersFor, firstRefusal } from "../filters.ts";
+import { ask, type Candidate, type Request, requestOf, take } from "../overlay.ts";
+import type { Policy } from "../policy.ts";
+import { replicaPolicy } from "../replicas.ts";
+import { newestEnded } from "../slots.ts";
+import type { ServiceRecord, TaskRecord, World } from "../world.ts";
+
+/**
+ * Filters that ask what a node has left, or whether it answers. They say whether its task can start
+ * now; all others say whether it is to have one at all.
+ */
+const MOMENTARY: ReadonlySet<string> = new Set(["ready", "resources", "hostports"]);
+
+export function globalPolicy(record: ServiceRecord): Policy {
+  return replicaPolicy(record, Infinity);
+}
+
+/** The services that any change of a node concerns. */
+export function globalServices(world: World): string[] {
+  const ids: string[] = [];
+  for (const [id, { service }] of world.services) if (service.mode.type === "global") ids.push(id);
+  return ids.sort();
+}
+
+/** Fills the nodes that are to have a task, and stops the tasks of the others. */
+export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): Filling {
+  const filling: Filling = { placed: 0, waiting: 0 };
+  const template = record.templates.get(record.service.revision);
+  if (!template || policy.wanted === 0) return filling;
+  const request = requestOf(record.service.id, template);
+  const lasting = filtersFor(request).filter(({ name }) => !MOMENTARY.has(name));
+  const tasks = tasksByNode(record);
+  const slots = new Slots(draft.world, record);
+  const candidates = [...overlay(draft).candidates]
+    .sort((a, b) => a.record.node.id < b.record.node.id ? -1 : 1);
+  for (const node of candidates) {
+    const mine = tasks.get(node.record.node.id) ?? [];
+    tasks.delete(node.record.node.id);
+    ask(node, request);
+    const reason = reasonToStop(node, request, lasting);
+    if (reason !== undefined) stopAll(draft, record, mine, reason);
+    else fillNode({ draft, record, policy, request, filling, slots }, node, mine);
+  }
+  for (const home of [...tasks.keys()].sort()) {
+    stopAll(draft, record, tasks.get(home) ?? [], "it belongs to no node");
+  }
+  return filling;
+}
+
+interface Scene {
+  draft: Draft;
+  record: ServiceRecord;
+  policy: Policy;
+  request: Request;
+  filling: Filling;
+  slots: Slots;
+}
+
+/** One node that the service asks for. */
+function fillNode(scene: Scene, node: Candidate, mine: TaskRecord[]): void {
+  const { draft, record, request, filling } = scene;
+  const opens = isReady(node, request);
+  const [first, ...doubles] = mine.sort(keepFirst);
+  stopAll(draft, record, doubles, "another task runs on its node");
+  if (!first) {
+    if (opens) create(scene, node);
+    return;
+  }
+  if (first.state !== "pending" || draft.stopped.has(first.task.id)) return;
+  if (!opens) {
+    stop(draft, record, first.task.id, `node ${node.record.node.name} takes no new tasks`);
+    return;
+  }
+  if (firstRefusal(filtersFor(request), node, request)) {
+    draft.unplaced.push({ service: record, request, waiting: [first], missing: [], only: node });
+    filling.waiting++;
+    return;
+  }
+  const nodeId = node.record.node.id;
+  if (!emit(draft, record, { kind: "assign", taskId: first.task.id, nodeId })) return;
+  take(overlay(draft), node, request);
+  filling.placed++;
+}
+
+function create(scene: Scene, node: Candidate): void {
+  const { draft, record, policy, request, filling, slots } = scene;
+  const { service } = record;
+  const nodeId = node.record.node.id;
+  const slot = slots.of(nodeId);
+  const ended = newestEnded(record, slot);
+  let failures = 0;
+  if (ended?.task.revision === service.revision && homeOf(ended) === nodeId) {
+    const restart = policy.fate(ended);
+    if (!restart) return;
+    if (restart.atMs > draft.nowMs) {
+      wake(draft, service.id, restart.atMs);
+      filling.waiting++;
+      return;
+    }
+    failures = restart.failures;
+  }
+  const { id: serviceId, revision } = service;
+  const action: CreateTask = { kind: "create", serviceId, revision, slot, failures };
+  if (firstRefusal(filtersFor(request), node, request)) {
+    const missing = [{ ...action, pin: nodeId }];
+    draft.unplaced.push({ service: record, request, waiting: [], missing, only: node });
+    filling.waiting++;
+    return;
+  }
+  if (room(draft) > 0) take(overlay(draft), node, request);
+  if (emit(draft, record, { ...action, nodeId })) filling.placed++;
+  else filling.waiting++;
+}
+
+/** Invariant 3. */
+function reasonToStop(
+  node: Candidate,
+  request: Request,
+  lasting: readonly Filter[],
+): string | undefined {
+  const { name } = node.record.node;
+  if (node.record.spec.availability === "drain") return `node ${name} is being drained`;
+  const refusal = firstRefusal(lasting, node, request);
+  return refusal && `node ${name} ${refusal.group(node, request).one}`;
+}
+
+function isReady(node: Candidate, request: Request): boolean {
+  return FILTERS.every((filter) => filter.name !== "ready" || filter.check(node, request));
+}
+
+function stopAll(draft: Draft, record: ServiceRecord, tasks: TaskRecord[], why: string): void {
+  for (const { task } of tasks) {
+    if (task.desired === "run" && !stop(draft, record, task.id, why)) return;
+  }
+}
+
+/** The live tasks of each node; under "" those that belong to none. */
+function tasksByNode({ live }: ServiceRecord): Map<string, TaskRecord[]> {
+  const byNode = new Map<string, TaskRecord[]>();
+  const byId = (a: TaskRecord, b: TaskRecord) => a.task.id < b.task.id ? -1 : 1;
+  for (const task of [...live.values()].flat().sort(byId)) {
+    const home = homeOf(task) ?? "";
+    const tasks = byNode.get(home);
+    if (tasks) tasks.push(task);
+    else byNode.set(home, [task]);
+  }
+  return byNode;
+}
+
+/** Invariant 1. */
+function homeOf({ task }: TaskRecord): string | undefined {
+  return task.nodeId ?? task.pin;
+}
+
+/** The one that is kept of several on a node: it runs, or is the oldest. */
+function keepFirst(a: TaskRecord, b: TaskRecord): number {
+  return Number(b.state === "running") - Number(a.state === "running") ||
+    (a.task.id < b.task.id ? -1 : 1);
+}
+
+/** Invariant 2. */
+class Slots {
+  readonly #byNode = new Map<string, number>();
+  readonly #taken = new Set<number>();
+  #next = 1;
+
+  constructor(world: World, record: ServiceRecord) {
+    for (const slot of record.live.keys()) this.#taken.add(slot);
+    for (const slot of [...record.ended.keys()].sort((a, b) => a - b)) {
+      const ended = newestEnded(record, slot);
+      const home = ended && homeOf(ended);
+      if (home === undefined || this.#taken.has(slot)) continue;
+      if (this.#byNode.has(home) || !world.nodes.has(home)) continue;
+      this.#byNode.set(home, slot);
+      this.#taken.add(slot);
+    }
+  }
+
+  /** The slot of a node without a live task. */
+  of(nodeId: string): number {
+    const known = this.#byNode.get(nodeId);
+    if (known !== undefined) return known;
+    while (this.#taken.has(this.#next)) this.#next++;
+    this.#taken.add(this.#next);
+    return this.#next;
+  }
+}
