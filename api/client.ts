@@ -8,7 +8,7 @@ import { z } from "zod";
 import { pageOf, Problem } from "../kv/schema/common.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
 import { TaskView } from "../kv/schema/task.ts";
-import { type NodeSpec, NodeView } from "../kv/schema/node.ts";
+import { type NodeSpecInput, NodeView } from "../kv/schema/node.ts";
 import { EventView } from "../kv/schema/event.ts";
 import { Why } from "../kv/schema/why.ts";
 import {
@@ -184,7 +184,7 @@ export function createClient(options: ClientOptions) {
       call("GET", "/v1/nodes", pageOf(NodeView), { ...o, query: { ...query } }),
     getNode: (ref: string, o: CallOptions = {}) =>
       call("GET", `/v1/nodes/${seg(ref)}`, NodeView, o),
-    putNodeSpec: (ref: string, spec: NodeSpec, o: CallOptions = {}) =>
+    putNodeSpec: (ref: string, spec: NodeSpecInput, o: CallOptions = {}) =>
       call("PUT", `/v1/nodes/${seg(ref)}/spec`, NodeView, { ...o, body: spec }),
     createJoinToken: (o: CallOptions = {}) =>
       call("POST", "/v1/nodes/join-token", JoinTokenView, { ...o, body: {} }),

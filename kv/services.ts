@@ -213,8 +213,8 @@ function changeOf(row: Service, template: TaskTemplate, spec: ServiceSpec, at: s
   const { template: wanted, ...rest } = spec;
   const sameTemplate = sameValue(template, wanted);
   const sameRest = sameValue(
-    { labels: row.labels, mode: row.mode, stopped: row.stopped },
-    { labels: rest.labels, mode: rest.mode, stopped: rest.stopped },
+    outsideTemplate(row),
+    outsideTemplate(rest),
   );
   if (sameTemplate && sameRest) return undefined;
   const revision = sameTemplate ? row.revision : row.revision + 1;
@@ -224,6 +224,12 @@ function changeOf(row: Service, template: TaskTemplate, spec: ServiceSpec, at: s
       revision: { serviceId: row.id, revision, createdAt: at, template: wanted } satisfies Revision,
     }),
   };
+}
+
+/** What may change without a new revision. */
+function outsideTemplate(spec: Omit<ServiceSpec, "template">) {
+  const { labels, mode, priority, disruption, stopped } = spec;
+  return { labels, mode, priority, disruption, stopped };
 }
 
 /** Commits; `undefined` when a check failed. A row over KV's limit is the sender's mistake. */

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { type Candidate, portHolder, type Request } from "./overlay.ts";
+import { type Candidate, type Overlay, portHolder, type Request } from "./overlay.ts";
+import { affinity } from "./rules/affinity.ts";
+import { constraints, pool } from "./rules/constraints.ts";
+import { compileRules } from "./rules/rules.ts";
+import { maxPerNode, spread } from "./rules/spread.ts";
+import { taints } from "./rules/taints.ts";
 import type { World } from "./world.ts";
 
 /** Why a filter refuses a node, and what to do about it. */
@@ -26,9 +31,14 @@ export interface Group {
 
 export interface Filter {
   name: string;
+  /** The answer does not depend on which tasks are where. */
+  fixed?: true;
   /** Whether the request asks for anything that this filter looks at; if not, `check` is true. */
   applies(request: Request): boolean;
   check(node: Candidate, request: Request): boolean;
+  /** The parts of `check`, where it looks at the tasks of other nodes; see rules/rules.ts. */
+  checkOwn?(node: Candidate, request: Request): boolean;
+  checkShared?(node: Candidate, request: Request): boolean;
   /** The next three are only asked about refused nodes. */
   group(node: Candidate, request: Request): Group;
   gapText?(node: Candidate, request: Request): string;
@@ -37,6 +47,7 @@ export interface Filter {
 
 const ready: Filter = {
   name: "ready",
+  fixed: true,
   applies: () => true,
   check: (node) => node.state === "ready" && node.record.spec.availability === "active",
   group(node) {
@@ -85,6 +96,7 @@ function readinessOf(node: Candidate): "down" | "joining" | "cordoned" | "draini
 
 const node: Filter = {
   name: "node",
+  fixed: true,
   applies: ({ template }) => template.placement.node !== undefined,
   check({ record }, { template: { placement } }) {
     return placement.node === undefined || record.node.name === placement.node ||
@@ -105,6 +117,7 @@ const node: Filter = {
 
 const labels: Filter = {
   name: "labels",
+  fixed: true,
   applies({ template }) {
     for (const _key in template.placement.labels) return true;
     return false;
@@ -244,10 +257,31 @@ function holderName(node: Candidate, port: string, world: World): string {
 }
 
 /** In the order in which they are asked; a node's first refusal is the one that summaries count. */
-export const FILTERS: readonly Filter[] = [ready, node, labels, resources, hostports];
+export const FILTERS: readonly Filter[] = [
+  ready,
+  node,
+  pool,
+  labels,
+  constraints,
+  taints,
+  resources,
+  hostports,
+  maxPerNode,
+  affinity,
+  spread,
+];
 
-/** The filters that have something to say about this request. */
-export function filtersFor(request: Request): Filter[] {
+/**
+ * The filters that have something to say about this request. Its rules are bound to the overlay: until
+ * the next call the request is to be asked about the nodes of that one only.
+ */
+export function filtersFor(overlay: Overlay, request: Request): Filter[] {
+  const fixed = FILTERS.filter((filter) => filter.fixed && filter.applies(request));
+  request.rules = compileRules(
+    overlay,
+    request,
+    (node) => firstRefusal(fixed, node, request) === undefined,
+  );
   return FILTERS.filter((filter) => filter.applies(request));
 }
 

@@ -10,6 +10,7 @@ import type { Service, StrategyName, TaskTemplate } from "../kv/schema/service.t
 import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
 import { attach, detach, hold } from "./holdings.ts";
+import { repels } from "./rules/rules.ts";
 import { changeSlot, emptySlots, reindex, type SlotIndex } from "./slots.ts";
 
 export { demandOf, hostPortsOf } from "./holdings.ts";
@@ -64,12 +65,24 @@ export interface World {
   nodes: Map<string, NodeRecord>;
   services: Map<string, ServiceRecord>;
   tasks: Map<string, TaskRecord>;
+  /** Ids of the services, by `project/name`. */
+  names: Map<string, string>;
+  /** Ids of the services that keep others away from their tasks. */
+  repellers: Set<string>;
   /** Counts placements; orders nodes for round-robin. */
   placements: number;
 }
 
 export function emptyWorld(strategy: StrategyName = "spread"): World {
-  return { strategy, nodes: new Map(), services: new Map(), tasks: new Map(), placements: 0 };
+  return {
+    strategy,
+    nodes: new Map(),
+    services: new Map(),
+    tasks: new Map(),
+    names: new Map(),
+    repellers: new Set(),
+    placements: 0,
+  };
 }
 
 /** Adds a service or replaces its row and, if given, the template of its revision. */
@@ -85,6 +98,7 @@ export function putService(world: World, service: Service, template?: TaskTempla
       slots: emptySlots(),
     };
     world.services.set(service.id, record);
+    world.names.set(`${service.project}/${service.name}`, service.id);
   }
   const before = record.service;
   record.service = service;
@@ -92,6 +106,7 @@ export function putService(world: World, service: Service, template?: TaskTempla
     reindex(record);
   }
   if (template) record.templates.set(service.revision, template);
+  noteRepeller(world, service.id);
   return record;
 }
 
@@ -103,11 +118,22 @@ export function putTemplate(
   template: TaskTemplate,
 ): void {
   world.services.get(serviceId)?.templates.set(revision, template);
+  noteRepeller(world, serviceId);
+}
+
+function noteRepeller(world: World, serviceId: string): void {
+  if (repels(world, serviceId)) world.repellers.add(serviceId);
+  else world.repellers.delete(serviceId);
 }
 
 /** Forgets a service. Its tasks must have been dropped before. */
 export function dropService(world: World, serviceId: string): void {
+  const service = world.services.get(serviceId)?.service;
+  if (!service) return;
   world.services.delete(serviceId);
+  world.repellers.delete(serviceId);
+  const name = `${service.project}/${service.name}`;
+  if (world.names.get(name) === serviceId) world.names.delete(name);
 }
 
 /**

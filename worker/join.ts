@@ -71,6 +71,8 @@ export function factsOf(
       memoryMiB: config.memoryMiB ?? info.capacity.memoryMiB,
     },
     labels: config.labels,
+    engineLabels: info.labels ?? {},
+    hostname: info.hostname,
     os: info.os,
     arch: info.arch,
     runtime: info.runtime,

@@ -53,6 +53,8 @@ export interface EngineInfo {
   os: string;
   arch: string;
   capacity: Resources;
+  /** Labels of the engine itself. */
+  labels?: Record<string, string>;
 }
 
 /** A container of this node, as the engine reports it. */

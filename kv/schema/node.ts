@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { Id, Labels, Name, Timestamp } from "./common.ts";
+import { Taint } from "./placement.ts";
 import { Resources } from "./service.ts";
 
 /** What the agent says of its machine. Written when it starts and when something changed. */
@@ -15,6 +16,9 @@ export const NodeFacts = z.object({
     .meta({ description: "Host name or address at which published ports answer" }),
   capacity: Resources.meta({ description: "What tasks may use of this machine" }),
   labels: Labels.default({}).meta({ description: "Labels given to the agent at its start" }),
+  engineLabels: Labels.default({}).meta({ description: "Labels of the engine itself" }),
+  hostname: z.string().max(255).optional()
+    .meta({ description: "What the machine calls itself; the node's name, when absent" }),
   os: z.string().max(64),
   arch: z.string().max(64),
   runtime: z.enum(["docker", "sim"]),
@@ -32,8 +36,11 @@ export type NodeFacts = z.infer<typeof NodeFacts>;
 export const NodeSpec = z.object({
   labels: Labels.default({}),
   availability: z.enum(["active", "cordon", "drain"]).default("active"),
+  pool: Name.default("default").meta({ description: "The group of nodes that it belongs to" }),
+  taints: z.array(Taint).max(32).default([]),
 }).meta({ id: "NodeSpec" });
 export type NodeSpec = z.infer<typeof NodeSpec>;
+export type NodeSpecInput = z.input<typeof NodeSpec>;
 
 /** What the leader concluded. A row is absent until the leader has first seen the node. */
 export const NodeStatus = z.object({

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
+import { Placement, StrategyName } from "./placement.ts";
 
 /** CPU share in cores, three decimals; memory in MiB. */
 export const Resources = z.object({
@@ -34,16 +35,7 @@ export const RestartPolicy = z.object({
 }).meta({ id: "RestartPolicy" });
 export type RestartPolicy = z.infer<typeof RestartPolicy>;
 
-/** The strategies of placement, by name (scheduler/scores.ts holds them). */
-export const StrategyName = z.enum(["spread", "binpack", "epvm", "roundrobin", "random"]);
-export type StrategyName = z.infer<typeof StrategyName>;
-
-export const Placement = z.object({
-  node: z.string().max(63).optional().meta({ description: "Only this node, by name or id" }),
-  labels: Labels.default({}).meta({ description: "Only nodes that carry all of these labels" }),
-  strategy: StrategyName.optional().meta({ description: "Overrides the cluster's strategy" }),
-}).meta({ id: "Placement" });
-export type Placement = z.infer<typeof Placement>;
+export { Placement, StrategyName };
 
 const Argv = z.array(z.string().max(32 * 1024)).max(1024);
 
@@ -94,6 +86,14 @@ export const Mode = z.discriminatedUnion("type", [
 ]).meta({ id: "Mode", description: "How many tasks, and for how long" });
 export type Mode = z.infer<typeof Mode>;
 
+/** What voluntary disruptions (not failures) leave running. */
+export const Disruption = z.object({
+  maxUnavailable: z.int().min(0).max(200_000).default(1).meta({
+    description: "How many of the wanted tasks may be down at once because others need the room",
+  }),
+}).meta({ id: "Disruption" });
+export type Disruption = z.infer<typeof Disruption>;
+
 /** What a user sends: the whole of a service. */
 export const ServiceSpec = z.object({
   name: Name,
@@ -101,6 +101,10 @@ export const ServiceSpec = z.object({
   labels: Labels.default({}),
   mode: Mode.default({ type: "replicated", replicas: 1 }),
   template: TaskTemplate,
+  priority: z.int().min(-1000).max(1000).default(0).meta({
+    description: "When room is short, tasks of lower priority are stopped for those of higher",
+  }),
+  disruption: Disruption.prefault({}),
   stopped: z.boolean().default(false)
     .meta({ description: "Stop all tasks and keep the service" }),
 }).meta({ id: "ServiceSpec", description: "What a user asks for" });

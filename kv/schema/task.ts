@@ -20,6 +20,8 @@ export const Task = z.object({
   /** Set by the leader alone: its node went silent, or it was stopped before it had one. */
   ended: z.enum(["lost", "stopped"]).optional(),
   why: z.string().max(1024).optional().meta({ description: "Why it waits, stops or ended" }),
+  nominated: Id.optional()
+    .meta({ description: "While pending: the node on which room is being made for it" }),
   /** How many tasks in a row failed in this slot before this one; sets the back-off. */
   failures: z.int().min(0),
   createdAt: Timestamp,

@@ -1,15 +1,17 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { FILTERS } from "../../scheduler/filters.ts";
+import { filtersFor } from "../../scheduler/filters.ts";
 import {
   ask,
   type Overlay,
   overlayOf,
+  rank,
   type Request,
   requestOf,
   take,
 } from "../../scheduler/overlay.ts";
 import { place } from "../../scheduler/place.ts";
+import { ownPreference, preferencesFor, sharedPreference } from "../../scheduler/rules/rules.ts";
 import { scoreOf, STRATEGIES, type Strategy } from "../../scheduler/scores.ts";
 import type { StrategyName } from "../../kv/schema/service.ts";
 import {
@@ -41,14 +43,20 @@ function fullScan(
   slots: readonly number[],
 ): string[] {
   const chosen: string[] = [];
+  const filters = filtersFor(overlay, request);
+  const preferences = preferencesFor(request);
+  rank(overlay);
   for (const slot of slots) {
-    const scored = overlay.candidates.filter((node) => FILTERS.every((f) => f.check(node, request)))
+    const scored = overlay.candidates.filter((node) => filters.every((f) => f.check(node, request)))
       .map((node) => {
         ask(node, request);
-        return { node, score: scoreOf(strategy, node, request, slot) };
+        const preference = ownPreference(preferences, node, request) +
+          sharedPreference(preferences, node, request);
+        return { node, preference, score: scoreOf(strategy, node, request, slot) };
       })
       .sort((a, b) =>
-        a.score - b.score || (a.node.record.node.id < b.node.record.node.id ? -1 : 1)
+        a.preference - b.preference || a.score - b.score ||
+        (a.node.record.node.id < b.node.record.node.id ? -1 : 1)
       );
     const best = scored[0]?.node;
     if (!best) break;

@@ -37,6 +37,13 @@ export interface NodeInput {
   cpus?: number;
   memoryMiB?: number;
   labels?: Record<string, string>;
+  engineLabels?: Record<string, string>;
+  /** Default: 10.0.0.1. */
+  address?: string;
+  hostname?: string;
+  arch?: string;
+  pool?: string;
+  taints?: NodeSpec["taints"];
   availability?: NodeSpec["availability"];
   /** Default: ready. */
   state?: NodeStatus["state"] | "joining";
@@ -52,6 +59,9 @@ export interface ServiceInput {
   revision?: number;
   stopped?: boolean;
   deleting?: boolean;
+  priority?: number;
+  /** Its disruption budget; default 1. */
+  maxUnavailable?: number;
   template?: Partial<z.input<typeof TaskTemplate>>;
 }
 
@@ -100,11 +110,13 @@ export function addNode(made: World, input: NodeInput): void {
   const node: Node = {
     id: idOf(input.name),
     name: input.name,
-    address: "10.0.0.1",
+    address: input.address ?? "10.0.0.1",
     capacity: { cpus: input.cpus ?? 4, memoryMiB: input.memoryMiB ?? 4096 },
     labels: {},
+    engineLabels: input.engineLabels ?? {},
+    ...(input.hostname === undefined ? {} : { hostname: input.hostname }),
     os: "linux",
-    arch: "x86_64",
+    arch: input.arch ?? "x86_64",
     runtime: "sim",
     engine: "sim 1",
     agentVersion: "0",
@@ -114,6 +126,8 @@ export function addNode(made: World, input: NodeInput): void {
   const spec: NodeSpec = {
     labels: input.labels ?? {},
     availability: input.availability ?? "active",
+    pool: input.pool ?? "default",
+    taints: input.taints ?? [],
   };
   const state = input.state ?? "ready";
   const status: NodeStatus | undefined = state === "joining"
@@ -130,6 +144,8 @@ export function addService(made: World, input: ServiceInput): void {
     project: "default",
     labels: {},
     mode: input.mode ?? { type: "replicated", replicas: input.replicas ?? 1 },
+    priority: input.priority ?? 0,
+    disruption: { maxUnavailable: input.maxUnavailable ?? 1 },
     stopped: input.stopped ?? false,
     deleting: input.deleting ?? false,
     revision: input.revision ?? 1,

@@ -16,6 +16,7 @@ import { Containers } from "./containers.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
 import { pullImage } from "./images.ts";
+import { engineLabels } from "./labels.ts";
 import { createOptions, wholeSeconds } from "./spec.ts";
 import { Listing } from "./listing.ts";
 import { statusFromInspect } from "./status.ts";
@@ -58,7 +59,7 @@ class DockerRuntime implements Runtime {
     const { docker } = this.#client;
     const answer = await ask("info", signal, (s) => getInfo(docker, s));
     if (!answer.ok) return failure(answer);
-    const { ServerVersion, Name, OSType, Architecture, NCPU, MemTotal } = answer.value;
+    const { ServerVersion, Name, OSType, Architecture, NCPU, MemTotal, Labels } = answer.value;
     return done({
       runtime: "docker" as const,
       engine: `docker ${ServerVersion}`,
@@ -66,6 +67,7 @@ class DockerRuntime implements Runtime {
       os: OSType,
       arch: Architecture,
       capacity: { cpus: NCPU, memoryMiB: Math.floor(MemTotal / 1024 / 1024) },
+      labels: engineLabels(Labels ?? []),
     });
   };
 
