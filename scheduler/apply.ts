@@ -164,6 +164,7 @@ function addAction(
         ...(action.nodeId === undefined ? {} : { nodeId: action.nodeId }),
         desired: "run",
         ...(action.why === undefined ? {} : { why: action.why }),
+        ...(action.nominated === undefined ? {} : { nominated: action.nominated }),
         failures: action.failures,
         createdAt: stamp.at,
       });
@@ -174,16 +175,24 @@ function addAction(
         stamp,
         action.taskId,
         "task.assigned",
-        ({ why: _, ...task }) => ({
+        ({ why: _why, nominated: _nominated, ...task }) => ({
           ...task,
           nodeId: action.nodeId,
         }),
       );
     case "explain":
-      return changeTask(world, draft, stamp, action.taskId, "task.waiting", (task) => ({
-        ...task,
-        why: action.why,
-      }));
+      return changeTask(
+        world,
+        draft,
+        stamp,
+        action.taskId,
+        "task.waiting",
+        ({ nominated: _, ...task }) => ({
+          ...task,
+          why: action.why,
+          ...(action.nominated === undefined ? {} : { nominated: action.nominated }),
+        }),
+      );
     case "stop":
       return changeTask(world, draft, stamp, action.taskId, "task.stopping", (task) => ({
         ...task,

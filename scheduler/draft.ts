@@ -4,7 +4,18 @@
  * @module
  */
 import type { Action, CreateTask, PlanOptions } from "./action.ts";
-import { type NodeState, type Overlay, overlayOf, type Request } from "./overlay.ts";
+import {
+  type Candidate,
+  giveBack,
+  type NodeState,
+  type Overlay,
+  overlayOf,
+  type Request,
+  requestOf,
+} from "./overlay.ts";
+import type { Policy } from "./policy.ts";
+import { evicts } from "./rules/taints.ts";
+import { type Budgets, createBudgets, type Victim } from "./victims.ts";
 import type { NodeRecord, ServiceRecord, TaskRecord, World } from "./world.ts";
 
 export interface Draft {
@@ -26,6 +37,18 @@ export interface Draft {
   stopped: Set<string>;
   /** Services of which this plan stops a task. */
   disturbed: Set<string>;
+  /** The lowest priority of any service: nobody makes room for it. */
+  lowestPriority: number;
+  /** What preemption needs to know (preempt.ts); the maps are filled as needed, by node. */
+  budgets: Budgets;
+  victims: Map<string, Victim[]>;
+  /** How the nodes will be once what stops has stopped. */
+  future?: Overlay;
+  /** The places of the nodes in overlays. */
+  indices?: Map<string, number>;
+  /** Nodes cleared by this plan, and searches that found none to clear. */
+  clearings: number;
+  futile: Set<string>;
 }
 
 /** Tasks for which no node had room. They are told why at the end, when all is placed that fits. */
@@ -34,9 +57,22 @@ export interface Unplaced {
   request: Request;
   waiting: TaskRecord[];
   missing: CreateTask[];
+  /** The nodes on which room is being made for some of them. */
+  nominated: Map<TaskRecord | CreateTask, string>;
+  /** How many tasks the plan had stopped when room was sought for it. */
+  stopped: number;
 }
 
-export function newDraft(world: World, nowMs: number, options: PlanOptions): Draft {
+export function newDraft(
+  world: World,
+  nowMs: number,
+  options: PlanOptions,
+  policyOf: (record: ServiceRecord) => Policy,
+): Draft {
+  let lowestPriority = Infinity;
+  for (const { service } of world.services.values()) {
+    lowestPriority = Math.min(lowestPriority, service.priority);
+  }
   return {
     world,
     nowMs,
@@ -49,6 +85,11 @@ export function newDraft(world: World, nowMs: number, options: PlanOptions): Dra
     unplaced: [],
     stopped: new Set(),
     disturbed: new Set(),
+    lowestPriority,
+    budgets: createBudgets(policyOf),
+    victims: new Map(),
+    clearings: 0,
+    futile: new Set(),
   };
 }
 
@@ -73,9 +114,24 @@ export function stop(draft: Draft, service: ServiceRecord, taskId: string, why: 
   if (!emit(draft, service, { kind: "stop", taskId, why })) return false;
   draft.stopped.add(taskId);
   draft.disturbed.add(service.service.id);
+  if (draft.future) vacate(draft, draft.future, taskId);
   // A pending task ends at once; its slot is free then.
   if (draft.world.tasks.get(taskId)?.state === "pending") draft.unfinished.add(service.service.id);
   return true;
+}
+
+/** Gives back what the task holds. */
+export function vacate(draft: Draft, future: Overlay, taskId: string): void {
+  const task = draft.world.tasks.get(taskId)?.task;
+  const template = task && draft.world.services.get(task.serviceId)?.templates.get(task.revision);
+  const node = candidateOf(draft, future, task?.nodeId ?? "");
+  if (task && template && node) giveBack(future, node, requestOf(task.serviceId, template));
+}
+
+/** A node of the plan's overlay, or of a fork of it, by its id. */
+export function candidateOf(draft: Draft, of: Overlay, nodeId: string): Candidate | undefined {
+  draft.indices ??= new Map(of.candidates.map(({ record, index }) => [record.node.id, index]));
+  return of.candidates[draft.indices.get(nodeId) ?? -1];
 }
 
 /** Asks for the service or node to be planned again at this monotonic ms, or earlier. */
@@ -88,9 +144,9 @@ export function overlay(draft: Draft): Overlay {
   return draft.overlay ??= overlayOf(draft.world, draft.states);
 }
 
-/** The nodes that are being drained, by id. */
+/** The nodes that tasks have to leave, by id: all tasks, or those that do not tolerate its taints. */
 export function drainingNodes(draft: Draft): NodeRecord[] {
   return draft.draining ??= [...draft.world.nodes.values()]
-    .filter(({ spec }) => spec.availability === "drain")
+    .filter(({ spec }) => spec.availability === "drain" || spec.taints.some(evicts))
     .sort((a, b) => a.node.id < b.node.id ? -1 : 1);
 }

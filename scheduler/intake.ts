@@ -81,7 +81,9 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
   const { world } = term;
   const { kind, id } = queued.message;
   if (kind === "service") {
+    const repelled = world.repellers.has(id);
     if (!await refreshService(kv, world, id)) return;
+    if (repelled) { for (const other of pendingServices(world)) term.dirtyServices.add(other); }
     const service = world.services.get(id)?.service;
     term.dirtyServices.add(id);
     if (!service) return;

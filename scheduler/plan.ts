@@ -27,12 +27,12 @@ export { pendingServices } from "./nodes.ts";
  * node that is ready now, and those of a node that drains.
  */
 export function plan(world: World, nowMs: number, scope: Scope, options: PlanOptions): Plan {
-  const draft = newDraft(world, nowMs, options);
+  const draft = newDraft(world, nowMs, options, policyOf);
   const services = new Set(scope.services);
   for (const nodeId of new Set(scope.nodes)) {
     for (const serviceId of planNode(draft, nodeId)) services.add(serviceId);
   }
-  for (const serviceId of services) {
+  for (const serviceId of inOrder(draft, services)) {
     const record = world.services.get(serviceId);
     if (!record || draft.unfinished.has(serviceId)) continue; // Invariant 1: it has lost tasks.
     if (room(draft) === 0) draft.unfinished.add(serviceId);
@@ -45,6 +45,24 @@ export function plan(world: World, nowMs: number, scope: Scope, options: PlanOpt
     unfinished: [...draft.unfinished],
     wakes: draft.wakes,
   };
+}
+
+/**
+ * By priority, the highest first, and beside that in the order given. Tasks that wait come along where
+ * what is planned may concern them: those of higher priority, lest their room be taken, and those that
+ * wait for company.
+ */
+function inOrder({ world, lowestPriority }: Draft, scope: ReadonlySet<string>): string[] {
+  const priorityOf = (id: string) => world.services.get(id)?.service.priority ?? lowestPriority;
+  const ids = [...scope];
+  const least = ids.reduce((low, id) => Math.min(low, priorityOf(id)), Infinity);
+  const others: string[] = [];
+  for (const [id, { pending, service, templates }] of world.services) {
+    if (pending === 0 || scope.has(id) || ids.length === 0) continue;
+    const affinity = templates.get(service.revision)?.placement.affinity ?? [];
+    if (service.priority > least || affinity.length > 0) others.push(id);
+  }
+  return [...ids, ...others.sort()].sort((a, b) => priorityOf(b) - priorityOf(a));
 }
 
 function planService(draft: Draft, record: ServiceRecord): void {

@@ -190,6 +190,7 @@ function summaryOf({ task, state, observed }: TaskRecord, scene: Scene): string 
   const { world, overlay, request, judged } = scene;
   const fitting = judged.filter(({ verdict }) => verdict.fits);
   if (state === "pending") {
+    if (task.nominated !== undefined && task.why && fitting.length === 0) return task.why;
     return fitting.length === 0
       ? whyNowhere(overlay, request)
       : `fits on ${fitting[0]?.verdict.node}: it will be placed at the next planning`;

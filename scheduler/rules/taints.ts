@@ -21,14 +21,17 @@ export function tolerates(tolerations: readonly Toleration[], taint: Taint): boo
   );
 }
 
+/** Whether the taint also moves running tasks away. */
+export function evicts({ effect }: Taint): boolean {
+  return effect === "no-execute";
+}
+
 /** The taint by which a running task has to leave the node, if there is one. */
 export function evicting(
   { spec }: NodeRecord,
   tolerations: readonly Toleration[],
 ): Taint | undefined {
-  return spec.taints.find((taint) =>
-    taint.effect === "no-execute" && !tolerates(tolerations, taint)
-  );
+  return spec.taints.find((taint) => evicts(taint) && !tolerates(tolerations, taint));
 }
 
 /** As on the command line: `gpu=yes:no-schedule`. */
