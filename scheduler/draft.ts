@@ -59,8 +59,8 @@ export interface Unplaced {
   missing: CreateTask[];
   /** The nodes on which room is being made for some of them. */
   nominated: Map<TaskRecord | CreateTask, string>;
-  /** How many tasks the plan had stopped when room was sought for it. */
-  stopped: number;
+  /** How many actions the plan had, and stops among them, when a place was sought for them. */
+  since: { actions: number; stopped: number };
 }
 
 export function newDraft(
@@ -70,7 +70,8 @@ export function newDraft(
   policyOf: (record: ServiceRecord) => Policy,
 ): Draft {
   let lowestPriority = Infinity;
-  for (const { service } of world.services.values()) {
+  for (const { service, live } of world.services.values()) {
+    if (service.deleting && live.size === 0) continue;
     lowestPriority = Math.min(lowestPriority, service.priority);
   }
   return {

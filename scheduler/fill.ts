@@ -13,7 +13,7 @@ import type { CreateTask } from "./action.ts";
 import { candidateOf, type Draft, emit, overlay, room, type Unplaced, wake } from "./draft.ts";
 import { type Candidate, type Overlay, type Request, requestOf, take } from "./overlay.ts";
 import { filtersFor, firstRefusal } from "./filters.ts";
-import { fitsSomewhere, place } from "./place.ts";
+import { place } from "./place.ts";
 import type { Policy } from "./policy.ts";
 import { makeRoom, whyNominated } from "./preempt.ts";
 import { ascending, newestEnded, unfilledSlots } from "./slots.ts";
@@ -50,20 +50,20 @@ export function fillSlots(draft: Draft, record: ServiceRecord, policy: Policy): 
   if (full || missing.length > 0) {
     const waits = full ? left : [];
     const tasks = { waiting: waits, missing, nominated: new Map() };
-    const unplaced: Unplaced = { service: record, request, ...tasks, stopped: 0 };
+    const since = { actions: draft.actions.length, stopped: draft.stopped.size };
+    const unplaced: Unplaced = { service: record, request, ...tasks, since };
     draft.unplaced.push(unplaced);
     makeRoom(draft, unplaced);
-    unplaced.stopped = draft.stopped.size;
   }
   return { placed: assigned + nodes.length, waiting: left.length + missing.length + held };
 }
 
 /** Says why for each task that found no node: invariant 2. */
 export function explainUnplaced(draft: Draft): void {
+  const unsettled = new Set(draft.unplaced.filter((unplaced) => changedSince(draft, unplaced)));
   for (const unplaced of draft.unplaced) {
     const { service, request, waiting, missing, nominated } = unplaced;
-    const left = waiting.length + missing.length - nominated.size;
-    if (left > 0 && changedMeanwhile(draft, unplaced)) {
+    if (unsettled.has(unplaced)) {
       draft.unfinished.add(service.service.id);
       continue;
     }
@@ -85,13 +85,15 @@ export function explainUnplaced(draft: Draft): void {
   }
 }
 
-/** Whether what was planned later may be what it waits for: company, or tasks that stop. */
-function changedMeanwhile(draft: Draft, { request, service, stopped }: Unplaced): boolean {
+/** Whether what was done since may be what it waits for: company, or tasks that stop. */
+function changedSince(draft: Draft, unplaced: Unplaced): boolean {
+  const { request, service, waiting, missing, nominated, since } = unplaced;
   const { affinity } = request.template.placement;
   if (affinity.some(({ required, anti }) => required && !anti)) {
-    if (fitsSomewhere(overlay(draft), request)) return true;
+    return draft.actions.length > since.actions;
   }
-  return service.service.priority > draft.lowestPriority && draft.stopped.size > stopped;
+  return waiting.length + missing.length > nominated.size &&
+    service.service.priority > draft.lowestPriority && draft.stopped.size > since.stopped;
 }
 
 /** The pending tasks of the wanted slots, by slot. */

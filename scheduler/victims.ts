@@ -20,6 +20,8 @@ export interface Victim {
 
 /** What the disruption budgets leave in one plan. */
 export interface Budgets {
+  /** Whether the task is one of those that are counted: it runs, in a slot that is wanted. */
+  counts(service: ServiceRecord, task: TaskRecord): boolean;
   left(service: ServiceRecord): number;
   spend(victim: Victim): void;
 }
@@ -36,6 +38,8 @@ export function createBudgets(policyOf: (record: ServiceRecord) => Policy): Budg
     return budget;
   };
   return {
+    counts: (service, { task, state }) =>
+      state === "running" && task.slot <= policyOf(service).wanted,
     left: leftOf,
     spend({ service, budgeted }) {
       if (budgeted) left.set(service.service.id, leftOf(service) - 1);
@@ -90,7 +94,7 @@ function candidatesOn(draft: Draft, node: NodeRecord): Victim[] {
       service,
       request: requestOf(service.service.id, template),
       priority: service.service.priority,
-      budgeted: task.state === "running",
+      budgeted: draft.budgets.counts(service, task),
     });
   }
   found.sort((a, b) =>

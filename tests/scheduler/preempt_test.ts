@@ -355,6 +355,14 @@ Deno.test("preempting comes to rest, and a finished plan leaves nothing to add",
   );
 });
 
+/** Whether the task runs in a slot that its service wants. */
+function isWanted(made: World, taskId: string): boolean {
+  const record = made.tasks.get(taskId);
+  const mode = made.services.get(record?.task.serviceId ?? "")?.service.mode;
+  return record?.state === "running" && mode?.type === "replicated" &&
+    record.task.slot <= mode.replicas;
+}
+
 /** How many of the tasks that a replicated service wants do not run. */
 function downOf(made: World, id: string): number {
   const record = made.services.get(id);
@@ -385,7 +393,7 @@ Deno.test("preemption never exceeds a disruption budget, and stops only what has
           a.kind === "stop" && a.why.startsWith("preempted by ") ? [a] : []
         );
         const victims = stops.map(({ taskId }) => made.tasks.get(taskId)?.task.serviceId ?? "");
-        const running = stops.filter(({ taskId }) => made.tasks.get(taskId)?.state === "running")
+        const counted = stops.filter(({ taskId }) => isWanted(made, taskId))
           .map(({ taskId }) => made.tasks.get(taskId)?.task.serviceId ?? "");
         applyActions(made, actions, newId, 0);
         preempted += stops.length;
@@ -393,7 +401,7 @@ Deno.test("preemption never exceeds a disruption budget, and stops only what has
           const priority = made.services.get(victims[i] ?? "")?.service.priority ?? 0;
           assert(priority < Number(/priority (-?\d+)$/.exec(why)?.[1]), why);
         }
-        for (const id of running) {
+        for (const id of counted) {
           const { disruption, mode } = made.services.get(id)?.service ?? {};
           if (mode?.type !== "replicated") continue;
           const down = downOf(made, id);
