@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { TaskTemplate } from "../kv/schema/service.ts";
 import type { Action, CreateTask, PlanOptions } from "./action.ts";
 import {
   type Candidate,
@@ -42,6 +43,7 @@ export interface Draft {
   /** What preemption needs to know (preempt.ts); the maps are filled as needed, by node. */
   budgets: Budgets;
   victims: Map<string, Victim[]>;
+  requests: Map<TaskTemplate, Request>;
   /** How the nodes will be once what stops has stopped. */
   future?: Overlay;
   /** The places of the nodes in overlays. */
@@ -89,6 +91,7 @@ export function newDraft(
     lowestPriority,
     budgets: createBudgets(policyOf),
     victims: new Map(),
+    requests: new Map(),
     clearings: 0,
     futile: new Set(),
   };

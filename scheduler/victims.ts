@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { TaskTemplate } from "../kv/schema/service.ts";
 import type { Draft } from "./draft.ts";
 import { type Candidate, type Request, requestOf } from "./overlay.ts";
 import type { Policy } from "./policy.ts";
@@ -66,13 +67,14 @@ function unavailable({ live }: ServiceRecord, policy: Policy): number {
  */
 export function victimsOn(draft: Draft, node: NodeRecord, priority: number): Victim[] {
   const victims: Victim[] = [];
-  const spent = new Map<ServiceRecord, number>();
+  let spent: Map<ServiceRecord, number> | undefined;
   for (const victim of candidatesOn(draft, node)) {
     if (victim.priority >= priority) break;
     if (draft.stopped.has(victim.task.task.id)) continue;
     if (victim.budgeted) {
-      const before = spent.get(victim.service) ?? 0;
+      const before = spent?.get(victim.service) ?? 0;
       if (before >= draft.budgets.left(victim.service)) continue;
+      spent ??= new Map();
       spent.set(victim.service, before + 1);
     }
     victims.push(victim);
@@ -92,7 +94,7 @@ function candidatesOn(draft: Draft, node: NodeRecord): Victim[] {
     found.push({
       task,
       service,
-      request: requestOf(service.service.id, template),
+      request: requestFor(draft, service, template),
       priority: service.service.priority,
       budgeted: draft.budgets.counts(service, task),
     });
@@ -103,6 +105,13 @@ function candidatesOn(draft: Draft, node: NodeRecord): Victim[] {
   );
   draft.victims.set(node.node.id, found);
   return found;
+}
+
+/** Tasks of one revision ask for the same. */
+function requestFor(draft: Draft, { service }: ServiceRecord, template: TaskTemplate): Request {
+  let request = draft.requests.get(template);
+  if (!request) draft.requests.set(template, request = requestOf(service.id, template));
+  return request;
 }
 
 /**
