@@ -9,7 +9,7 @@ import { pageOf, Problem } from "../kv/schema/common.ts";
 import { type RunRequestInput, RunView } from "../kv/schema/run.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
 import { TaskView } from "../kv/schema/task.ts";
-import { type NodeSpec, NodeView } from "../kv/schema/node.ts";
+import { type NodeSpecInput, NodeView } from "../kv/schema/node.ts";
 import {
   Forecast,
   type PlanRequestInput,
@@ -215,7 +215,7 @@ export function createClient(options: ClientOptions) {
       call("GET", "/v1/nodes", pageOf(NodeView), { ...o, query: { ...query } }),
     getNode: (ref: string, o: CallOptions = {}) =>
       call("GET", `/v1/nodes/${seg(ref)}`, NodeView, o),
-    putNodeSpec: (ref: string, spec: NodeSpec, o: CallOptions = {}) =>
+    putNodeSpec: (ref: string, spec: NodeSpecInput, o: CallOptions = {}) =>
       call("PUT", `/v1/nodes/${seg(ref)}/spec`, NodeView, { ...o, body: spec }),
     /** Refused with 409 while tasks run on it, unless forced. */
     deleteNode: (ref: string, query: { force?: boolean } = {}, o: CallOptions = {}) =>

@@ -59,7 +59,7 @@ export async function joinNode(
         .check({ key: key.nodeName(facts.name), versionstamp: null })
         .set(key.nodeName(facts.name), id)
         .set(key.node(id), row)
-        .set(key.nodeSpec(id), { labels: {}, availability: "active" } satisfies NodeSpec)
+        .set(key.nodeSpec(id), NodeSpec.parse({}))
         .set(key.token(token.sha256), token.row)
         .set(key.nodeToken(id), [token.sha256]);
       recordUse(op, once, { status: 201, objectId: id });

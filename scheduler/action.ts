@@ -14,6 +14,8 @@ export interface CreateTask {
   slot: number;
   nodeId?: string;
   why?: string;
+  /** While it waits: the node on which room is being made for it. */
+  nominated?: string;
   failures: number;
   /** The only node that may have it. */
   pin?: string;
@@ -30,11 +32,12 @@ export interface AssignTask {
   nodeId: string;
 }
 
-/** A pending task still waits, for another reason than the stored one. */
+/** A pending task still waits, for another reason or for another node than the stored one. */
 export interface ExplainTask {
   kind: "explain";
   taskId: string;
   why: string;
+  nominated?: string;
 }
 
 /** A live task shall stop; a pending one ends at once. */

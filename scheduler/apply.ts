@@ -175,16 +175,24 @@ function addAction(
         stamp,
         action.taskId,
         "task.assigned",
-        ({ why: _, ...task }) => ({
+        ({ why: _why, nominated: _nominated, ...task }) => ({
           ...task,
           nodeId: action.nodeId,
         }),
       );
     case "explain":
-      return changeTask(world, draft, stamp, action.taskId, "task.waiting", (task) => ({
-        ...task,
-        why: action.why,
-      }));
+      return changeTask(
+        world,
+        draft,
+        stamp,
+        action.taskId,
+        "task.waiting",
+        ({ nominated: _, ...task }) => ({
+          ...task,
+          why: action.why,
+          ...(action.nominated === undefined ? {} : { nominated: action.nominated }),
+        }),
+      );
     case "stop":
       return changeTask(world, draft, stamp, action.taskId, "task.stopping", (task) => ({
         ...task,

@@ -11,6 +11,7 @@
 import { isReady } from "../kv/schema/task.ts";
 import { type Draft, drainingNodes, stop, wake } from "./draft.ts";
 import type { Policy } from "./policy.ts";
+import { evicting } from "./rules/taints.ts";
 import type { NodeRecord, ServiceRecord, TaskRecord } from "./world.ts";
 
 const DEADLINE_MS = 3600_000;
@@ -21,16 +22,24 @@ export function drainDeadlineMs(node: NodeRecord): number {
 }
 
 /** The service's tasks that shall run and are on draining nodes, by slot. */
-export function tasksToDrain(draft: Draft, { service }: ServiceRecord): TaskRecord[] {
+export function tasksToDrain(draft: Draft, record: ServiceRecord): TaskRecord[] {
+  const { service } = record;
   const tasks: TaskRecord[] = [];
   for (const node of drainingNodes(draft)) {
     if (!node.perService.has(service.id)) continue;
     for (const taskId of node.holding) {
       const task = draft.world.tasks.get(taskId);
-      if (task?.task.serviceId === service.id && task.task.desired === "run") tasks.push(task);
+      if (task?.task.serviceId !== service.id || task.task.desired !== "run") continue;
+      if (hasToLeave(record, node, task)) tasks.push(task);
     }
   }
   return tasks.sort((a, b) => a.task.slot - b.task.slot || (a.task.id < b.task.id ? -1 : 1));
+}
+
+function hasToLeave({ templates }: ServiceRecord, node: NodeRecord, { task }: TaskRecord): boolean {
+  if (node.spec.availability === "drain") return true;
+  const template = templates.get(task.revision);
+  return template !== undefined && evicting(node, template.placement.tolerations) !== undefined;
 }
 
 /**

@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { type Candidate, portHolder, type Request } from "./overlay.ts";
+import { type Candidate, type Overlay, portHolder, type Request } from "./overlay.ts";
+import { affinity } from "./rules/affinity.ts";
+import { constraints, pool } from "./rules/constraints.ts";
+import { resources } from "./rules/resources.ts";
+import { compileRules } from "./rules/rules.ts";
+import { maxPerNode, spread } from "./rules/spread.ts";
+import { taints } from "./rules/taints.ts";
 import type { World } from "./world.ts";
 
 /** Why a filter refuses a node, and what to do about it. */
@@ -26,9 +32,14 @@ export interface Group {
 
 export interface Filter {
   name: string;
+  /** The answer does not depend on which tasks are where. */
+  fixed?: true;
   /** Whether the request asks for anything that this filter looks at; if not, `check` is true. */
   applies(request: Request): boolean;
   check(node: Candidate, request: Request): boolean;
+  /** The parts of `check`, where it looks at the tasks of other nodes; see rules/rules.ts. */
+  checkOwn?(node: Candidate, request: Request): boolean;
+  checkShared?(node: Candidate, request: Request): boolean;
   /** The next three are only asked about refused nodes. */
   group(node: Candidate, request: Request): Group;
   gapText?(node: Candidate, request: Request): string;
@@ -37,6 +48,7 @@ export interface Filter {
 
 const ready: Filter = {
   name: "ready",
+  fixed: true,
   applies: () => true,
   check: (node) => node.state === "ready" && node.record.spec.availability === "active",
   group(node) {
@@ -85,6 +97,7 @@ function readinessOf(node: Candidate): "down" | "joining" | "cordoned" | "draini
 
 const node: Filter = {
   name: "node",
+  fixed: true,
   applies: ({ template }) => template.placement.node !== undefined,
   check({ record }, { template: { placement } }) {
     return placement.node === undefined || record.node.name === placement.node ||
@@ -105,6 +118,7 @@ const node: Filter = {
 
 const labels: Filter = {
   name: "labels",
+  fixed: true,
   applies({ template }) {
     for (const _key in template.placement.labels) return true;
     return false;
@@ -134,80 +148,6 @@ const labels: Filter = {
 function lackingLabels({ record }: Candidate, { template: { placement } }: Request): string[] {
   return Object.entries(placement.labels).filter(([key, value]) => record.labels[key] !== value)
     .map(([key, value]) => `${key}=${value}`);
-}
-
-const resources: Filter = {
-  name: "resources",
-  applies: (request) => request.milliCpus > 0 || request.memoryMiB > 0,
-  check: (node, request) =>
-    (request.milliCpus === 0 ||
-      node.capacityMilliCpus - node.usedMilliCpus >= request.milliCpus) &&
-    (request.memoryMiB === 0 || node.capacityMemoryMiB - node.usedMemoryMiB >= request.memoryMiB),
-  group(node, request) {
-    const { milliCpus, memoryMiB } = gapOf(node, request);
-    const what = milliCpus === 0 ? "memory" : memoryMiB === 0 ? "CPU" : "CPU and memory";
-    return { one: `lacks ${what}`, many: `lack ${what}`, gap: relative(node, request) };
-  },
-  gapText(node, request) {
-    return `${amounts(gapOf(node, request))} on ${node.record.node.name}`;
-  },
-  explain(node, request) {
-    const { name } = node.record.node;
-    const gap = gapOf(node, request);
-    const left = {
-      milliCpus: gap.milliCpus && Math.max(0, request.milliCpus - gap.milliCpus),
-      memoryMiB: gap.memoryMiB && Math.max(0, request.memoryMiB - gap.memoryMiB),
-    };
-    const lower = `lower the reservation to ${amounts(left, gap)}`;
-    const tooBig = (gap.milliCpus > 0 && request.milliCpus > node.capacityMilliCpus) ||
-      (gap.memoryMiB > 0 && request.memoryMiB > node.capacityMemoryMiB);
-    const needed = amounts({
-      milliCpus: gap.milliCpus && request.milliCpus,
-      memoryMiB: gap.memoryMiB && request.memoryMiB,
-    });
-    return {
-      reason: tooBig
-        ? `${name} is too small: ${needed} asked for, ${amounts(left, gap)} free, ` +
-          `${amounts(capacityOf(node), gap)} in all`
-        : `${name} lacks ${amounts(gap)}: ${needed} asked for, ${amounts(left, gap)} free`,
-      remedy: tooBig ? lower : `free ${amounts(gap)} on ${name} or ${lower}`,
-      cost: 10 + 5 * Math.min(1, relative(node, request) / 2),
-    };
-  },
-};
-
-interface Amounts {
-  milliCpus: number;
-  memoryMiB: number;
-}
-
-function capacityOf(node: Candidate): Amounts {
-  return { milliCpus: node.capacityMilliCpus, memoryMiB: node.capacityMemoryMiB };
-}
-
-function gapOf(node: Candidate, request: Request): Amounts {
-  const freeMilliCpus = node.capacityMilliCpus - node.usedMilliCpus;
-  const freeMemoryMiB = node.capacityMemoryMiB - node.usedMemoryMiB;
-  return {
-    milliCpus: request.milliCpus === 0 ? 0 : Math.max(0, request.milliCpus - freeMilliCpus),
-    memoryMiB: request.memoryMiB === 0 ? 0 : Math.max(0, request.memoryMiB - freeMemoryMiB),
-  };
-}
-
-/** The gap as a share of what is asked for, summed over both resources. */
-function relative(node: Candidate, request: Request): number {
-  const gap = gapOf(node, request);
-  return gap.milliCpus / Math.max(1, request.milliCpus) +
-    gap.memoryMiB / Math.max(1, request.memoryMiB);
-}
-
-/** "0.5 cores and 512 MiB of memory", of the resources that `which` names. */
-function amounts(amount: Amounts, which: Amounts = amount): string {
-  const parts: string[] = [];
-  const cores = amount.milliCpus / 1000;
-  if (which.milliCpus > 0) parts.push(`${cores} ${cores === 1 ? "core" : "cores"}`);
-  if (which.memoryMiB > 0) parts.push(`${amount.memoryMiB} MiB of memory`);
-  return parts.join(" and ");
 }
 
 const hostports: Filter = {
@@ -244,10 +184,31 @@ function holderName(node: Candidate, port: string, world: World): string {
 }
 
 /** In the order in which they are asked; a node's first refusal is the one that summaries count. */
-export const FILTERS: readonly Filter[] = [ready, node, labels, resources, hostports];
+export const FILTERS: readonly Filter[] = [
+  ready,
+  node,
+  pool,
+  labels,
+  constraints,
+  taints,
+  resources,
+  hostports,
+  maxPerNode,
+  affinity,
+  spread,
+];
 
-/** The filters that have something to say about this request. */
-export function filtersFor(request: Request): Filter[] {
+/**
+ * The filters that have something to say about this request. Its rules are bound to the overlay: until
+ * the next call the request is to be asked about the nodes of that one only.
+ */
+export function filtersFor(overlay: Overlay, request: Request): Filter[] {
+  const fixed = FILTERS.filter((filter) => filter.fixed && filter.applies(request));
+  request.rules = compileRules(
+    overlay,
+    request,
+    (node) => firstRefusal(fixed, node, request) === undefined,
+  );
   return FILTERS.filter((filter) => filter.applies(request));
 }
 

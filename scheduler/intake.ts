@@ -112,7 +112,9 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
   const { kind, id } = queued.message;
   if (kind === "service") {
     const before = world.services.get(id)?.service;
+    const repelled = world.repellers.has(id);
     if (!await refreshService(kv, world, id)) return;
+    if (repelled) { for (const other of pendingServices(world)) term.dirtyServices.add(other); }
     const service = world.services.get(id)?.service;
     term.dirtyServices.add(id);
     if (!service) return;

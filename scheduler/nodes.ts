@@ -5,6 +5,7 @@
  */
 import { type Draft, room, wake } from "./draft.ts";
 import { loseTasks, massLoss, takeBack, ttlOf } from "./loss.ts";
+import { evicts } from "./rules/taints.ts";
 import type { NodeRecord, World } from "./world.ts";
 
 /** Ids of the services that have tasks waiting for a node, in order. */
@@ -31,7 +32,9 @@ export function planNode(draft: Draft, nodeId: string): string[] {
   }
   wake(draft, nodeId, node.lastSeenMs + ttlMs);
   takeBack(draft, node);
-  const services = node.spec.availability === "drain" ? [...node.perService.keys()].sort() : [];
+  const { availability, taints } = node.spec;
+  const empties = availability === "drain" || taints.some(evicts);
+  const services = empties ? [...node.perService.keys()].sort() : [];
   if (node.status?.state === "ready") return services;
   const why = node.status ? "seen again" : "seen for the first time";
   draft.actions.push({ kind: "mark", nodeId, state: "ready", why });

@@ -4,8 +4,12 @@
  *
  * @module
  */
+import type { Constraint } from "../kv/schema/constraint.ts";
 import { allocatableOf } from "../kv/schema/node.ts";
 import type { TaskTemplate } from "../kv/schema/service.ts";
+import { requiredConstraints } from "./rules/constraints.ts";
+import { type Counter, shiftCounter, tasksOf, type Topology } from "./rules/domains.ts";
+import type { Rules } from "./rules/rules.ts";
 import { demandOf, hostPortsOf, type NodeRecord, type World } from "./world.ts";
 
 /** Identical tasks of one service that want a place. */
@@ -16,8 +20,21 @@ export interface Request {
   memoryMiB: number;
   /** Published host ports, as `tcp/8080`. */
   ports: readonly string[];
+  /** What the node itself must be like. */
+  constraints: readonly Constraint[];
+  /** The rules that look at other tasks, for the overlay that was asked last; see filtersFor. */
+  rules?: Rules;
   /** Hash of the service's id, once needed. */
   hash?: number;
+  /** The lot of the slot that was asked about last; see scores.ts. */
+  lot?: {
+    slot: number;
+    nodes: number;
+    of: number;
+    start: number;
+    stride: number;
+    inverse?: number;
+  };
 }
 
 export type NodeState = "joining" | "ready" | "down";
@@ -25,6 +42,8 @@ export type NodeState = "joining" | "ready" | "down";
 /** A node as a candidate for tasks. */
 export interface Candidate {
   record: NodeRecord;
+  /** Its place in the overlay's list. */
+  index: number;
   state: NodeState;
   capacityMilliCpus: number;
   capacityMemoryMiB: number;
@@ -41,15 +60,25 @@ export interface Candidate {
   portsFreed?: Set<string>;
   /** Tasks of this plan (negative: given back), by service. */
   added?: Map<string, number>;
-  /** Its place in the order of preference, lower is better; set while placing. */
+  /** Its place in the order of preference, lower is better; set while placing. Preferences first. */
+  preference: number;
   score: number;
-  /** Hash of its id, once needed. */
-  hash?: number;
+  /** Its place among the ids of all candidates, and their number; set by {@link rank}. */
+  rank: number;
+  ranks: number;
 }
 
 export interface Overlay {
+  world: World;
   candidates: Candidate[];
   placements: number;
+  /** The candidates by id, once needed. */
+  ranked?: Candidate[];
+  /** Whether any node has a taint of effect `prefer-no-schedule`, once needed. */
+  softTaints?: boolean;
+  /** Once needed: domains of nodes, by label; tasks in them, by service and label. */
+  topologies: Map<string, Topology>;
+  counters: Map<string, Map<string, Counter>>;
 }
 
 /** `states` overrides what the world knows of some nodes: what this plan concludes about them. */
@@ -59,6 +88,7 @@ export function overlayOf(world: World, states?: ReadonlyMap<string, NodeState>)
     const allocatable = allocatableOf(record.node);
     candidates.push({
       record,
+      index: candidates.length,
       state: states?.get(id) ?? record.status?.state ?? "joining",
       capacityMilliCpus: Math.round(allocatable.cpus * 1000),
       capacityMemoryMiB: allocatable.memoryMiB,
@@ -67,25 +97,59 @@ export function overlayOf(world: World, states?: ReadonlyMap<string, NodeState>)
       tasks: record.holding.size,
       mine: 0,
       placedAt: record.lastPlacedAt,
+      preference: 0,
       score: 0,
+      rank: 0,
+      ranks: 0,
     });
   }
-  return { candidates, placements: world.placements };
+  const { placements } = world;
+  return { world, candidates, placements, topologies: new Map(), counters: new Map() };
+}
+
+/** A copy that can be changed by itself, for a what-if. */
+export function forkOf(overlay: Overlay): Overlay {
+  const candidates = overlay.candidates.map((node): Candidate => ({
+    ...node,
+    ...(node.portsTaken ? { portsTaken: new Set(node.portsTaken) } : {}),
+    ...(node.portsFreed ? { portsFreed: new Set(node.portsFreed) } : {}),
+    ...(node.added ? { added: new Map(node.added) } : {}),
+  }));
+  const { world, placements, topologies } = overlay;
+  return { world, candidates, placements, topologies, counters: new Map() };
 }
 
 export function requestOf(serviceId: string, template: TaskTemplate): Request {
-  return { serviceId, template, ...demandOf(template.reserve), ports: hostPortsOf(template) };
+  return {
+    serviceId,
+    template,
+    ...demandOf(template.reserve),
+    ports: hostPortsOf(template),
+    constraints: requiredConstraints(template.placement),
+  };
+}
+
+/** Gives the candidates their ranks. */
+export function rank(overlay: Overlay): Candidate[] {
+  if (overlay.ranked) return overlay.ranked;
+  const ranked = [...overlay.candidates]
+    .sort((a, b) => a.record.node.id < b.record.node.id ? -1 : 1);
+  for (const [i, node] of ranked.entries()) {
+    node.rank = i;
+    node.ranks = ranked.length;
+  }
+  return overlay.ranked = ranked;
 }
 
 /** Prepares the candidate for questions about this request. */
 export function ask(candidate: Candidate, request: Request): void {
-  candidate.mine = (candidate.record.perService.get(request.serviceId) ?? 0) +
-    (candidate.added?.get(request.serviceId) ?? 0);
+  candidate.mine = tasksOf(candidate, request.serviceId);
 }
 
 /** Sets aside what one task needs. */
 export function take(overlay: Overlay, candidate: Candidate, request: Request): void {
-  shift(candidate, request, 1);
+  shift(overlay, candidate, request, 1);
+  candidate.mine++;
   candidate.placedAt = ++overlay.placements;
   if (request.ports.length === 0) return;
   candidate.portsTaken ??= new Set();
@@ -93,19 +157,28 @@ export function take(overlay: Overlay, candidate: Candidate, request: Request): 
 }
 
 /** Gives back what one task of the world holds, for a what-if. */
-export function giveBack(candidate: Candidate, request: Request): void {
-  shift(candidate, request, -1);
-  candidate.portsFreed = new Set(request.ports);
+export function giveBack(overlay: Overlay, candidate: Candidate, request: Request): void {
+  shift(overlay, candidate, request, -1);
+  if (request.ports.length === 0) return;
+  candidate.portsFreed ??= new Set();
+  for (const port of request.ports) candidate.portsFreed.add(port);
 }
 
-function shift(candidate: Candidate, request: Request, sign: 1 | -1): void {
+/** Undoes {@link giveBack}. */
+export function holdAgain(overlay: Overlay, candidate: Candidate, request: Request): void {
+  shift(overlay, candidate, request, 1);
+  for (const port of request.ports) candidate.portsFreed?.delete(port);
+}
+
+function shift(overlay: Overlay, candidate: Candidate, request: Request, sign: 1 | -1): void {
   candidate.usedMilliCpus += sign * request.milliCpus;
   candidate.usedMemoryMiB += sign * request.memoryMiB;
   candidate.tasks += sign;
-  candidate.mine += sign;
   candidate.added ??= new Map();
   const added = candidate.added.get(request.serviceId) ?? 0;
   candidate.added.set(request.serviceId, added + sign);
+  const counters = overlay.counters.get(request.serviceId);
+  if (counters) { for (const counter of counters.values()) shiftCounter(counter, candidate, sign); }
 }
 
 /** Who holds a host port: a task (its id; empty for one of this plan), something else, or nobody. */

@@ -10,7 +10,6 @@
  * @module
  */
 import type { CronMode } from "../kv/schema/run.ts";
-import type { Mode } from "../kv/schema/service.ts";
 import type { Plan, PlanOptions, Scope } from "./action.ts";
 import { type Draft, newDraft, room } from "./draft.ts";
 import { rankNodes } from "./failing.ts";
@@ -33,14 +32,14 @@ export { pendingServices } from "./nodes.ts";
  * node that is ready now, and those of a node that drains.
  */
 export function plan(world: World, nowMs: number, scope: Scope, options: PlanOptions): Plan {
-  const draft = newDraft(world, nowMs, options);
+  const draft = newDraft(world, nowMs, options, (record) => policyOf(record));
   const services = new Set(scope.services);
   for (const nodeId of new Set(scope.nodes)) {
     for (const serviceId of planNode(draft, nodeId)) services.add(serviceId);
     if (!draft.states.has(nodeId) && world.nodes.has(nodeId)) continue;
     for (const serviceId of globalServices(world)) services.add(serviceId);
   }
-  for (const serviceId of services) {
+  for (const serviceId of inOrder(draft, services)) {
     const record = world.services.get(serviceId);
     if (!record || draft.unfinished.has(serviceId)) continue; // Invariant 1: it has lost tasks.
     if (room(draft) === 0) draft.unfinished.add(serviceId);
@@ -55,13 +54,31 @@ export function plan(world: World, nowMs: number, scope: Scope, options: PlanOpt
   };
 }
 
+/**
+ * By priority, the highest first, and beside that in the order given. Tasks that wait come along where
+ * what is planned may concern them: those of higher priority, lest their room be taken, and those that
+ * wait for company.
+ */
+function inOrder({ world, lowestPriority }: Draft, scope: ReadonlySet<string>): string[] {
+  const priorityOf = (id: string) => world.services.get(id)?.service.priority ?? lowestPriority;
+  const ids = [...scope];
+  const least = ids.reduce((low, id) => Math.min(low, priorityOf(id)), Infinity);
+  const others: string[] = [];
+  for (const [id, { pending, service, templates }] of world.services) {
+    if (pending === 0 || scope.has(id) || ids.length === 0) continue;
+    const affinity = templates.get(service.revision)?.placement.affinity ?? [];
+    if (service.priority > least || affinity.length > 0) others.push(id);
+  }
+  return [...ids, ...others.sort()].sort((a, b) => priorityOf(b) - priorityOf(a));
+}
+
 function planService(draft: Draft, record: ServiceRecord): void {
   if (record.slots.strays.size > 0 && loseStrays(draft, record)) return;
   if (loseAside(draft, record)) return;
   if (rankNodes(draft, record)) return;
   const { mode } = record.service;
   if (mode.type === "cron") return planCron(draft, record, mode);
-  const policy = policyOf(record, mode);
+  const policy = policyOf(record);
   if (mode.type === "job" && stopOverdue(draft, record, mode)) policy.openings = 0;
   stopSuperfluous(draft, record, policy.wanted);
   stopDoubles(draft, record, policy.wanted);
@@ -82,13 +99,16 @@ function planCron(draft: Draft, record: ServiceRecord, mode: CronMode): void {
   const { service } = record;
   if (service.deleting) return purgeAll(draft, record);
   if (service.stopped) return;
-  const idle = { wanted: 0, kept: 0, openings: 0, rolls: false, fate: () => undefined };
-  stopIdle(draft, record, idle);
-  stopNext(draft, record, idle, { placed: 0, waiting: 0 });
+  const policy = policyOf(record);
+  stopIdle(draft, record, policy);
+  stopNext(draft, record, policy, { placed: 0, waiting: 0 });
 }
 
-function policyOf(record: ServiceRecord, mode: Exclude<Mode, { type: "cron" }>): Policy {
+function policyOf(record: ServiceRecord): Policy {
+  const { mode } = record.service;
   switch (mode.type) {
+    case "cron": // Its tasks are runs (modes/runs.ts): no slot is to be filled.
+      return { wanted: 0, kept: 0, openings: 0, rolls: false, fate: () => undefined };
     case "replicated":
       return replicaPolicy(record, mode.replicas);
     case "global":

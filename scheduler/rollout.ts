@@ -1,5 +1,6 @@
 /**
- * Stopping tasks that could go on: those of an older revision, and those on nodes that are being drained.
+ * Stopping tasks that could go on: those of an older revision, and those on nodes that are being drained
+ * or that have a `no-execute` taint which they do not tolerate.
  * Their slots are filled again by the planning that follows (stop-first).
  *
  * 1. A roll-out stops a task that is ready only while no other task of its service is on its way, up or
@@ -9,13 +10,14 @@
  *
  * @module
  */
-import { isReady } from "../kv/schema/task.ts";
+import { isReady, type Task } from "../kv/schema/task.ts";
 import { drainNext, tasksToDrain } from "./drain.ts";
 import { type Draft, overlay, stop } from "./draft.ts";
 import type { Filling } from "./fill.ts";
 import { requestOf } from "./overlay.ts";
 import { fitsSomewhere } from "./place.ts";
 import type { Policy } from "./policy.ts";
+import { evicting, taintText } from "./rules/taints.ts";
 import { ascending } from "./slots.ts";
 import { whyNowhere } from "./why.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
@@ -36,7 +38,7 @@ export function stopIdle(draft: Draft, record: ServiceRecord, policy: Policy): v
   if (slots.starting === 0) return;
   for (const { task, state, observed } of tasksToDrain(draft, record)) {
     if (isReady(state, observed) || draft.stopped.has(task.id)) continue;
-    if (!stop(draft, record, task.id, draining(draft, record, task.nodeId))) return;
+    if (!stop(draft, record, task.id, draining(draft, record, task))) return;
   }
 }
 
@@ -48,7 +50,7 @@ export function stopNext(
   filling: Filling,
 ): void {
   const { slots } = record;
-  if (drainNext(draft, record, policy, ({ task }) => draining(draft, record, task.nodeId))) return;
+  if (drainNext(draft, record, policy, ({ task }) => draining(draft, record, task))) return;
   if (slots.stopping > 0 || draft.disturbed.has(record.service.id)) return;
   if (policy.rolls && (slots.starting > 0 || filling.placed > 0)) return;
   if (!policy.rolls || filling.waiting > 0) return;
@@ -69,10 +71,15 @@ function outdated({ service }: ServiceRecord): string {
   return `replaced by revision ${service.revision}`;
 }
 
-function draining(draft: Draft, record: ServiceRecord, nodeId: string | undefined): string {
+function draining(draft: Draft, record: ServiceRecord, { nodeId, revision }: Task): string {
   const node = nodeId === undefined ? undefined : draft.world.nodes.get(nodeId);
-  const why = `node ${node?.node.name ?? nodeId} is being drained`;
   const template = record.templates.get(record.service.revision);
+  const own = record.templates.get(revision);
+  const taint = node && own && node.spec.availability !== "drain"
+    ? evicting(node, own.placement.tolerations)
+    : undefined;
+  const cause = taint ? `has taint ${taintText(taint)}` : "is being drained";
+  const why = `node ${node?.node.name ?? nodeId} ${cause}`;
   if (!template) return why;
   const request = requestOf(record.service.id, template);
   if (fitsSomewhere(overlay(draft), request)) return why;

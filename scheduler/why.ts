@@ -12,10 +12,12 @@ import {
   giveBack,
   type Overlay,
   overlayOf,
+  rank,
   type Request,
   requestOf,
 } from "./overlay.ts";
 import { precedes } from "./place.ts";
+import { ownPreference, type Preference, preferencesFor, sharedPreference } from "./rules/rules.ts";
 import { scoreOf, STRATEGIES, type Strategy } from "./scores.ts";
 import type { ServiceRecord, TaskRecord, World } from "./world.ts";
 
@@ -36,7 +38,7 @@ interface Tally {
 export function whyNowhere(overlay: Overlay, request: Request): string {
   const total = overlay.candidates.length;
   if (total === 0) return "there are no nodes yet";
-  const filters = filtersFor(request);
+  const filters = filtersFor(overlay, request);
   const tallies = new Map<string, Tally>();
   let fitting = 0;
   for (const node of overlay.candidates) {
@@ -100,7 +102,7 @@ export function explain(world: World, record: TaskRecord): Why {
     overlay.candidates = overlay.candidates.filter(({ record: { node } }) => node.id === task.pin);
   }
   const own = overlay.candidates.find((node) => node.record.holding.has(task.id));
-  if (own) giveBack(own, request);
+  if (own) giveBack(overlay, own, request);
   const judged = judge(world, overlay, request, task.slot);
   const remedy = state === "pending" ? smallestRemedy(judged) : undefined;
   return {
@@ -121,7 +123,9 @@ interface Judged {
 /** Every node: those that fit first, by preference, then the others by name. */
 function judge(world: World, overlay: Overlay, request: Request, slot: number): Judged[] {
   const strategy = strategyOf(world, request);
-  const filters = filtersFor(request);
+  const filters = filtersFor(overlay, request);
+  const preferences = preferencesFor(request);
+  rank(overlay);
   return overlay.candidates.map((node): Judged => {
     const { id: nodeId, name } = node.record.node;
     const refused = filters.filter((filter) => !filter.check(node, request))
@@ -140,9 +144,12 @@ function judge(world: World, overlay: Overlay, request: Request, slot: number): 
       ask(node, request);
       node.score = scoreOf(strategy, node, request, slot);
       verdict.score = node.score;
-      verdict.scores = Object.fromEntries(
-        strategy.map(({ scorer }) => [scorer.name, scorer.score(node, request, slot)]),
-      );
+      verdict.scores = Object.fromEntries([
+        ...preferences.map((preference) => [preference.name, against([preference], node, request)]),
+        ...strategy.map(({ scorer }) => [scorer.name, scorer.score(node, request, slot)]),
+      ]);
+      node.preference = against(preferences, node, request);
+      if (preferences.length > 0) verdict.preference = node.preference;
     }
     return { node, verdict, refusals: refused.map(({ refusal }) => refusal) };
   }).sort((a, b) => {
@@ -150,6 +157,11 @@ function judge(world: World, overlay: Overlay, request: Request, slot: number): 
     if (a.verdict.fits) return precedes(a.node, b.node) ? -1 : 1;
     return a.verdict.node < b.verdict.node ? -1 : 1;
   });
+}
+
+/** What the preferences have against the node. */
+function against(preferences: Preference[], node: Candidate, request: Request): number {
+  return ownPreference(preferences, node, request) + sharedPreference(preferences, node, request);
 }
 
 /** The smallest change over all nodes; undefined when one fits already. */
@@ -181,6 +193,7 @@ function summaryOf({ task, state, observed }: TaskRecord, scene: Scene): string 
   const { world, overlay, request, judged } = scene;
   const fitting = judged.filter(({ verdict }) => verdict.fits);
   if (state === "pending") {
+    if (task.nominated !== undefined && task.why && fitting.length === 0) return task.why;
     return fitting.length === 0
       ? whyNowhere(overlay, request)
       : `fits on ${fitting[0]?.verdict.node}: it will be placed at the next planning`;

@@ -11,6 +11,7 @@ import type { Service, StrategyName, TaskTemplate } from "../kv/schema/service.t
 import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
 import { attach, detach, hold } from "./holdings.ts";
+import { repels } from "./rules/rules.ts";
 import { changeSlot, emptySlots, isOwnFailure, reindex, type SlotIndex } from "./slots.ts";
 
 export { demandOf, hostPortsOf } from "./holdings.ts";
@@ -81,6 +82,10 @@ export interface World {
   nodes: Map<string, NodeRecord>;
   services: Map<string, ServiceRecord>;
   tasks: Map<string, TaskRecord>;
+  /** Ids of the services, by `project/name`. */
+  names: Map<string, string>;
+  /** Ids of the services that keep others away from their tasks. */
+  repellers: Set<string>;
   /** Counts placements; orders nodes for round-robin. */
   placements: number;
   /** The greatest id of all tasks that were seen; empty before the first. */
@@ -99,6 +104,8 @@ export function emptyWorld(strategy: StrategyName = "spread", loadedMs = 0): Wor
     nodes: new Map(),
     services: new Map(),
     tasks: new Map(),
+    names: new Map(),
+    repellers: new Set(),
     placements: 0,
     lastTaskId: "",
     loadedMs,
@@ -123,6 +130,7 @@ export function putService(world: World, service: Service, template?: TaskTempla
       elapsed: new Map(),
     };
     world.services.set(service.id, record);
+    world.names.set(`${service.project}/${service.name}`, service.id);
   }
   const before = record.service;
   record.service = service;
@@ -130,6 +138,7 @@ export function putService(world: World, service: Service, template?: TaskTempla
     reindex(record);
   }
   if (template) record.templates.set(service.revision, template);
+  noteRepeller(world, service.id);
   return record;
 }
 
@@ -141,11 +150,22 @@ export function putTemplate(
   template: TaskTemplate,
 ): void {
   world.services.get(serviceId)?.templates.set(revision, template);
+  noteRepeller(world, serviceId);
+}
+
+function noteRepeller(world: World, serviceId: string): void {
+  if (repels(world, serviceId)) world.repellers.add(serviceId);
+  else world.repellers.delete(serviceId);
 }
 
 /** Forgets a service. Its tasks must have been dropped before. */
 export function dropService(world: World, serviceId: string): void {
+  const service = world.services.get(serviceId)?.service;
+  if (!service) return;
   world.services.delete(serviceId);
+  world.repellers.delete(serviceId);
+  const name = `${service.project}/${service.name}`;
+  if (world.names.get(name) === serviceId) world.names.delete(name);
 }
 
 /**

@@ -81,6 +81,8 @@ export function factsOf(
     ...(info.diskMiB === undefined ? {} : { diskMiB: info.diskMiB }),
     ...(info.gpus === undefined ? {} : { gpus: info.gpus }),
     labels: config.labels,
+    engineLabels: info.labels ?? {},
+    hostname: info.hostname,
     os: info.os,
     arch: info.arch,
     runtime: info.runtime,

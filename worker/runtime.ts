@@ -57,6 +57,8 @@ export interface EngineInfo {
   /** Size of the disk that holds the engine's data, if it is known. */
   diskMiB?: number;
   gpus?: number;
+  /** Labels of the engine itself. */
+  labels?: Record<string, string>;
 }
 
 /** A container of this node, as the engine reports it. */

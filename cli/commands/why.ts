@@ -83,7 +83,8 @@ type Verdict = Why["nodes"][number];
 /** Those that fit first, best first; among equals the server's order is that of placement. */
 function byVerdict(nodes: Verdict[]): Verdict[] {
   return [...nodes].sort((a, b) =>
-    Number(b.fits) - Number(a.fits) || (a.score ?? 0) - (b.score ?? 0)
+    Number(b.fits) - Number(a.fits) || (a.preference ?? 0) - (b.preference ?? 0) ||
+    (a.score ?? 0) - (b.score ?? 0)
   );
 }
 

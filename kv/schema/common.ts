@@ -17,7 +17,8 @@ export const Name = z.string()
   )
   .meta({ description: "DNS label of 1 to 63 characters", examples: ["web"] });
 
-const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/;
+/** 1 to 128 characters, as in Docker. */
+export const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/;
 
 /** Labels of services, containers and nodes: at most 64, keys as in Docker, values up to 1 KiB. */
 export const Labels = z.record(

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
+import { Taint } from "./placement.ts";
 import { Resources } from "./service.ts";
 
 /** What the agent says of its machine. Written when it starts and when something changed. */
@@ -20,6 +21,9 @@ export const NodeFacts = z.object({
     .meta({ description: "Size of the disk that holds the engine's data, if it is known" }),
   gpus: z.int().min(0).max(1024).optional().meta({ description: "GPUs that the engine offers" }),
   labels: Labels.default({}).meta({ description: "Labels given to the agent at its start" }),
+  engineLabels: Labels.default({}).meta({ description: "Labels of the engine itself" }),
+  hostname: z.string().max(255).optional()
+    .meta({ description: "What the machine calls itself; the node's name, when absent" }),
   os: z.string().max(64),
   arch: z.string().max(64),
   runtime: z.enum(["docker", "sim"]),
@@ -44,8 +48,11 @@ export const NodeSpec = z.object({
       description: "Time after which what is left is stopped regardless of disruption budgets",
     }),
   }).optional().meta({ description: "How to drain; counts while `availability` is `drain`" }),
+  pool: Name.default("default").meta({ description: "The group of nodes that it belongs to" }),
+  taints: z.array(Taint).max(32).default([]),
 }).meta({ id: "NodeSpec" });
 export type NodeSpec = z.infer<typeof NodeSpec>;
+export type NodeSpecInput = z.input<typeof NodeSpec>;
 
 /** What the leader concluded. A row is absent until the leader has first seen the node. */
 export const NodeStatus = z.object({

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
+import { Placement, StrategyName } from "./placement.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
 
 /** CPU share in cores, three decimals; memory in MiB. */
@@ -37,16 +38,7 @@ export const RestartPolicy = z.object({
 }).meta({ id: "RestartPolicy" });
 export type RestartPolicy = z.infer<typeof RestartPolicy>;
 
-/** The strategies of placement, by name (scheduler/scores.ts holds them). */
-export const StrategyName = z.enum(["spread", "binpack", "epvm", "roundrobin", "random"]);
-export type StrategyName = z.infer<typeof StrategyName>;
-
-export const Placement = z.object({
-  node: z.string().max(63).optional().meta({ description: "Only this node, by name or id" }),
-  labels: Labels.default({}).meta({ description: "Only nodes that carry all of these labels" }),
-  strategy: StrategyName.optional().meta({ description: "Overrides the cluster's strategy" }),
-}).meta({ id: "Placement" });
-export type Placement = z.infer<typeof Placement>;
+export { Placement, StrategyName };
 
 const Argv = z.array(z.string().max(32 * 1024)).max(1024);
 
@@ -119,12 +111,24 @@ export const Disconnect = z.object({
 }).meta({ id: "Disconnect", description: "What happens when a task's node is cut off" });
 export type Disconnect = z.infer<typeof Disconnect>;
 
+/** What voluntary disruptions (not failures) leave running. */
+export const Disruption = z.object({
+  maxUnavailable: z.int().min(0).max(200_000).default(1).meta({
+    description: "How many of its tasks may be down at once for the cluster's own reasons",
+  }),
+}).meta({ id: "Disruption" });
+export type Disruption = z.infer<typeof Disruption>;
+
 const SpecFields = z.object({
   name: Name,
   project: Name.default("default"),
   labels: Labels.default({}),
   mode: Mode.default({ type: "replicated", replicas: 1 }),
   template: TaskTemplate,
+  priority: z.int().min(-1000).max(1000).default(0).meta({
+    description: "When room is short, tasks of lower priority are stopped for those of higher",
+  }),
+  disruption: Disruption.prefault({}),
   stopped: z.boolean().default(false)
     .meta({ description: "Stop all tasks and keep the service" }),
   singleton: z.enum(["strict"]).optional().meta({
@@ -132,9 +136,6 @@ const SpecFields = z.object({
       "off; paid for with a longer wait before a lost task is replaced",
   }),
   disconnect: Disconnect.optional(),
-  disruption: z.object({ maxUnavailable: z.int().min(0).default(1) }).prefault({}).meta({
-    description: "How many of its tasks may be down at once for the cluster's own reasons",
-  }),
 });
 
 /** What a user sends: the whole of a service. */

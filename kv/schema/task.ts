@@ -28,6 +28,8 @@ export const Task = z.object({
   /** Its node is cut off and its slot may get a replacement; it is kept should the node return. */
   disconnected: z.boolean().optional(),
   why: z.string().max(1024).optional().meta({ description: "Why it waits, stops or ended" }),
+  nominated: Id.optional()
+    .meta({ description: "While pending: the node on which room is being made for it" }),
   /** How many tasks in a row failed in this slot before this one; sets the back-off. */
   failures: z.int().min(0),
   createdAt: Timestamp,

@@ -19,6 +19,9 @@ export const NodeVerdict = z.object({
   scores: z.record(z.string(), z.number()).optional()
     .meta({ description: "Per scorer, lower is better; absent when refused" }),
   score: z.number().optional(),
+  preference: z.number().optional().meta({
+    description: "What the service's preferences have against the node; compared before the score",
+  }),
 }).meta({ id: "NodeVerdict" });
 export type NodeVerdict = z.infer<typeof NodeVerdict>;
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Forecast, ServiceForecast, TaskChange } from "../../kv/schema/forecast.ts";
-import type { Node } from "../../kv/schema/node.ts";
+import { type Node, NodeSpec } from "../../kv/schema/node.ts";
 import type { Service, TaskTemplate } from "../../kv/schema/service.ts";
 import { putNode, putService, type World } from "../world.ts";
 import { changesOf } from "./changes.ts";
@@ -73,7 +73,7 @@ function suppose(world: World, hypothesis: Hypothesis, nowMs: number): Set<strin
   }
   for (const node of hypothesis.add) {
     const status = { state: "ready" as const, since: NO_TIME, why: "supposed" };
-    putNode(world, { node, spec: { labels: {}, availability: "active" }, status }, nowMs);
+    putNode(world, { node, spec: NodeSpec.parse({}), status }, nowMs);
   }
   for (const { service, template } of hypothesis.services) putService(world, service, template);
   return silent;

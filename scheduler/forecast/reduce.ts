@@ -48,12 +48,18 @@ function applyAction(world: World, action: Action, newId: () => string, nowMs: n
     case "assign": {
       const record = world.tasks.get(action.taskId);
       if (record?.state !== "pending") throw new Error(`assign: ${action.taskId} does not wait`);
-      const { why: _, ...task } = record.task;
+      const { why: _why, nominated: _nominated, ...task } = record.task;
       putTask(world, { ...task, nodeId: action.nodeId }, undefined, nowMs);
       return placed(action.nodeId);
     }
-    case "explain":
-      return change(action.taskId, { why: action.why });
+    case "explain": {
+      const record = world.tasks.get(action.taskId);
+      if (record?.state !== "pending") throw new Error(`explain: ${action.taskId} does not wait`);
+      const { nominated: _, ...task } = record.task;
+      const { kind: _kind, taskId: _id, ...told } = action;
+      putTask(world, { ...task, ...told }, undefined, nowMs);
+      return;
+    }
     case "stop": {
       const pending = world.tasks.get(action.taskId)?.state === "pending";
       const ended = pending ? { ended: "stopped" as const } : {};

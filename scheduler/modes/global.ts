@@ -9,7 +9,7 @@
  * @module
  */
 import type { CreateTask } from "../action.ts";
-import { type Draft, emit, overlay, room, stop, wake } from "../draft.ts";
+import { type Draft, emit, overlay, room, stop, unplacedNow, wake } from "../draft.ts";
 import type { Filling } from "../fill.ts";
 import { type Filter, FILTERS, filtersFor, firstRefusal } from "../filters.ts";
 import { ask, type Candidate, type Request, requestOf, take } from "../overlay.ts";
@@ -19,10 +19,15 @@ import { newestEnded } from "../slots.ts";
 import type { ServiceRecord, TaskRecord, World } from "../world.ts";
 
 /**
- * Filters that ask what a node has left, or whether it answers. They say whether its task can start
- * now; all others say whether it is to have one at all.
+ * Filters that ask what a node has left, what runs there, or whether it answers. They say whether its
+ * task can start now; all others say whether it is to have one at all.
  */
-const MOMENTARY: ReadonlySet<string> = new Set(["ready", "resources", "hostports"]);
+const MOMENTARY: ReadonlySet<string> = new Set([
+  ...["ready", "resources", "hostports"],
+  ...["maxPerNode", "affinity", "spread"],
+]);
+/** Keep new tasks away and leave those that run: a `no-execute` taint empties its node as a drain does. */
+const AT_THE_DOOR: ReadonlySet<string> = new Set(["taints"]);
 
 export function globalPolicy(record: ServiceRecord): Policy {
   return replicaPolicy(record, Infinity);
@@ -41,7 +46,9 @@ export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): 
   const template = record.templates.get(record.service.revision);
   if (!template || policy.wanted === 0) return filling;
   const request = requestOf(record.service.id, template);
-  const lasting = filtersFor(request).filter(({ name }) => !MOMENTARY.has(name));
+  const filters = filtersFor(overlay(draft), request);
+  const lasting = filters.filter(({ name }) => !MOMENTARY.has(name) && !AT_THE_DOOR.has(name));
+  const door = filters.filter(({ name }) => AT_THE_DOOR.has(name));
   const tasks = tasksByNode(record);
   const slots = new Slots(draft.world, record);
   const candidates = [...overlay(draft).candidates]
@@ -52,7 +59,7 @@ export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): 
     ask(node, request);
     const reason = reasonToStop(node, request, lasting);
     if (reason !== undefined) stopAll(draft, record, mine, reason);
-    else fillNode({ draft, record, policy, request, filling, slots }, node, mine);
+    else fillNode({ draft, record, policy, request, filters, door, filling, slots }, node, mine);
   }
   for (const home of [...tasks.keys()].sort()) {
     stopAll(draft, record, tasks.get(home) ?? [], "it belongs to no node");
@@ -65,14 +72,17 @@ interface Scene {
   record: ServiceRecord;
   policy: Policy;
   request: Request;
+  filters: readonly Filter[];
+  /** What keeps new tasks away from a node that is not to lose its own. */
+  door: readonly Filter[];
   filling: Filling;
   slots: Slots;
 }
 
 /** One node that the service asks for. */
 function fillNode(scene: Scene, node: Candidate, mine: TaskRecord[]): void {
-  const { draft, record, request, filling } = scene;
-  const opens = isReady(node, request);
+  const { draft, record, request, filters, door, filling } = scene;
+  const opens = isReady(node, request) && !firstRefusal(door, node, request);
   const [first, ...doubles] = mine.sort(keepFirst);
   stopAll(draft, record, doubles, "another task runs on its node");
   if (!first) {
@@ -84,8 +94,9 @@ function fillNode(scene: Scene, node: Candidate, mine: TaskRecord[]): void {
     stop(draft, record, first.task.id, `node ${node.record.node.name} takes no new tasks`);
     return;
   }
-  if (firstRefusal(filtersFor(request), node, request)) {
-    draft.unplaced.push({ service: record, request, waiting: [first], missing: [], only: node });
+  if (firstRefusal(filters, node, request)) {
+    const unplaced = { waiting: [first], missing: [], only: node };
+    draft.unplaced.push(unplacedNow(draft, { service: record, request, ...unplaced }));
     filling.waiting++;
     return;
   }
@@ -96,7 +107,7 @@ function fillNode(scene: Scene, node: Candidate, mine: TaskRecord[]): void {
 }
 
 function create(scene: Scene, node: Candidate): void {
-  const { draft, record, policy, request, filling, slots } = scene;
+  const { draft, record, policy, request, filters, filling, slots } = scene;
   const { service } = record;
   const nodeId = node.record.node.id;
   const slot = slots.of(nodeId);
@@ -114,9 +125,9 @@ function create(scene: Scene, node: Candidate): void {
   }
   const { id: serviceId, revision } = service;
   const action: CreateTask = { kind: "create", serviceId, revision, slot, failures };
-  if (firstRefusal(filtersFor(request), node, request)) {
-    const missing = [{ ...action, pin: nodeId }];
-    draft.unplaced.push({ service: record, request, waiting: [], missing, only: node });
+  if (firstRefusal(filters, node, request)) {
+    const unplaced = { waiting: [], missing: [{ ...action, pin: nodeId }], only: node };
+    draft.unplaced.push(unplacedNow(draft, { service: record, request, ...unplaced }));
     filling.waiting++;
     return;
   }

@@ -14,7 +14,7 @@ import { type CronMode, MAX_COMPLETIONS, type RunCursor } from "../../kv/schema/
 import type { Mode } from "../../kv/schema/service.ts";
 import type { CreateTask } from "../action.ts";
 import { afterFailure, afterInterruption, atOnce, type Restart } from "../backoff.ts";
-import { type Draft, emit, overlay, room, stop, wake } from "../draft.ts";
+import { type Draft, emit, overlay, room, stop, unplacedNow, wake } from "../draft.ts";
 import { requestOf } from "../overlay.ts";
 import { place } from "../place.ts";
 import { ascending } from "../slots.ts";
@@ -246,12 +246,11 @@ function placeRuns(
     return;
   }
   // No node has room for more of them.
-  draft.unplaced.push({
-    service: record,
-    request,
+  const unplaced = {
     waiting: waiting.slice(nodes.length),
     missing: missing.slice(Math.max(0, nodes.length - waiting.length)),
-  });
+  };
+  draft.unplaced.push(unplacedNow(draft, { service: record, request, ...unplaced }));
 }
 
 /** Keeps the newest ended runs, and of each run the newest tries. */

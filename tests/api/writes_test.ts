@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { NodeSpec } from "../../kv/schema/node.ts";
 import { okValue, problemOf, withApi } from "../support/api.ts";
 import { idOf } from "../support/ids.ts";
 import { dump } from "../support/kv.ts";
@@ -86,7 +87,7 @@ Deno.test("the typed client understands every answer of the API", () =>
     });
     assertEquals(okValue(await node.report(joined.nodeId, { tasks: [] })).unknown, []);
     assertEquals(okValue(await node.poll(joined.nodeId, {})).assignments, []);
-    const spec = { labels: {}, availability: "drain" } as const;
+    const spec = NodeSpec.parse({ availability: "drain" });
     assertEquals(okValue(await admin.putNodeSpec("n1", spec)).spec, spec);
     assertEquals(okValue(await admin.getNode("n1")).id, joined.nodeId);
     assertEquals(okValue(await admin.listNodes()).items.length, 1);

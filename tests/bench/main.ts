@@ -21,8 +21,12 @@ function parse(args: readonly string[]): { name?: string; options: BenchOptions 
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
     if (arg === "--json") json = true;
-    else if (arg.startsWith("--")) flags[arg.slice(2)] = args[++i] ?? "";
-    else name = arg;
+    else if (arg.startsWith("--")) {
+      const value = args[i + 1];
+      const bare = value === undefined || value.startsWith("--");
+      flags[arg.slice(2)] = bare ? "" : value;
+      if (!bare) i++;
+    } else name = arg;
   }
   const say = json ? () => {} : (line: string) => console.log(line);
   return { ...(name === undefined ? {} : { name }), options: { json, flags, say } };

@@ -33,16 +33,17 @@ function server(first: Record<string, unknown>): { sent: Sent[]; handler: Handle
   };
 }
 
-const ACTIVE = { labels: { zone: "a" }, availability: "active" };
+const PLAIN = { pool: "default", taints: [] };
+const ACTIVE = { ...PLAIN, labels: { zone: "a" }, availability: "active" };
 
 const CASES: [args: string[], first: Record<string, unknown>, spec: Record<string, unknown>][] = [
-  [["cordon", "n1"], ACTIVE, { labels: { zone: "a" }, availability: "cordon" }],
+  [["cordon", "n1"], ACTIVE, { ...PLAIN, labels: { zone: "a" }, availability: "cordon" }],
   [
     ["activate", "n1"],
     { ...ACTIVE, availability: "drain", drain: { deadlineMs: 5 } },
-    { labels: { zone: "a" }, availability: "active" },
+    { ...PLAIN, labels: { zone: "a" }, availability: "active" },
   ],
-  [["drain", "n1"], ACTIVE, { labels: { zone: "a" }, availability: "drain" }],
+  [["drain", "n1"], ACTIVE, { ...PLAIN, labels: { zone: "a" }, availability: "drain" }],
   [
     ["drain", "n1", "--deadline", "5m", "--no-wait"],
     { ...ACTIVE, ttlMs: 9000 },
@@ -51,7 +52,7 @@ const CASES: [args: string[], first: Record<string, unknown>, spec: Record<strin
   [
     ["label", "n1", "disk=ssd", "zone-"],
     ACTIVE,
-    { labels: { disk: "ssd" }, availability: "active" },
+    { ...PLAIN, labels: { disk: "ssd" }, availability: "active" },
   ],
 ];
 

@@ -4,6 +4,7 @@ import { key } from "../../kv/keys.ts";
 import { getNode, listNodes } from "../../kv/node_reads.ts";
 import { joinNode, type NodeDeps, putFacts, putNodeSpec } from "../../kv/nodes.ts";
 import { readQueue } from "../../kv/queue.ts";
+import { NodeSpec } from "../../kv/schema/node.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import type { Kv } from "../../kv/store.ts";
 import { createTokenReader } from "../../kv/tokens.ts";
@@ -40,7 +41,7 @@ Deno.test("a joined node has a name, a spec, a credential of its own and one wak
     const view = assertOk(await getNode(readsOf(kv), "n1"));
     assertEquals(view.id, nodeId);
     assertEquals(view.status.state, "joining");
-    assertEquals(view.spec, { labels: {}, availability: "active" });
+    assertEquals(view.spec, { labels: {}, availability: "active", pool: "default", taints: [] });
     const token = await createTokenReader(deps).find(credential);
     assertEquals([token?.kind, token?.nodeId], ["node", nodeId]);
     assertEquals((await readQueue(kv, 10)).map((m) => m.message), [{ kind: "node", id: nodeId }]);
@@ -108,7 +109,7 @@ Deno.test("a node's spec is changed by its version, and facts do not change that
     const { nodeId } = assertOk(await joinNode(deps, factsOf("n1")));
     const { version } = assertOk(await getNode(deps, nodeId));
     assertOk(await putFacts(deps, nodeId, { ...factsOf("n1"), address: "10.0.0.9" }));
-    const cordon = { labels: { disk: "ssd" }, availability: "cordon" } as const;
+    const cordon = NodeSpec.parse({ labels: { disk: "ssd" }, availability: "cordon" });
     const written = assertOk(await putNodeSpec(deps, "n1", cordon, { ifMatch: version }));
     assertEquals(written.value.spec, cordon);
     assertNotEquals(written.value.version, version);

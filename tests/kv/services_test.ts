@@ -48,6 +48,19 @@ Deno.test("of many creations under one name exactly one succeeds", () =>
     );
   }));
 
+Deno.test("priority and disruption budget change without a new revision, a placement rule with one", () =>
+  withKv(async (kv) => {
+    const deps = depsOf(kv);
+    assertOk(await createService(deps, specOf()));
+    const raised = { priority: 7, disruption: { maxUnavailable: 2 } };
+    const { value } = assertOk(await putService(deps, WEB, specOf(raised)));
+    assertEquals([value.priority, value.disruption.maxUnavailable, value.revision], [7, 2, 1]);
+    assertEquals((await readQueue(kv, 10)).length, 2, "the leader is woken");
+    const template = { image: "nginx:1.27", placement: { constraints: ["node.name!=n1"] } };
+    const moved = assertOk(await putService(deps, WEB, specOf({ ...raised, template })));
+    assertEquals(moved.value.revision, 2);
+  }));
+
 Deno.test("an unchanged spec writes nothing; a changed template is a new revision, a changed mode not", () =>
   withKv(async (kv) => {
     const deps = depsOf(kv);

@@ -4,7 +4,9 @@
  * @module
  */
 import fc from "fast-check";
+import type { z } from "zod";
 import type { Mode } from "../../kv/schema/service.ts";
+import type { Placement } from "../../kv/schema/placement.ts";
 import type { World } from "../../scheduler/world.ts";
 import {
   type NodeInput,
@@ -19,7 +21,14 @@ const SERVICES = ["web", "db", "calc"];
 const aNode: fc.Arbitrary<Omit<NodeInput, "name">> = fc.record({
   cpus: fc.constantFrom(0, 1, 4),
   memoryMiB: fc.constantFrom(0, 512, 4096),
-  labels: fc.constantFrom<Record<string, string>>({}, { zone: "a" }),
+  labels: fc.constantFrom<Record<string, string>>({}, { zone: "a" }, { zone: "b" }),
+  taints: fc.constantFrom<NonNullable<NodeInput["taints"]>[]>(
+    [],
+    [],
+    [{ key: "gpu", effect: "no-schedule" }],
+    [{ key: "old", effect: "prefer-no-schedule" }],
+    [{ key: "gone", effect: "no-execute" }],
+  ),
   availability: fc.constantFrom<("active" | "cordon" | "drain")[]>(
     "active",
     "active",
@@ -51,11 +60,26 @@ const aMode: fc.Arbitrary<Mode> = fc.oneof(
   }),
 );
 
+const PLACEMENTS: z.input<typeof Placement>[] = [
+  {},
+  {},
+  {},
+  { labels: { zone: "a" } },
+  { strategy: "random" },
+  { constraints: ["node.labels.zone!=b"], tolerations: [{ operator: "exists" }] },
+  { affinity: [{ to: { service: "web" }, anti: true, required: true }] },
+  { affinity: [{ to: { service: "db" }, required: true, topology: "zone" }] },
+  { spread: [{ label: "zone", required: true }], maxPerNode: 2 },
+  { spread: [{ label: "zone" }], affinity: [{ to: { service: "calc" } }] },
+];
+
 const aService: fc.Arbitrary<Omit<ServiceInput, "name">> = fc.record({
   mode: aMode,
   revision: fc.integer({ min: 1, max: 2 }),
   stopped: fc.constantFrom(false, false, false, true),
   deleting: fc.constantFrom(false, false, false, true),
+  priority: fc.constantFrom(0, 0, 10, -10),
+  maxUnavailable: fc.constantFrom(0, 1, 1, 3),
   template: fc.record({
     reserve: fc.record({
       cpus: fc.constantFrom(0, 0.25, 1),
@@ -63,7 +87,7 @@ const aService: fc.Arbitrary<Omit<ServiceInput, "name">> = fc.record({
     }),
     ports: fc.constantFrom([], [], [{ target: 80, published: 8080 }]),
     restart: fc.record({ condition: fc.constantFrom("any", "on-failure", "none") }),
-    placement: fc.constantFrom({}, {}, { labels: { zone: "a" } }, { strategy: "random" as const }),
+    placement: fc.constantFrom<z.input<typeof Placement>>(...PLACEMENTS),
   }),
 });
 

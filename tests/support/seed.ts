@@ -6,7 +6,7 @@
 import { key } from "../../kv/keys.ts";
 import { appendLog, logHead } from "../../kv/log.ts";
 import type { Event } from "../../kv/schema/event.ts";
-import type { Node, NodeFacts, NodeStatus } from "../../kv/schema/node.ts";
+import { type Node, type NodeFacts, NodeSpec, type NodeStatus } from "../../kv/schema/node.ts";
 import { ServiceSpec, type ServiceSpecInput } from "../../kv/schema/service.ts";
 import { Observed, type Task } from "../../kv/schema/task.ts";
 import type { Kv } from "../../kv/store.ts";
@@ -25,6 +25,7 @@ export function factsOf(name: string): NodeFacts {
     address: "10.0.0.1",
     capacity: { cpus: 4, memoryMiB: 4096 },
     labels: {},
+    engineLabels: {},
     os: "linux",
     arch: "x86_64",
     runtime: "sim",
@@ -47,7 +48,7 @@ export async function seedNode(
   const op = kv.atomic()
     .set(key.node(id), node)
     .set(key.nodeName(name), id)
-    .set(key.nodeSpec(id), { labels: {}, availability: "active" })
+    .set(key.nodeSpec(id), NodeSpec.parse({}))
     .set(key.token(sha256), { id, kind: "node", nodeId: id, createdAt: AT })
     .set(key.nodeToken(id), [sha256]);
   if (status) op.set(key.nodeStatus(id), status);

@@ -45,6 +45,13 @@ export interface NodeInput {
   cpus?: number;
   memoryMiB?: number;
   labels?: Record<string, string>;
+  engineLabels?: Record<string, string>;
+  /** Default: 10.0.0.1. */
+  address?: string;
+  hostname?: string;
+  arch?: string;
+  pool?: string;
+  taints?: NodeSpec["taints"];
   availability?: NodeSpec["availability"];
   /** Default: ready. */
   state?: NodeStatus["state"] | "joining";
@@ -62,6 +69,8 @@ export interface ServiceInput {
   deleting?: boolean;
   singleton?: "strict";
   disconnect?: z.input<typeof Disconnect>;
+  priority?: number;
+  /** Its disruption budget; default 1. */
   maxUnavailable?: number;
   template?: Partial<z.input<typeof TaskTemplate>>;
 }
@@ -111,11 +120,13 @@ export function addNode(made: World, input: NodeInput): void {
   const node: Node = {
     id: idOf(input.name),
     name: input.name,
-    address: "10.0.0.1",
+    address: input.address ?? "10.0.0.1",
     capacity: { cpus: input.cpus ?? 4, memoryMiB: input.memoryMiB ?? 4096 },
     labels: {},
+    engineLabels: input.engineLabels ?? {},
+    ...(input.hostname === undefined ? {} : { hostname: input.hostname }),
     os: "linux",
-    arch: "x86_64",
+    arch: input.arch ?? "x86_64",
     runtime: "sim",
     engine: "sim 1",
     agentVersion: "0",
@@ -125,6 +136,8 @@ export function addNode(made: World, input: NodeInput): void {
   const spec: NodeSpec = {
     labels: input.labels ?? {},
     availability: input.availability ?? "active",
+    pool: input.pool ?? "default",
+    taints: input.taints ?? [],
   };
   const state = input.state ?? "ready";
   const status: NodeStatus | undefined = state === "joining"
@@ -141,8 +154,9 @@ export function addService(made: World, input: ServiceInput): void {
     project: "default",
     labels: {},
     mode: input.mode ?? { type: "replicated", replicas: input.replicas ?? 1 },
-    stopped: input.stopped ?? false,
+    priority: input.priority ?? 0,
     disruption: { maxUnavailable: input.maxUnavailable ?? 1 },
+    stopped: input.stopped ?? false,
     ...(input.singleton ? { singleton: input.singleton } : {}),
     ...(input.disconnect ? { disconnect: Disconnect.parse(input.disconnect) } : {}),
     deleting: input.deleting ?? false,

@@ -113,6 +113,8 @@ export interface MachineInfo {
   Architecture: string;
   NCPU: number;
   MemTotal: number;
+  /** As `key=value`; none at all on an engine without labels. */
+  Labels?: string[] | null;
   DockerRootDir?: string;
   Runtimes?: Record<string, unknown>;
   GenericResources?: {

@@ -26,6 +26,7 @@ import { diskOf } from "./disk.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
 import { pullImage } from "./images.ts";
+import { engineLabels } from "./labels.ts";
 import { createOptions, wholeSeconds } from "./spec.ts";
 import { Listing } from "./listing.ts";
 import { statusFromInspect } from "./status.ts";
@@ -76,7 +77,7 @@ class DockerRuntime implements Runtime {
     const { docker } = this.#client;
     const answer = await ask("info", signal, (s) => getInfo(docker, s));
     if (!answer.ok) return failure(answer);
-    const { ServerVersion, Name, OSType, Architecture, NCPU, MemTotal } = answer.value;
+    const { ServerVersion, Name, OSType, Architecture, NCPU, MemTotal, Labels } = answer.value;
     const diskMiB = await diskOf(this.#connection, answer.value.DockerRootDir);
     const gpus = gpusOf(answer.value);
     return done({
@@ -88,6 +89,7 @@ class DockerRuntime implements Runtime {
       capacity: { cpus: NCPU, memoryMiB: Math.floor(MemTotal / 1024 / 1024) },
       ...(diskMiB === undefined ? {} : { diskMiB }),
       ...(gpus === undefined ? {} : { gpus }),
+      labels: engineLabels(Labels ?? []),
     });
   };
 
