@@ -35,7 +35,8 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
   const { deps, term } = context;
   const nowMs = deps.clock.monoMs();
   if (nowMs < beatsDueAtMs(term)) return;
-  if (!attended(term, nowMs)) {
+  const away = !attended(term, nowMs);
+  if (away) {
     for (const [nodeId, node] of term.world.nodes) {
       const graces = term.graces.get(nodeId) ?? 0;
       if (node.status?.state === "down" || graces >= MAX_GRACES) continue;
@@ -47,7 +48,7 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
   for (const [nodeId, atMs] of await beats.read()) {
     const node = term.world.nodes.get(nodeId);
     if (!node) continue;
-    node.lastSeenMs = Math.max(node.lastSeenMs, atMs);
+    node.lastSeenMs = Math.max(node.lastSeenMs, away ? nowMs : atMs);
     term.graces.delete(nodeId);
     if (node.status?.state !== "ready") term.dirtyNodes.add(nodeId);
   }

@@ -59,6 +59,8 @@ export interface Rule {
   engine?(happening: EngineHappening): void;
   /** An agent asks its engine to stop or remove a container that runs. */
   agentEnds?(ending: { node: string; nodeId: string; taskId: string }): void;
+  /** The agent of a node loses its state. */
+  forgets?(nodeId: string): void;
   /** A process stands still. */
   stalled?(name: string, times: { fromMs: number; toMs: number }): void;
   /** From now on nothing goes wrong, and what went wrong before is over. */
@@ -104,6 +106,7 @@ export function createChecker(fail: (problem: string) => void): Checker {
       rules.forEach((rule) => rule.answerReceived?.(delivery, answer)),
     engine: (happening) => rules.forEach((rule) => rule.engine?.(happening)),
     agentEnds: (ending) => rules.forEach((rule) => rule.agentEnds?.(ending)),
+    forgets: (nodeId) => rules.forEach((rule) => rule.forgets?.(nodeId)),
     stalled: (name, times) => rules.forEach((rule) => rule.stalled?.(name, times)),
     allIsWell: () => rules.forEach((rule) => rule.allIsWell?.()),
     unsettled: (nodes) => convergence(facts, nodes),

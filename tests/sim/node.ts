@@ -93,6 +93,7 @@ export class SimNode {
   /** Loses the agent's state file. */
   forget(): void {
     this.#disk.text = undefined;
+    if (this.nodeId !== undefined) this.sim.checker.forgets(this.nodeId);
   }
 
   start(): void {

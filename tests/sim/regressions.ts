@@ -33,4 +33,8 @@ export const REGRESSIONS: readonly { seed: number; found: string }[] = [
   },
   { seed: 5426, found: "the same, so that a failed job was told to be converging" },
   { seed: 27, found: "an agent that had lost its state started again what had ended" },
+  {
+    seed: 8044,
+    found: "a node heard while the leader stood still was taken back and given up at once",
+  },
 ];

@@ -4,7 +4,8 @@
  * - A poll's answer of a version has all that was decided up to it.
  * - A container that runs is ended by its agent only if the newest answer that the agent got does not
  *   want it any more: whatever happens to the control plane.
- * - A container is made on the task's node only, and is not started once the task has ended.
+ * - A container is made on the task's node only, and is not started once the task has ended: unless the
+ *   agent has lost its state, because what it reported before may come in after it began anew.
  *
  * @module
  */
@@ -29,6 +30,8 @@ export function agents({ facts, broken }: RuleContext): Rule {
   const given = new Map<string, number>();
   const taken = new Map<string, number>();
   const nodeOf = new Map<string, string>();
+  /** Tasks that had not ended when their agent lost its state. */
+  const forgotten = new Set<string>();
 
   function answerOf(delivery: Delivery, answer: Answer): [string, PollAnswer] | undefined {
     const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(delivery.sent.path)?.[1];
@@ -87,6 +90,11 @@ export function agents({ facts, broken }: RuleContext): Rule {
         desired: new Map(assignments.map(({ taskId, desired }) => [taskId, desired])),
       });
     },
+    forgets(nodeId) {
+      for (const [taskId, of] of nodeOf) {
+        if (of === nodeId && !isEnd(facts.observed(taskId)?.state ?? "")) forgotten.add(taskId);
+      }
+    },
     agentEnds({ node, nodeId, taskId }) {
       if (told.get(nodeId)?.desired.get(taskId) === "run") {
         broken(`${node} ends the container of task ${taskId}, which it was told to run`);
@@ -96,7 +104,7 @@ export function agents({ facts, broken }: RuleContext): Rule {
       if (event === "create" && nodeOf.get(taskId) !== nodeId) {
         broken(`${node} makes a container for task ${taskId} of node ${nodeOf.get(taskId)}`);
       }
-      if (event !== "start") return;
+      if (event !== "start" || forgotten.has(taskId)) return;
       const observed = facts.observed(taskId);
       if (observed && isEnd(observed.state)) {
         broken(`${node} starts task ${taskId}, which is ${observed.state}`);
