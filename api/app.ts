@@ -23,6 +23,7 @@ import {
 import { agentRoutes } from "./routes/agents.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
+import { rolloutRoutes } from "./routes/rollouts.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -72,6 +73,7 @@ export function createApp(deps: ApiDeps): Api {
   agentRoutes(app, rooms);
   nodeRoutes(app, rooms);
   serviceRoutes(app, rooms);
+  rolloutRoutes(app, rooms);
   taskRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);

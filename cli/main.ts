@@ -7,6 +7,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
+import { rolloutCommands } from "./catalog/rollout.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { runCommands } from "./catalog/run.ts";
 import type { AnyCommand, OptionSpec, OptionSpecs } from "./command.ts";
@@ -25,6 +26,7 @@ export const VERSION = "0.1.0";
 /** The command table. */
 export const COMMANDS: readonly AnyCommand[] = [
   ...runCommands,
+  ...rolloutCommands,
   ...lookCommands,
   serviceLs,
   ...clusterCommands,
@@ -36,6 +38,7 @@ export const COMMANDS: readonly AnyCommand[] = [
 ];
 
 const GROUPS: Record<string, string> = {
+  rollout: "Rollouts: status, history, undo, pause, resume, promote",
   service: "List services: berth service ls",
   node: "Nodes: ls, join-token",
   context: "Known servers: ls, use, set, rm, show",

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { updateFields, type UpdateFlags } from "./update_spec.ts";
 import type { Parsed } from "./command.ts";
 import { type Port, ServiceSpec, type ServiceSpecInput } from "../kv/schema/service.ts";
 
-export interface RunOptions {
+export interface RunOptions extends Partial<UpdateFlags> {
   name: string | undefined;
   detach: boolean;
   rm: boolean;
@@ -49,6 +50,10 @@ export function runSpec(
       message: "--restart any needs -d without --rm: a job ends when its command does",
     };
   }
+  const update = updateFields(options);
+  if (job && Object.keys(update).length > 0) {
+    return { ok: false, message: "--strategy, --order and the like need -d: jobs are not updated" };
+  }
   const restart = options.restart ?? (job ? "none" : "any");
   const resources = { cpus: options.cpus ?? 0, memoryMiB: options.memory ?? 0 };
   const labels = Object.fromEntries(options.label);
@@ -74,6 +79,7 @@ export function runSpec(
       ...(command.length > 0 ? { command } : {}),
       ...(options.node === undefined ? {} : { placement: { node: options.node } }),
     },
+    ...(Object.keys(update).length === 0 ? {} : { update }),
     ...(options.project === undefined ? {} : { project: options.project }),
   };
   return check(spec);
@@ -91,6 +97,9 @@ const FLAG_OF: Record<string, string> = {
   "template.reserve": "--cpus or --memory",
   "template.command": "COMMAND",
   "template.placement": "--node",
+  "update.canary": "--canary",
+  "update.parallelism": "--parallelism",
+  update: "--delay or --monitor",
 };
 
 /** The server's own rules, applied before asking it, with the flag that is to blame. */

@@ -3,9 +3,9 @@
  *
  * | rows | writer |
  * | --- | --- |
- * | service, service_name, revision, node_spec | users, through the API |
+ * | service, service_name, revision, rollout_request, node_spec | users, through the API |
  * | node, observed, report | the node's agent, through the API |
- * | task, assign, task_of, node_status, log, failed | the leader |
+ * | task, assign, task_of, node_status, rollout, log, failed | the leader |
  * | queue | whoever made the change; deleted by the leader with the effect |
  *
  * @module
@@ -18,6 +18,8 @@ export const key = {
   service: (id: string) => ["service", id],
   serviceName: (project: string, name: string) => ["service_name", project, name],
   revision: (serviceId: string, revision: number) => ["revision", serviceId, revision],
+  rollout: (serviceId: string) => ["rollout", serviceId],
+  rolloutRequest: (serviceId: string) => ["rollout_request", serviceId],
 
   node: (id: string) => ["node", id],
   nodeName: (name: string) => ["node_name", name],
@@ -64,6 +66,8 @@ export const prefix = {
   serviceNames: () => ["service_name"],
   allRevisions: () => ["revision"],
   revisions: (serviceId: string) => ["revision", serviceId],
+  rollouts: () => ["rollout"],
+  rolloutRequests: () => ["rollout_request"],
   nodes: () => ["node"],
   nodeNames: () => ["node_name"],
   nodeSpecs: () => ["node_spec"],

@@ -4,10 +4,12 @@
  * @module
  */
 import { key, prefix } from "./keys.ts";
+import { rolloutView } from "./rollout_view.ts";
+import { goalOf, Rollout } from "./schema/rollout.ts";
 import type { Service, ServiceView, TaskTemplate } from "./schema/service.ts";
 import { Observed, stateOf, Task } from "./schema/task.ts";
 import { isFailure, isTerminal, type TaskState } from "./schema/task_state.ts";
-import { getRows, type Kv, type Versioned } from "./store.ts";
+import { getRow, getRows, type Kv, type Versioned } from "./store.ts";
 
 /** What the counts need to know of a task. */
 export interface TaskSummary {
@@ -50,6 +52,7 @@ export async function serviceView(
   service: Versioned<Service>,
   template: TaskTemplate,
 ): Promise<ServiceView> {
+  const remembered = await getRow(kv, key.rollout(service.row.id), Rollout);
   const rows = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(service.row.id)));
   const tasks = rows.map(({ task, observed, state }): TaskSummary => ({
     slot: task.slot,
@@ -58,12 +61,15 @@ export async function serviceView(
     state,
     healthy: observed?.health !== "starting" && observed?.health !== "unhealthy",
   }));
+  const rollout = rolloutView(service.row, remembered?.row, tasks);
+  const goal = goalOf(service.row, remembered?.row);
   return {
     ...service.row,
     template,
     version: service.versionstamp,
     counts: countTasks(service.row, tasks),
-    phase: phaseOf(service.row, tasks),
+    phase: phaseOf({ ...service.row, revision: goal }, tasks),
+    ...(rollout ? { rollout } : {}),
   };
 }
 
@@ -81,7 +87,7 @@ export function countTasks(
   };
 }
 
-/** The one word for how a service is doing. */
+/** The one word for how a service is doing; `revision` is the one that its tasks are to have. */
 export function phaseOf(
   service: Pick<Service, "mode" | "stopped" | "deleting" | "revision">,
   tasks: readonly TaskSummary[],

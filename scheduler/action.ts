@@ -4,6 +4,10 @@
  *
  * @module
  */
+import type { EventType } from "../kv/schema/event.ts";
+import type { Rollout } from "../kv/schema/rollout.ts";
+
+export type RolloutEvent = Extract<EventType, `rollout.${string}`>;
 
 /** A new task: placed when `nodeId` is there, pending (with the reason) when it is not. */
 export interface CreateTask {
@@ -68,6 +72,14 @@ export interface RetireService {
   why: string;
 }
 
+/** What the leader is to remember of a service's rollout. */
+export interface SteerRollout {
+  kind: "rollout";
+  serviceId: string;
+  row: Omit<Rollout, "at">;
+  event: RolloutEvent;
+}
+
 /** A deleted service has no task left: its rows go. */
 export interface RemoveService {
   kind: "remove";
@@ -82,6 +94,7 @@ export type Action =
   | LoseTask
   | PurgeTask
   | MarkNode
+  | SteerRollout
   | RetireService
   | RemoveService;
 
@@ -134,6 +147,9 @@ export function describe(action: Action): string {
       return `purge ${action.taskId}`;
     case "mark":
       return `mark ${action.nodeId} ${action.state}: ${action.why}`;
+    case "rollout":
+      return `${action.event} ${action.serviceId} r${action.row.revision}` +
+        (action.row.why === undefined ? "" : `: ${action.row.why}`);
     case "retire":
       return `retire ${action.serviceId}: ${action.why}`;
     case "remove":

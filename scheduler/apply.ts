@@ -14,12 +14,22 @@ import { appendLog } from "../kv/log.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { Event } from "../kv/schema/event.ts";
 import type { NodeStatus } from "../kv/schema/node.ts";
+import type { Rollout } from "../kv/schema/rollout.ts";
 import type { Service } from "../kv/schema/service.ts";
 import type { Task } from "../kv/schema/task.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
-import { dropService, dropTask, putNode, putService, putTask, type World } from "./world.ts";
+import {
+  dropService,
+  dropTask,
+  putNode,
+  putRollout,
+  putService,
+  putTask,
+  type ServiceRecord,
+  type World,
+} from "./world.ts";
 
 export interface ApplyDeps {
   kv: Kv;
@@ -73,7 +83,7 @@ export async function applyToService(
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
   if (action.kind === "retire") op.set(key.service(service.id), retired);
-  else deleteService(op, service);
+  else deleteService(op, record);
   const removed = action.kind === "remove";
   appendLog(op, options.seq, {
     at,
@@ -96,10 +106,15 @@ export async function applyToService(
     : { ok: false };
 }
 
-function deleteService(op: Deno.AtomicOperation, service: Service): void {
-  op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name));
-  const oldest = Math.max(1, service.revision - REVISIONS_PER_REMOVE);
-  for (let revision = oldest; revision <= service.revision; revision++) {
+function deleteService(
+  op: Deno.AtomicOperation,
+  { service, templates }: ServiceRecord,
+): void {
+  op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name))
+    .delete(key.rollout(service.id)).delete(key.rolloutRequest(service.id));
+  const newest = Math.max(service.revision, ...templates.keys());
+  const oldest = Math.max(1, newest - REVISIONS_PER_REMOVE);
+  for (let revision = oldest; revision <= newest; revision++) {
     op.delete(key.revision(service.id, revision));
   }
 }
@@ -202,6 +217,8 @@ function addAction(
       return purgeTask(world, draft, action.taskId);
     case "mark":
       return markNode(world, draft, stamp, action);
+    case "rollout":
+      return steerRollout(world, draft, stamp, action);
   }
 }
 
@@ -273,6 +290,25 @@ function markNode(
   draft.effects.push(() =>
     putNode(world, { node: record.node, spec: record.spec, status }, record.lastSeenMs)
   );
+}
+
+function steerRollout(
+  world: World,
+  draft: Draft,
+  stamp: Stamp,
+  { serviceId, row, event }: Extract<Action, { kind: "rollout" }>,
+): void {
+  const service = world.services.get(serviceId)?.service;
+  if (!service) return;
+  const rollout: Rollout = { ...row, at: stamp.at };
+  draft.op.set(key.rollout(serviceId), rollout);
+  draft.events.push({
+    type: event,
+    serviceId,
+    service: `${service.project}/${service.name}`,
+    ...(row.why === undefined ? {} : { why: row.why }),
+  });
+  draft.effects.push(() => putRollout(world, serviceId, rollout, stamp.nowMs));
 }
 
 /** An event about a task, with the names that people know. */

@@ -4,6 +4,7 @@
  *
  * 1. A slot gets a task only when no live task is in it, even one that is stopping: no two containers
  *    run in one slot.
+ *    A rollout that starts first is the exception: there a task of the goal revision joins the old one.
  * 2. Tasks without a node are told why at the end of the plan, when everything is placed that fits, so
  *    that planning again finds the same reason and has nothing to say.
  *
@@ -14,6 +15,8 @@ import { type Draft, emit, overlay, room, wake } from "./draft.ts";
 import { type Candidate, type Request, requestOf } from "./overlay.ts";
 import { place } from "./place.ts";
 import type { Policy } from "./policy.ts";
+import { type Surge, surge } from "./rollout/course.ts";
+import { type Course, revisionFor } from "./rollout/moves.ts";
 import { ascending, newestEnded, unfilledSlots } from "./slots.ts";
 import { strategyOf, whyNowhere } from "./why.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
@@ -26,29 +29,51 @@ export interface Filling {
   waiting: number;
 }
 
-export function fillSlots(draft: Draft, record: ServiceRecord, policy: Policy): Filling {
-  const template = record.templates.get(record.service.revision);
-  if (!template || policy.wanted === 0) return { placed: 0, waiting: 0 };
-  const request = requestOf(record.service.id, template);
-
-  const waiting = waitingTasks(draft, record, policy.wanted);
-  const assigned = assign(draft, record, request, waiting);
-  const left = waiting.slice(assigned);
-  const full = left.length > 0 && room(draft) > 0;
-  if (left.length > 0 && !full) draft.unfinished.add(record.service.id);
-
-  const { vacant, held } = findVacancies(draft, record, policy);
-  const nodes = full ? [] : choose(draft, request, vacant.map(({ slot }) => slot));
-  const missing: CreateTask[] = [];
-  for (const [i, create] of vacant.entries()) {
-    const node = nodes[i];
-    if (node) emit(draft, record, { ...create, nodeId: node.record.node.id });
-    else missing.push(create);
+/** `course`: the service's rollout, if there is one; it says which revision a slot gets. */
+export function fillSlots(
+  draft: Draft,
+  record: ServiceRecord,
+  policy: Policy,
+  course?: Course,
+): Filling {
+  if (policy.wanted === 0) return { placed: 0, waiting: 0 };
+  const filling: Filling = { placed: 0, waiting: 0 };
+  const full = new Map<number, TaskRecord[]>();
+  for (const [revision, waiting] of waitingTasks(draft, record, policy.wanted)) {
+    const request = requestFor(record, revision);
+    if (!request) continue;
+    const assigned = assign(draft, record, request, waiting);
+    const left = waiting.slice(assigned);
+    filling.placed += assigned;
+    filling.waiting += left.length;
+    if (left.length === 0) continue;
+    if (room(draft) > 0) full.set(revision, left);
+    else draft.unfinished.add(record.service.id);
   }
-  if (full || missing.length > 0) {
-    draft.unplaced.push({ service: record, request, waiting: full ? left : [], missing });
+  const { vacant, held } = findVacancies(draft, record, policy, course);
+  filling.waiting += held;
+  for (const revision of new Set([...vacant.map((create) => create.revision), ...full.keys()])) {
+    const request = requestFor(record, revision);
+    if (!request) continue;
+    const left = full.get(revision);
+    const creates = vacant.filter((create) => create.revision === revision);
+    const nodes = left ? [] : choose(draft, request, creates.map(({ slot }) => slot));
+    for (const [i, node] of nodes.entries()) {
+      const create = creates[i];
+      if (create) emit(draft, record, { ...create, nodeId: node.record.node.id });
+    }
+    const missing = creates.slice(nodes.length);
+    filling.placed += nodes.length;
+    filling.waiting += missing.length;
+    if (!left && missing.length === 0) continue;
+    draft.unplaced.push({ service: record, request, waiting: left ?? [], missing });
   }
-  return { placed: assigned + nodes.length, waiting: left.length + missing.length + held };
+  return filling;
+}
+
+function requestFor(record: ServiceRecord, revision: number): Request | undefined {
+  const template = record.templates.get(revision);
+  return template && requestOf(record.service.id, template);
 }
 
 /** Says why for each task that found no node: invariant 2. */
@@ -63,16 +88,22 @@ export function explainUnplaced(draft: Draft): void {
   }
 }
 
-/** The pending tasks of the wanted slots, by slot. */
-function waitingTasks(draft: Draft, record: ServiceRecord, wanted: number): TaskRecord[] {
-  const waiting: TaskRecord[] = [];
+/** The pending tasks of the wanted slots, by revision and slot; those of the goal come last. */
+function waitingTasks(
+  draft: Draft,
+  record: ServiceRecord,
+  wanted: number,
+): [revision: number, tasks: TaskRecord[]][] {
+  const waiting = new Map<number, TaskRecord[]>();
   for (const slot of ascending(record.slots.waiting)) {
     if (slot > wanted) break;
     for (const task of record.live.get(slot) ?? []) {
-      if (task.state === "pending" && !draft.stopped.has(task.task.id)) waiting.push(task);
+      if (task.state !== "pending" || draft.stopped.has(task.task.id)) continue;
+      const { revision } = task.task;
+      waiting.set(revision, [...waiting.get(revision) ?? [], task]);
     }
   }
-  return waiting;
+  return [...waiting].sort(([a], [b]) => Number(a === record.goal) - Number(b === record.goal));
 }
 
 /** Gives nodes to the first of the waiting tasks, as many as there is room for; answers how many. */
@@ -102,37 +133,58 @@ function findVacancies(
   draft: Draft,
   record: ServiceRecord,
   policy: Policy,
+  course: Course | undefined,
 ): { vacant: CreateTask[]; held: number } {
-  const { service, slots, live } = record;
-  const vacant: CreateTask[] = [];
-  let held = 0;
+  const { slots, live } = record;
+  const found = { vacant: [] as CreateTask[], held: 0 };
   for (const slot of unfilledSlots(slots, policy.wanted)) {
-    if (vacant.length >= policy.openings) break;
+    if (found.vacant.length >= policy.openings) break;
     if (live.has(slot)) continue; // Invariant 1.
-    const ended = newestEnded(record, slot);
-    let failures = 0;
-    if (ended?.task.revision === service.revision) {
-      const restart = policy.fate(ended);
-      if (!restart) continue;
-      if (restart.atMs > draft.nowMs) {
-        wake(draft, service.id, restart.atMs);
-        held++;
-        continue;
-      }
-      failures = restart.failures;
-    }
-    if (vacant.length >= room(draft)) {
-      draft.unfinished.add(service.id);
-      held++;
-      break;
-    }
-    vacant.push({
-      kind: "create",
-      serviceId: service.id,
-      revision: service.revision,
-      slot,
-      failures,
-    });
+    const revision = course ? revisionFor(course, slot) : record.goal;
+    if (!addVacancy(draft, record, policy, { slot, revision, found })) return found;
   }
-  return { vacant, held };
+  const { slots: beside, places }: Surge = course
+    ? surge(draft, record, course)
+    : { slots: [], places: 0 };
+  const most = found.vacant.length + places;
+  for (const slot of beside) {
+    if (found.vacant.length >= most) break;
+    if (!addVacancy(draft, record, policy, { slot, revision: record.goal, found })) break;
+  }
+  return found;
+}
+
+interface Vacancy {
+  slot: number;
+  revision: number;
+  found: { vacant: CreateTask[]; held: number };
+}
+
+/** Adds the task that the slot needs, unless it has to wait or is done with; false when cut. */
+function addVacancy(
+  draft: Draft,
+  record: ServiceRecord,
+  policy: Policy,
+  { slot, revision, found }: Vacancy,
+): boolean {
+  const serviceId = record.service.id;
+  const ended = newestEnded(record, slot);
+  let failures = 0;
+  if (ended?.task.revision === revision) {
+    const restart = policy.fate(ended);
+    if (!restart) return true;
+    if (restart.atMs > draft.nowMs) {
+      wake(draft, serviceId, restart.atMs);
+      found.held++;
+      return true;
+    }
+    failures = restart.failures;
+  }
+  if (found.vacant.length >= room(draft)) {
+    draft.unfinished.add(serviceId);
+    found.held++;
+    return false;
+  }
+  found.vacant.push({ kind: "create", serviceId, revision, slot, failures });
+  return true;
 }

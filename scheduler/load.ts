@@ -6,11 +6,21 @@
 import type { z } from "zod";
 import { key, prefix } from "../kv/keys.ts";
 import { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
+import { Rollout, RolloutRequest } from "../kv/schema/rollout.ts";
 import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
 import { getRow, type Kv } from "../kv/store.ts";
-import { emptyWorld, putNode, putService, putTask, putTemplate, type World } from "./world.ts";
+import {
+  emptyWorld,
+  putNode,
+  putRollout,
+  putRolloutRequest,
+  putService,
+  putTask,
+  putTemplate,
+  type World,
+} from "./world.ts";
 
 /** Told about rows that do not parse: they are left out, so that one bad row stops nothing else. */
 export type BadRow = (key: string, problem: string) => void;
@@ -34,6 +44,14 @@ export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promis
   }
   for (const [, revision] of await readAll(kv, prefix.allRevisions(), Revision, onBadRow)) {
     putTemplate(world, revision.serviceId, revision.revision, revision.template);
+  }
+  for (const [id, row] of await readAll(kv, prefix.rollouts(), Rollout, onBadRow)) {
+    putRollout(world, id, row, nowMs);
+  }
+  for (
+    const [id, row] of await readAll(kv, prefix.rolloutRequests(), RolloutRequest, onBadRow)
+  ) {
+    putRolloutRequest(world, id, row);
   }
   const observed = await readAll(kv, prefix.observed(), Observed, onBadRow);
   for (const [id, task] of await readAll(kv, prefix.tasks(), Task, onBadRow)) {
@@ -71,6 +89,8 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
     throw new Error(`load service ${serviceId}: revision ${row.revision} is missing`);
   }
   putService(world, row, revision?.row.template);
+  const request = await getRow(kv, key.rolloutRequest(serviceId), RolloutRequest);
+  putRolloutRequest(world, serviceId, request?.row);
   return true;
 }
 

@@ -18,6 +18,7 @@ import { planNode } from "./nodes.ts";
 import type { Policy } from "./policy.ts";
 import { replicaPolicy, stopDoubles, stopSuperfluous } from "./replicas.ts";
 import { stopIdle, stopNext } from "./rollout.ts";
+import { plotCourse, stopSurplus } from "./rollout/course.ts";
 import type { ServiceRecord, World } from "./world.ts";
 
 export { pendingServices } from "./nodes.ts";
@@ -51,10 +52,14 @@ function planService(draft: Draft, record: ServiceRecord): void {
   if (record.slots.strays.size > 0) return loseStrays(draft, record);
   const policy = policyOf(record);
   stopSuperfluous(draft, record, policy.wanted);
-  stopDoubles(draft, record, policy.wanted);
-  stopIdle(draft, record, policy);
-  const filling = fillSlots(draft, record, policy);
-  stopNext(draft, record, policy, filling);
+  const plotted = plotCourse(draft, record, policy);
+  if (plotted.kind === "again") return;
+  const course = plotted.kind === "course" ? plotted.course : undefined;
+  if (course) stopSurplus(draft, record, course);
+  else stopDoubles(draft, record, policy.wanted);
+  stopIdle(draft, record, policy, course);
+  const filling = fillSlots(draft, record, policy, course);
+  stopNext(draft, record, policy, { filling, course });
   if (record.service.deleting) return purgeAll(draft, record);
   purgeHistory(draft, record, policy);
   if (record.service.mode.type === "job") retire(draft, record, record.service.mode);

@@ -1,11 +1,10 @@
 /**
- * Stopping tasks that could go on: those of an older revision, and those on nodes that are being drained.
- * Their slots are filled again by the planning that follows (stop-first).
+ * Stopping tasks that could go on: those of an older revision (how, rollout/ says), and those on nodes
+ * that are being drained.
  *
- * 1. A task that runs is stopped only while no other task of its service is on its way, up or down: one
+ * 1. A task that runs is drained only while no other task of its service is on its way, up or down: one
  *    at a time.
- * 2. A roll-out stops nothing that runs while any other wanted slot lacks its task. A drain does: the
- *    node is to become empty even if there is no room elsewhere.
+ * 2. A drain goes on though there is no room elsewhere: the node is to become empty.
  * 3. A task that does not run yet serves nobody and is stopped at once.
  *
  * @module
@@ -15,20 +14,27 @@ import type { Filling } from "./fill.ts";
 import { requestOf } from "./overlay.ts";
 import { fitsSomewhere } from "./place.ts";
 import type { Policy } from "./policy.ts";
+import { stopIdleOld, stopOld } from "./rollout/course.ts";
+import type { Course } from "./rollout/moves.ts";
 import { ascending } from "./slots.ts";
 import { whyNowhere } from "./why.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
 /** Stops what is outdated or on a draining node and does not run yet: invariant 3. */
-export function stopIdle(draft: Draft, record: ServiceRecord, policy: Policy): void {
-  const { service, slots, live } = record;
-  if (slots.outdated.size > 0 && (slots.starting > 0 || slots.waiting.size > 0)) {
+export function stopIdle(
+  draft: Draft,
+  record: ServiceRecord,
+  policy: Policy,
+  course?: Course,
+): void {
+  const { goal, slots, live } = record;
+  if (course) stopIdleOld(draft, record, course);
+  else if (!policy.rolls && slots.outdated.size > 0 && slots.waiting.size > 0) {
     for (const slot of ascending(slots.outdated)) {
       if (slot > policy.wanted) break;
       for (const { task, state } of live.get(slot) ?? []) {
-        if (task.desired === "stop" || task.revision === service.revision) continue;
-        if (state !== "pending" && (state === "running" || !policy.rolls)) continue;
-        if (!stop(draft, record, task.id, outdated(record))) return;
+        if (task.desired === "stop" || task.revision === goal || state !== "pending") continue;
+        if (!stop(draft, record, task.id, `replaced by revision ${goal}`)) return;
       }
     }
   }
@@ -39,33 +45,29 @@ export function stopIdle(draft: Draft, record: ServiceRecord, policy: Policy): v
   }
 }
 
-/** Stops one task that runs, if it is the time for it: invariants 1 and 2. */
+/** Stops one task on a draining node, if it is the time for it; or else what the rollout stops next. */
 export function stopNext(
   draft: Draft,
   record: ServiceRecord,
   policy: Policy,
-  filling: Filling,
+  { filling, course }: { filling: Filling; course: Course | undefined },
 ): void {
-  const { slots } = record;
-  if (slots.stopping > 0 || draft.disturbed.has(record.service.id)) return;
-  if (policy.rolls && (slots.starting > 0 || filling.placed > 0)) return;
-  const [drained] = tasksToDrain(draft, record);
-  if (drained) {
-    stop(draft, record, drained.task.id, draining(draft, record, drained.task.nodeId));
-    return;
-  }
-  if (!policy.rolls || filling.waiting > 0) return;
-  const rolled = firstOutdated(record, policy.wanted);
-  if (rolled) stop(draft, record, rolled.task.id, outdated(record));
+  if (!stopDrained(draft, record, policy, filling) && course) stopOld(draft, record, course);
 }
 
-function firstOutdated(record: ServiceRecord, wanted: number): TaskRecord | undefined {
-  let first = Infinity;
-  for (const slot of record.slots.outdated) if (slot < first) first = slot;
-  if (first > wanted) return undefined;
-  return record.live.get(first)?.find(({ task }) =>
-    task.desired === "run" && task.revision !== record.service.revision
-  );
+/** Invariants 1 and 2; true when a task was stopped. */
+function stopDrained(
+  draft: Draft,
+  record: ServiceRecord,
+  policy: Policy,
+  filling: Filling,
+): boolean {
+  const { slots } = record;
+  if (slots.stopping > 0 || draft.disturbed.has(record.service.id)) return false;
+  if (policy.rolls && (slots.starting > 0 || filling.placed > 0)) return false;
+  const [drained] = tasksToDrain(draft, record);
+  if (!drained) return false;
+  return stop(draft, record, drained.task.id, draining(draft, record, drained.task.nodeId));
 }
 
 /** The service's tasks that shall run and are on draining nodes, by slot. */
@@ -81,14 +83,10 @@ function tasksToDrain(draft: Draft, { service }: ServiceRecord): TaskRecord[] {
   return tasks.sort((a, b) => a.task.slot - b.task.slot || (a.task.id < b.task.id ? -1 : 1));
 }
 
-function outdated({ service }: ServiceRecord): string {
-  return `replaced by revision ${service.revision}`;
-}
-
 function draining(draft: Draft, record: ServiceRecord, nodeId: string | undefined): string {
   const node = nodeId === undefined ? undefined : draft.world.nodes.get(nodeId);
   const why = `node ${node?.node.name ?? nodeId} is being drained`;
-  const template = record.templates.get(record.service.revision);
+  const template = record.templates.get(record.goal);
   if (!template) return why;
   const request = requestOf(record.service.id, template);
   if (fitsSomewhere(overlay(draft), request)) return why;

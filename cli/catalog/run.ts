@@ -6,6 +6,7 @@
 import { choice, flag, list, serverCommand, value } from "../command.ts";
 import { parseCount, parseCpus, parseMemory, parsePair, parsePort } from "../format/quantity.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
+import { UPDATE_FLAGS } from "./rollout.ts";
 import { EXIT } from "../exit.ts";
 
 const GROUP = "Run things:";
@@ -43,6 +44,7 @@ export const runCommands = [
         "on-failure",
         "none",
       ]),
+      ...UPDATE_FLAGS,
       project: PROJECT,
     },
     examples: [

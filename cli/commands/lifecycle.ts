@@ -94,8 +94,8 @@ export async function setStopped(
 
 /** The spec in a service's view. */
 export function specOf(service: ServiceView): ServiceSpecInput {
-  const { name, project, labels, mode, template, stopped } = service;
-  return { name, project, labels, mode, template, stopped };
+  const { name, project, labels, mode, template, update, rollback, stopped } = service;
+  return { name, project, labels, mode, template, update, rollback, stopped };
 }
 
 function ended(service: ServiceView): boolean {

@@ -6,6 +6,8 @@
  */
 import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
+import { RolloutView } from "./rollout.ts";
+import { RollbackConfig, UpdateConfig } from "./update.ts";
 
 /** CPU share in cores, three decimals; memory in MiB. */
 export const Resources = z.object({
@@ -101,6 +103,8 @@ const SpecFields = z.object({
   labels: Labels.default({}),
   mode: Mode.default({ type: "replicated", replicas: 1 }),
   template: TaskTemplate,
+  update: UpdateConfig.prefault({}),
+  rollback: RollbackConfig.prefault({}),
   stopped: z.boolean().default(false)
     .meta({ description: "Stop all tasks and keep the service" }),
 });
@@ -125,7 +129,9 @@ function settle(spec: z.infer<typeof SpecFields>): z.infer<typeof SpecFields> {
  */
 export const Service = SpecFields.omit({ template: true }).extend({
   id: Id,
-  revision: z.int().min(1).meta({ description: "The newest revision: the one that is wanted" }),
+  revision: z.int().min(1).meta({
+    description: "The revision that is wanted: the newest, or an older one that was undone to",
+  }),
   createdAt: Timestamp,
   updatedAt: Timestamp,
   deleting: z.boolean().default(false)
@@ -155,5 +161,6 @@ export const ServiceView = Service.extend({
   }),
   phase: z.enum(["converging", "running", "stopped", "finished", "failed", "removing"])
     .meta({ description: "`finished` and `failed` are for jobs" }),
+  rollout: RolloutView.optional().meta({ description: "Absent for jobs" }),
 }).meta({ id: "Service", description: "A service, its newest template and how it is doing" });
 export type ServiceView = z.infer<typeof ServiceView>;

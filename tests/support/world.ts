@@ -10,6 +10,7 @@ import {
   dropTask,
   emptyWorld,
   putNode,
+  putRollout,
   putService,
   putTask,
   putTemplate,
@@ -23,6 +24,7 @@ import {
   type StrategyName,
   TaskTemplate,
 } from "../../kv/schema/service.ts";
+import { RollbackConfig, UpdateConfig } from "../../kv/schema/update.ts";
 import type { Observed, Task } from "../../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../../kv/schema/task_state.ts";
 import type { z } from "zod";
@@ -52,6 +54,8 @@ export interface ServiceInput {
   revision?: number;
   stopped?: boolean;
   deleting?: boolean;
+  update?: z.input<typeof UpdateConfig>;
+  rollback?: z.input<typeof RollbackConfig>;
   template?: Partial<z.input<typeof TaskTemplate>>;
 }
 
@@ -130,6 +134,8 @@ export function addService(made: World, input: ServiceInput): void {
     project: "default",
     labels: {},
     mode: input.mode ?? { type: "replicated", replicas: input.replicas ?? 1 },
+    update: UpdateConfig.parse(input.update ?? {}),
+    rollback: RollbackConfig.parse(input.rollback ?? {}),
     stopped: input.stopped ?? false,
     deleting: input.deleting ?? false,
     revision: input.revision ?? 1,
@@ -255,6 +261,8 @@ function applyAction(made: World, action: Action, newId: () => string, nowMs: nu
       putNode(made, { node: node.node, spec: node.spec, status }, nowMs);
       return;
     }
+    case "rollout":
+      return putRollout(made, action.serviceId, { ...action.row, at: AT }, nowMs);
     case "retire": {
       const service = made.services.get(action.serviceId)?.service;
       if (service) putService(made, { ...service, deleting: true });
