@@ -121,13 +121,21 @@ export function putRollout(
 ): void {
   const record = world.services.get(serviceId);
   if (!record) return;
+  if (!rollout || !record.rollout || !sameCourse(record.rollout, rollout)) {
+    record.rolloutSinceMs = nowMs;
+  }
   if (rollout) record.rollout = rollout;
   else delete record.rollout;
-  record.rolloutSinceMs = nowMs;
   const goal = goalOf(record.service, record.rollout);
   if (goal === record.goal) return;
   record.goal = goal;
   reindex(record);
+}
+
+/** Asking again for what is so already starts no new windows and deadlines. */
+function sameCourse(a: Rollout, b: Rollout): boolean {
+  return a.revision === b.revision && a.state === b.state && a.back === b.back &&
+    a.promoted === b.promoted;
 }
 
 /** Replaces what users ask of a service's rollout. */

@@ -20,6 +20,8 @@ const ALLOWED: Record<string, Kind[]> = {
   getService: ["admin"],
   putService: ["admin"],
   deleteService: ["admin"],
+  listRevisions: ["admin"],
+  steerRollout: ["admin"],
   listTasks: ["admin"],
   getTask: ["admin"],
   explainTask: ["admin"],
