@@ -15,7 +15,9 @@ export function calm({ facts, broken }: RuleContext): Rule {
     commit({ changes }) {
       if (!healthy) return;
       for (const { key, after } of changes) {
-        if (key[0] === "node_status" && (after as { state: string } | undefined)?.state === "down") {
+        if (
+          key[0] === "node_status" && (after as { state: string } | undefined)?.state === "down"
+        ) {
           const node = facts.rows("node").get(String(key[1])) as { name: string } | undefined;
           broken(`node ${node?.name} is taken for dead, and is well`);
         }
