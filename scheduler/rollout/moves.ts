@@ -60,9 +60,11 @@ function isEmpty({ goal, others, over }: SlotSurvey): boolean {
   return !goal && others.length === 0 && !over;
 }
 
-/** Slots whose old task serves and that have no new one yet, in ascending order. */
+/** Slots whose old task serves alone: none is new, and none on its way out. In ascending order. */
 export function unchangedSlots({ slots }: Course): SlotSurvey[] {
-  return slots.filter((slot) => !slot.goal && slot.othersServe);
+  return slots.filter(({ goal, others, othersServe, stopping }) =>
+    !goal && othersServe && others.length === 1 && !stopping
+  );
 }
 
 /** Slots whose old tasks serve nobody and are not waited for: invariant 3 of rollout.ts. */

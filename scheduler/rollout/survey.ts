@@ -18,6 +18,8 @@ export interface SlotSurvey {
   others: TaskRecord[];
   /** One of the others serves. */
   othersServe: boolean;
+  /** A task in it is on its way out. */
+  stopping: boolean;
   /** A task of the goal revision broke within the monitor window, since the rollout began. */
   failed: boolean;
   /** No task shall run, and the newest one had the goal: the slot has been changed before. */
@@ -60,6 +62,7 @@ function surveySlot(
     ...(best && serves(best) ? { servingSinceMs: best.servingSinceMs ?? 0 } : {}),
     others,
     othersServe: others.some(serves),
+    stopping: running.length < here.length,
     failed: here.some(broke) || past.some(broke),
     visited,
     over: visited && here.length === 0 && newest !== undefined && policy.fate(newest) === undefined,
