@@ -27,6 +27,8 @@ export interface Filling {
   placed: number;
   /** Slots that wait for room on a node or for the end of a back-off, or that the limit cut. */
   waiting: number;
+  /** Slots that get a second task, beside the old one. */
+  surged: Set<number>;
 }
 
 /** `course`: the service's rollout, if there is one; it says which revision a slot gets. */
@@ -36,8 +38,8 @@ export function fillSlots(
   policy: Policy,
   course?: Course,
 ): Filling {
-  if (policy.wanted === 0) return { placed: 0, waiting: 0 };
-  const filling: Filling = { placed: 0, waiting: 0 };
+  const filling: Filling = { placed: 0, waiting: 0, surged: new Set() };
+  if (policy.wanted === 0) return filling;
   const full = new Map<number, TaskRecord[]>();
   for (const [revision, waiting] of waitingTasks(draft, record, policy.wanted)) {
     const request = requestFor(record, revision);
@@ -52,6 +54,7 @@ export function fillSlots(
   }
   const { vacant, held } = findVacancies(draft, record, policy, course);
   filling.waiting += held;
+  for (const { slot } of vacant) if (record.live.has(slot)) filling.surged.add(slot);
   for (const revision of new Set([...vacant.map((create) => create.revision), ...full.keys()])) {
     const request = requestFor(record, revision);
     if (!request) continue;

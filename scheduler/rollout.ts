@@ -65,7 +65,10 @@ function stopDrained(
   const { slots } = record;
   if (slots.stopping > 0 || draft.disturbed.has(record.service.id)) return false;
   if (policy.rolls && (slots.starting > 0 || filling.placed > 0)) return false;
-  const [drained] = tasksToDrain(draft, record);
+  const toDrain = tasksToDrain(draft, record);
+  const drained = toDrain.find(({ task }) => !filling.surged.has(task.slot));
+  // In a slot that just got a second task, the drain goes on in the next plan.
+  if (!drained && toDrain.length > 0) draft.unfinished.add(record.service.id);
   if (!drained) return false;
   return stop(draft, record, drained.task.id, draining(draft, record, drained.task.nodeId));
 }
