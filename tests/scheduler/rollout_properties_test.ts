@@ -97,6 +97,31 @@ Deno.test("a failing revision is taken back, and nothing that serves is stopped 
   );
 });
 
+Deno.test("going back by undo, a slot that is served stays served, though stopping first was asked", () => {
+  fc.assert(
+    fc.property(replicas, parallelism, picks, picks, (n, p, forth, back) => {
+      let served: Set<string> | undefined;
+      const slotsOf = (a: Act) => new Set(a.serving().map((s) => s.split(" ")[0] ?? ""));
+      const a = act({
+        replicas: n,
+        update: { parallelism: p },
+        rollback: { parallelism: p },
+        watch: (seen) => {
+          if (served) assertEquals(served.difference(slotsOf(seen)).size, 0, seen.live().join());
+        },
+      });
+      a.put({ revision: 2 });
+      actOut(a, forth.slice(0, 20));
+      served = slotsOf(a);
+      a.put({ revision: 1 });
+      actOut(a, back);
+      passUntil(a, "rolled-back");
+      assertEquals(a.serving(), Array.from({ length: n }, (_, i) => `${i + 1} r1`));
+    }),
+    RUNS,
+  );
+});
+
 Deno.test("whatever is changed, paused, promoted and undone: it comes to rest whole", () => {
   const change = fc.record({
     revision: fc.integer({ min: 1, max: 4 }),
