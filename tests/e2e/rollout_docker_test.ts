@@ -5,15 +5,23 @@ import type { ServiceSpecInput, ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import { okValue } from "../support/api.ts";
+import type { EngineConnection } from "../../worker/docker/connect.ts";
+import { createDockerRuntime } from "../../worker/docker/docker.ts";
+import { removeAll } from "../../worker/join.ts";
 import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { startServer, startWorker } from "../support/processes.ts";
 
 /** A control plane and a worker on the real engine; what they started is gone afterwards. */
-async function inCluster(run: (client: Client) => Promise<void>): Promise<void> {
+async function inCluster(
+  connection: EngineConnection,
+  run: (client: Client) => Promise<void>,
+): Promise<void> {
   const dir = await Deno.makeTempDir();
   const server = await startServer({ dataDir: `${dir}/server` });
   const worker = await startWorker(server, { name: "n1", stateDir: dir });
+  const { id: nodeId } = okValue(await server.client.getNode("n1"));
+  const runtime = createDockerRuntime({ connection, nodeId });
   try {
     await run(server.client);
   } finally {
@@ -25,6 +33,8 @@ async function inCluster(run: (client: Client) => Promise<void>): Promise<void> 
     });
     await worker.stop();
     await server.stop();
+    await removeAll(runtime, { log: () => {}, timeoutMs: 60_000 });
+    await runtime.close();
     await Deno.remove(dir, { recursive: true });
   }
 }
@@ -62,7 +72,7 @@ async function until(client: Client, state: string, timeoutMs = 120_000): Promis
 }
 
 /** A container runs a little before its server listens; there are no health probes in this test. */
-const READY_MS = 700;
+const READY_MS = 1500;
 const REFRESH_MS = 100;
 const PACE_MS = 10;
 const ENOUGH = 50;
@@ -112,11 +122,11 @@ function steadyClient(client: Client, service: ServiceView, signal: AbortSignal)
 
 engineTest("a start-first rollout of 10 replicas under load loses no request", async (engine) => {
   await ensureTestImage(engine);
-  await inCluster(async (client) => {
+  await inCluster(engine, async (client) => {
     const update = {
       order: "start-first" as const,
-      parallelism: 2,
-      drainMs: 2000,
+      parallelism: 5,
+      drainMs: 4000,
       monitorMs: 1000,
       delayMs: READY_MS,
     };
@@ -144,7 +154,7 @@ engineTest("a start-first rollout of 10 replicas under load loses no request", a
 
 engineTest("a revision that fails is rolled back, and what served goes on", async (engine) => {
   await ensureTestImage(engine);
-  await inCluster(async (client) => {
+  await inCluster(engine, async (client) => {
     const update = {
       failureAction: "rollback" as const,
       monitorMs: 2000,

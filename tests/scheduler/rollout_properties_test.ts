@@ -100,14 +100,14 @@ Deno.test("a failing revision is taken back, and nothing that serves is stopped 
 Deno.test("going back by undo, a slot that is served stays served, though stopping first was asked", () => {
   fc.assert(
     fc.property(replicas, parallelism, picks, picks, (n, p, forth, back) => {
-      let served: Set<string> | undefined;
+      let served = new Set<string>();
       const slotsOf = (a: Act) => new Set(a.serving().map((s) => s.split(" ")[0] ?? ""));
       const a = act({
         replicas: n,
         update: { parallelism: p },
         rollback: { parallelism: p },
         watch: (seen) => {
-          if (served) assertEquals(served.difference(slotsOf(seen)).size, 0, seen.live().join());
+          assertEquals(served.difference(slotsOf(seen)).size, 0, seen.live().join());
         },
       });
       a.put({ revision: 2 });
