@@ -26,6 +26,7 @@ import { forecastRoutes } from "./routes/forecast.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { playgroundRoutes } from "./routes/playground.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { rolloutRoutes } from "./routes/rollouts.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -77,6 +78,7 @@ export function createApp(deps: ApiDeps): Api {
   nodeRoutes(app, rooms);
   serviceRoutes(app, rooms);
   runRoutes(app, rooms);
+  rolloutRoutes(app, rooms);
   taskRoutes(app, rooms);
   forecastRoutes(app, rooms);
   eventRoutes(app, rooms);

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { pageOf, Problem } from "../kv/schema/common.ts";
 import { type RunRequestInput, RunView } from "../kv/schema/run.ts";
+import { RevisionView, type RolloutCommand } from "../kv/schema/rollout.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
 import { TaskView } from "../kv/schema/task.ts";
 import { type NodeSpecInput, NodeView } from "../kv/schema/node.ts";
@@ -178,6 +179,27 @@ export function createClient(options: ClientOptions) {
       }),
     deleteService: (ref: string, project?: string, o: CallOptions = {}) =>
       call("DELETE", `/v1/services/${seg(ref)}`, ServiceView, { ...o, query: { project } }),
+    /** The newest revision first. */
+    listRevisions: (
+      ref: string,
+      query: ListQuery & { project?: string } = {},
+      o: CallOptions = {},
+    ) =>
+      call("GET", `/v1/services/${seg(ref)}/revisions`, pageOf(RevisionView), {
+        ...o,
+        query: { ...query },
+      }),
+    steerRollout: (
+      ref: string,
+      command: RolloutCommand,
+      project?: string,
+      o: CallOptions = {},
+    ) =>
+      call("POST", `/v1/services/${seg(ref)}/rollout`, ServiceView, {
+        ...o,
+        query: { project },
+        body: command,
+      }),
 
     /** Runs a job or cron service now, with other arguments if `request` has any. */
     createRun: (

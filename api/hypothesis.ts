@@ -60,7 +60,8 @@ function created(spec: ServiceSpec, { newId, at }: HypothesisDeps): SupposedServ
 
 function changed(known: ServiceRecord, spec: ServiceSpec, at: string): SupposedService {
   const template = templateOf(known);
-  const change = template ? changeOf(known.service, template, spec, at) : undefined;
+  const newest = Math.max(known.service.revision, ...known.templates.keys());
+  const change = template ? changeOf(known.service, template, spec, { at, newest }) : undefined;
   return change
     ? { service: change.row, template: spec.template, result: "changed" }
     : { service: known.service, template: spec.template, result: "unchanged" };

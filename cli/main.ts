@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
 import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
+import { rolloutCommands } from "./catalog/rollout.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { modeCommands } from "./catalog/modes.ts";
 import { nodeCommands } from "./catalog/nodes.ts";
@@ -29,6 +30,7 @@ export const VERSION = "0.1.0";
 export const COMMANDS: readonly AnyCommand[] = [
   ...runCommands,
   ...modeCommands,
+  ...rolloutCommands,
   ...lookCommands,
   serviceLs,
   ...forecastCommands,
@@ -42,6 +44,7 @@ export const COMMANDS: readonly AnyCommand[] = [
 ];
 
 const GROUPS: Record<string, string> = {
+  rollout: "Rollouts: status, history, undo, pause, resume, promote",
   service: "List services: berth service ls",
   job: "Runs of jobs: run, ls",
   node: "Nodes: ls, drain, cordon, label, rm, …",

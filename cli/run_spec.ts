@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { updateFields, type UpdateFlags } from "./update_spec.ts";
 import type { Parsed } from "./command.ts";
 import { modeName, modeOf, type ModeOptions } from "./run_mode.ts";
 import { type Port, ServiceSpec, type ServiceSpecInput } from "../kv/schema/service.ts";
 
-export interface RunOptions extends ModeOptions {
+export interface RunOptions extends ModeOptions, Partial<UpdateFlags> {
   name: string | undefined;
   detach: boolean;
   rm: boolean;
@@ -58,6 +59,14 @@ export function runSpec(
         : "--restart any needs -d without --rm: a job ends when its command does",
     };
   }
+  // Of a job, --parallelism is how many tasks run at once.
+  const { parallelism, ...others } = options;
+  const update = updateFields(
+    job || parallelism === undefined ? others : { ...others, parallelism },
+  );
+  if (job && Object.keys(update).length > 0) {
+    return { ok: false, message: "--strategy, --order and the like need -d: jobs are not updated" };
+  }
   const restart = options.restart ?? (job ? "none" : "any");
   const limit = { cpus: options.cpus ?? 0, memoryMiB: options.memory ?? 0 };
   const reserve = {
@@ -80,6 +89,7 @@ export function runSpec(
       ...(command.length > 0 ? { command } : {}),
       ...(options.node === undefined ? {} : { placement: { node: options.node } }),
     },
+    ...(Object.keys(update).length === 0 ? {} : { update }),
     ...(options.project === undefined ? {} : { project: options.project }),
   };
   return check(spec);
@@ -104,6 +114,9 @@ const FLAG_OF: Record<string, string> = {
   "template.reserve": "--cpus or --memory",
   "template.command": "COMMAND",
   "template.placement": "--node",
+  "update.canary": "--canary",
+  "update.parallelism": "--parallelism",
+  update: "--delay or --monitor",
 };
 
 /** The server's own rules, applied before asking it, with the flag that is to blame. */

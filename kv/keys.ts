@@ -3,10 +3,11 @@
  *
  * | rows | writer |
  * | --- | --- |
- * | service, service_name, revision, node_spec, node_restart, playground | users, through the API |
+ * | service, service_name, revision, node_spec | users, through the API |
+ * | rollout_request, node_restart, playground | users, through the API |
  * | node, observed, report | the node's agent, through the API |
  * | run | users, through the API; deleted by the leader with the run's last task |
- * | task, assign, task_of, run_cursor, elapsed, node_status, log, failed | the leader |
+ * | task, assign, task_of, rollout, run_cursor, elapsed, node_status, log, failed | the leader |
  * | queue | whoever made the change; deleted by the leader with the effect |
  *
  * @module
@@ -19,6 +20,8 @@ export const key = {
   service: (id: string) => ["service", id],
   serviceName: (project: string, name: string) => ["service_name", project, name],
   revision: (serviceId: string, revision: number) => ["revision", serviceId, revision],
+  rollout: (serviceId: string) => ["rollout", serviceId],
+  rolloutRequest: (serviceId: string) => ["rollout_request", serviceId],
 
   run: (serviceId: string, runId: string) => ["run", serviceId, runId],
   runCursor: (serviceId: string) => ["run_cursor", serviceId],
@@ -80,6 +83,8 @@ export const prefix = {
   allRuns: () => ["run"],
   runCursors: () => ["run_cursor"],
   elapsed: () => ["elapsed"],
+  rollouts: () => ["rollout"],
+  rolloutRequests: () => ["rollout_request"],
   nodes: () => ["node"],
   nodeNames: () => ["node_name"],
   nodeSpecs: () => ["node_spec"],

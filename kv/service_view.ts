@@ -5,6 +5,8 @@
  */
 import { key, prefix } from "./keys.ts";
 import { Elapsed, MAX_COMPLETIONS } from "./schema/run.ts";
+import { rolloutView } from "./rollout_view.ts";
+import { goalOf, Rollout } from "./schema/rollout.ts";
 import type { Service, ServiceView, TaskTemplate } from "./schema/service.ts";
 import { isReady, Observed, stateOf, Task } from "./schema/task.ts";
 import { isFailure, isTerminal, type TaskState } from "./schema/task_state.ts";
@@ -53,6 +55,7 @@ export async function serviceView(
   service: Versioned<Service>,
   template: TaskTemplate,
 ): Promise<ServiceView> {
+  const remembered = await getRow(kv, key.rollout(service.row.id), Rollout);
   const rows = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(service.row.id)));
   const tasks = rows.map(({ task, observed, state }): TaskSummary => ({
     slot: task.slot,
@@ -62,12 +65,15 @@ export async function serviceView(
     failures: task.failures,
     ready: isReady(state, observed),
   }));
+  const rollout = rolloutView(service.row, remembered?.row, tasks);
+  const goal = goalOf(service.row, remembered?.row);
   return {
     ...service.row,
     template,
     version: service.versionstamp,
     counts: countTasks(service.row, tasks),
-    phase: phaseOf(service.row, tasks, await isOverdue(kv, service.row)),
+    phase: phaseOf({ ...service.row, revision: goal }, tasks, await isOverdue(kv, service.row)),
+    ...(rollout ? { rollout } : {}),
   };
 }
 
@@ -118,7 +124,7 @@ function wantedOf({ mode }: Pick<Service, "mode">, tasks: readonly TaskSummary[]
   }
 }
 
-/** The one word for how a service is doing. */
+/** The one word for how a service is doing; `revision` is the one that its tasks are to have. */
 export function phaseOf(
   service: Pick<Service, "mode" | "stopped" | "deleting" | "revision">,
   all: readonly TaskSummary[],

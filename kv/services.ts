@@ -7,6 +7,7 @@ import { type Once, recordUse, writeOnce } from "./idempotency.ts";
 import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
+import { newestRevision } from "./revisions.ts";
 import { Id, timestamp } from "./schema/common.ts";
 import {
   Revision,
@@ -92,7 +93,10 @@ export async function putService(
       if (refused) return refused;
       const known = await readTemplate(kv, current.row);
       if (!known) return undefined;
-      const change = changeOf(current.row, known, spec, timestamp(deps.clock.wallMs()));
+      const change = changeOf(current.row, known, spec, {
+        at: timestamp(deps.clock.wallMs()),
+        newest: await newestRevision(kv, current.row),
+      });
       if (!change && !once) return done({ value: await serviceView(kv, current, known) });
       const id = current.row.id;
       const op = kv.atomic().check({ key: key.service(id), versionstamp: current.versionstamp });
@@ -152,7 +156,8 @@ async function withTemplate(
   return view.ok ? done({ value: view.value }) : view;
 }
 
-async function replay(
+/** Answers a write of a service that was carried out before. */
+export async function replay(
   kv: Kv,
   use: { objectId: string; status: number },
 ): Promise<Outcome<Written<ServiceView>>> {
@@ -182,7 +187,8 @@ async function nameTaken(kv: Kv, spec: ServiceSpec, id: string) {
   );
 }
 
-function refuseStale(current: Versioned<Service>, ifMatch: string | undefined) {
+/** Refuses a change that is based on another version than the current one. */
+export function refuseStale(current: Versioned<Service>, ifMatch: string | undefined) {
   if (ifMatch === undefined || ifMatch === "*" || ifMatch === current.versionstamp) {
     return undefined;
   }
@@ -200,7 +206,7 @@ function refusePut(current: Versioned<Service>, spec: ServiceSpec, ifMatch: stri
       hint: "Wait until it is gone and create it anew.",
     });
   }
-  if ((row.mode.type === "cron") !== (spec.mode.type === "cron")) {
+  if (row.mode.type !== spec.mode.type) {
     return refuse(
       "invalid",
       `service ${row.name} is ${row.mode.type}: it cannot become ${spec.mode.type}`,
@@ -211,7 +217,7 @@ function refusePut(current: Versioned<Service>, spec: ServiceSpec, ifMatch: stri
     );
   }
   const errors = (["name", "project"] as const).filter((field) => row[field] !== spec[field])
-    .map((field) => ({ field, message: `must stay ${row[field]}` }));
+    .map((field) => ({ field: field as string, message: `must stay ${row[field]}` }));
   if (errors.length === 0) return undefined;
   return refuse("invalid", `service ${row.name} keeps its name and project`, {
     hint: "Create another service, and remove this one.",
@@ -220,13 +226,18 @@ function refusePut(current: Versioned<Service>, spec: ServiceSpec, ifMatch: stri
 }
 
 /** What putting `spec` would change; undefined when it is what is stored already. */
-export function changeOf(row: Service, template: TaskTemplate, spec: ServiceSpec, at: string) {
+export function changeOf(
+  row: Service,
+  template: TaskTemplate,
+  spec: ServiceSpec,
+  { at, newest }: { at: string; newest: number },
+) {
   const { template: wanted, ...rest } = spec;
   const sameTemplate = sameValue(template, wanted);
   const kept = specFieldsOf(row);
   const sameRest = sameValue(kept, rest);
   if (sameTemplate && sameRest) return undefined;
-  const revision = sameTemplate ? row.revision : row.revision + 1;
+  const revision = sameTemplate ? row.revision : newest + 1;
   return {
     row: { ...ownFieldsOf(row), ...rest, revision, updatedAt: at } satisfies Service,
     ...(sameTemplate ? {} : {

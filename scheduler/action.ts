@@ -4,7 +4,11 @@
  *
  * @module
  */
+import type { EventType } from "../kv/schema/event.ts";
+import type { Rollout } from "../kv/schema/rollout.ts";
 import type { RunCursor } from "../kv/schema/run.ts";
+
+export type RolloutEvent = Extract<EventType, `rollout.${string}`>;
 
 /** A new task: placed when `nodeId` is there, pending (with the reason) when it is not. */
 export interface CreateTask {
@@ -120,6 +124,14 @@ export interface RetireService {
   why: string;
 }
 
+/** What the leader is to remember of a service's rollout. */
+export interface SteerRollout {
+  kind: "rollout";
+  serviceId: string;
+  row: Omit<Rollout, "at">;
+  event: RolloutEvent;
+}
+
 /** A deleted service has no task left: its rows go. */
 export interface RemoveService {
   kind: "remove";
@@ -138,6 +150,7 @@ export type Action =
   | SaveElapsed
   | MarkNode
   | RankNode
+  | SteerRollout
   | RetireService
   | RemoveService;
 
@@ -201,6 +214,9 @@ export function describe(action: Action): string {
     case "rank":
       return `rank ${action.nodeId} for ${action.serviceId} ` +
         (action.why === undefined ? "as others" : `last: ${action.why}`);
+    case "rollout":
+      return `${action.event} ${action.serviceId} r${action.row.revision}` +
+        (action.row.why === undefined ? "" : `: ${action.row.why}`);
     case "retire":
       return `retire ${action.serviceId}: ${action.why}`;
     case "remove":

@@ -15,6 +15,7 @@ import type { Lease } from "../kv/leader.ts";
 import { appendLog } from "../kv/log.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { Event } from "../kv/schema/event.ts";
+import type { Rollout } from "../kv/schema/rollout.ts";
 import type { Service } from "../kv/schema/service.ts";
 import type { Task } from "../kv/schema/task.ts";
 import type { Clock } from "../kv/schema/time.ts";
@@ -26,6 +27,7 @@ import { forgetRun, moveCursor, saveElapsed, skipRun } from "./apply_runs.ts";
 import {
   dropService,
   dropTask,
+  putRollout,
   putService,
   putTask,
   type ServiceRecord,
@@ -109,14 +111,16 @@ export async function applyToService(
 
 function deleteService(
   op: Deno.AtomicOperation,
-  { service, runs, elapsed }: ServiceRecord,
+  { service, templates, runs, elapsed }: ServiceRecord,
 ): void {
   op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name))
+    .delete(key.rollout(service.id)).delete(key.rolloutRequest(service.id))
     .delete(key.runCursor(service.id));
   for (const runId of runs.keys()) op.delete(key.run(service.id, runId));
   for (const slot of elapsed.keys()) op.delete(key.elapsed(service.id, slot));
-  const oldest = Math.max(1, service.revision - REVISIONS_PER_REMOVE);
-  for (let revision = oldest; revision <= service.revision; revision++) {
+  const newest = Math.max(service.revision, ...templates.keys());
+  const oldest = Math.max(1, newest - REVISIONS_PER_REMOVE);
+  for (let revision = oldest; revision <= newest; revision++) {
     op.delete(key.revision(service.id, revision));
   }
 }
@@ -231,6 +235,8 @@ function addAction(
       return markNode(world, draft, stamp, action);
     case "rank":
       return rankNode(world, draft, action);
+    case "rollout":
+      return steerRollout(world, draft, stamp, action);
   }
 }
 
@@ -286,6 +292,25 @@ function purgeTask(
   if (task.nodeId !== undefined) draft.op.delete(key.assign(task.nodeId, taskId));
   draft.events.push(taskEvent(world, task, "task.purged"));
   draft.effects.push(() => dropTask(world, taskId));
+}
+
+function steerRollout(
+  world: World,
+  draft: Draft,
+  stamp: Stamp,
+  { serviceId, row, event }: Extract<Action, { kind: "rollout" }>,
+): void {
+  const service = world.services.get(serviceId)?.service;
+  if (!service) return;
+  const rollout: Rollout = { ...row, at: stamp.at };
+  draft.op.set(key.rollout(serviceId), rollout);
+  draft.events.push({
+    type: event,
+    serviceId,
+    service: `${service.project}/${service.name}`,
+    ...(row.why === undefined ? {} : { why: row.why }),
+  });
+  draft.effects.push(() => putRollout(world, serviceId, rollout, stamp.nowMs));
 }
 
 /** An event about a task, with the names that people know. */

@@ -50,10 +50,13 @@ export function drainNext(
   draft: Draft,
   record: ServiceRecord,
   policy: Policy,
-  whyOf: (task: TaskRecord) => string,
+  { whyOf, surged }: { whyOf: (task: TaskRecord) => string; surged: ReadonlySet<number> },
 ): boolean {
-  const tasks = tasksToDrain(draft, record).filter(({ task }) => !draft.stopped.has(task.id));
-  if (tasks.length === 0) return false;
+  const all = tasksToDrain(draft, record).filter(({ task }) => !draft.stopped.has(task.id));
+  if (all.length === 0) return false;
+  // In a slot that just got a second task, the drain goes on in the next plan.
+  const tasks = all.filter(({ task }) => !surged.has(task.slot));
+  if (tasks.length < all.length) draft.unfinished.add(record.service.id);
   let budget = record.service.disruption.maxUnavailable - unavailable(draft, record, policy);
   for (const task of tasks) {
     const node = draft.world.nodes.get(task.task.nodeId ?? "");
@@ -71,15 +74,15 @@ export function drainNext(
 
 /** How many of the wanted tasks are not ready, or are about to stop: invariant 1. */
 function unavailable(draft: Draft, record: ServiceRecord, policy: Policy): number {
-  let ready = 0;
+  const ready = new Set<number>();
   let stopping = 0;
   for (const tasks of record.live.values()) {
     for (const { task, state, observed } of tasks) {
       if (task.disconnected) continue;
       if (task.desired === "stop" || draft.stopped.has(task.id)) stopping++;
-      else if (isReady(state, observed) && task.slot <= policy.wanted) ready++;
+      else if (isReady(state, observed) && task.slot <= policy.wanted) ready.add(task.slot);
     }
   }
   // A job has no number of tasks that ought to run now: only what is on its way down counts.
-  return policy.rolls ? Math.max(0, policy.wanted - ready) : stopping;
+  return policy.rolls ? Math.max(0, policy.wanted - ready.size) : stopping;
 }

@@ -4,6 +4,7 @@
  *
  * 1. A slot gets a task only when no live task is in it, even one that is stopping: no two containers
  *    run in one slot. A task that was put aside (loss.ts) does not count.
+ *    A rollout that starts first is the exception: there a task of the goal revision joins the old one.
  * 2. Tasks without a node are told why at the end of the plan, when everything is placed that fits, so
  *    that planning again finds the same reason and has nothing to say.
  *
@@ -25,6 +26,8 @@ import { filtersFor, firstRefusal } from "./filters.ts";
 import { place } from "./place.ts";
 import type { Policy } from "./policy.ts";
 import { makeRoom, whyNominated } from "./preempt.ts";
+import { type Surge, surge } from "./rollout/course.ts";
+import { type Course, revisionFor } from "./rollout/moves.ts";
 import { ascending, newestEnded, unfilledSlots } from "./slots.ts";
 import { strategyOf, whyNowhere } from "./why.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
@@ -35,34 +38,58 @@ export interface Filling {
   placed: number;
   /** Slots that wait for room on a node or for the end of a back-off, or that the limit cut. */
   waiting: number;
+  /** Slots that get a second task, beside the old one. */
+  surged: Set<number>;
 }
 
-export function fillSlots(draft: Draft, record: ServiceRecord, policy: Policy): Filling {
-  const template = record.templates.get(record.service.revision);
-  if (!template || policy.wanted === 0) return { placed: 0, waiting: 0 };
-  const request = requestOf(record.service.id, template);
-
-  const waiting = waitingTasks(draft, record, policy.wanted);
-  const left = assign(draft, record, request, waiting);
-  const assigned = waiting.length - left.length;
-  const full = left.length > 0 && room(draft) > 0;
-  if (left.length > 0 && !full) draft.unfinished.add(record.service.id);
-
-  const { vacant, held } = findVacancies(draft, record, policy);
-  const nodes = full ? [] : choose(draft, request, vacant.map(({ slot }) => slot));
-  const missing: CreateTask[] = [];
-  for (const [i, create] of vacant.entries()) {
-    const node = nodes[i];
-    if (node) emit(draft, record, { ...create, nodeId: node.record.node.id });
-    else missing.push(create);
+/** `course`: the service's rollout, if there is one; it says which revision a slot gets. */
+export function fillSlots(
+  draft: Draft,
+  record: ServiceRecord,
+  policy: Policy,
+  course?: Course,
+): Filling {
+  const filling: Filling = { placed: 0, waiting: 0, surged: new Set() };
+  if (policy.wanted === 0) return filling;
+  const full = new Map<number, TaskRecord[]>();
+  for (const [revision, waiting] of waitingTasks(draft, record, policy.wanted)) {
+    const request = requestFor(record, revision);
+    if (!request) continue;
+    const left = assign(draft, record, request, waiting);
+    filling.placed += waiting.length - left.length;
+    filling.waiting += left.length;
+    if (left.length === 0) continue;
+    if (room(draft) > 0) full.set(revision, left);
+    else draft.unfinished.add(record.service.id);
   }
-  if (full || missing.length > 0) {
-    const waits = full ? left : [];
-    const unplaced = unplacedNow(draft, { service: record, request, waiting: waits, missing });
+  const { vacant, held } = findVacancies(draft, record, policy, course);
+  filling.waiting += held;
+  for (const { slot } of vacant) if (isTaken(record, slot)) filling.surged.add(slot);
+  for (const revision of new Set([...vacant.map((create) => create.revision), ...full.keys()])) {
+    const request = requestFor(record, revision);
+    if (!request) continue;
+    const left = full.get(revision);
+    const creates = vacant.filter((create) => create.revision === revision);
+    const nodes = left ? [] : choose(draft, request, creates.map(({ slot }) => slot));
+    for (const [i, node] of nodes.entries()) {
+      const create = creates[i];
+      if (create) emit(draft, record, { ...create, nodeId: node.record.node.id });
+    }
+    const missing = creates.slice(nodes.length);
+    filling.placed += nodes.length;
+    filling.waiting += missing.length;
+    if (!left && missing.length === 0) continue;
+    const waiting = left ?? [];
+    const unplaced = unplacedNow(draft, { service: record, request, waiting, missing });
     draft.unplaced.push(unplaced);
     makeRoom(draft, unplaced);
   }
-  return { placed: assigned + nodes.length, waiting: left.length + missing.length + held };
+  return filling;
+}
+
+function requestFor(record: ServiceRecord, revision: number): Request | undefined {
+  const template = record.templates.get(revision);
+  return template && requestOf(record.service.id, template);
 }
 
 /** Says why for each task that found no node: invariant 2. */
@@ -104,16 +131,22 @@ function changedSince(draft: Draft, unplaced: Unplaced): boolean {
     service.service.priority > draft.lowestPriority && draft.stopped.size > since.stopped;
 }
 
-/** The pending tasks of the wanted slots, by slot. */
-function waitingTasks(draft: Draft, record: ServiceRecord, wanted: number): TaskRecord[] {
-  const waiting: TaskRecord[] = [];
+/** The pending tasks of the wanted slots, by revision and slot; those of the goal come last. */
+function waitingTasks(
+  draft: Draft,
+  record: ServiceRecord,
+  wanted: number,
+): [revision: number, tasks: TaskRecord[]][] {
+  const waiting = new Map<number, TaskRecord[]>();
   for (const slot of ascending(record.slots.waiting)) {
     if (slot > wanted) break;
     for (const task of record.live.get(slot) ?? []) {
-      if (task.state === "pending" && !draft.stopped.has(task.task.id)) waiting.push(task);
+      if (task.state !== "pending" || draft.stopped.has(task.task.id)) continue;
+      const { revision } = task.task;
+      waiting.set(revision, [...waiting.get(revision) ?? [], task]);
     }
   }
-  return waiting;
+  return [...waiting].sort(([a], [b]) => Number(a === record.goal) - Number(b === record.goal));
 }
 
 /** Gives nodes to the first of the waiting tasks, as many as there is room for; answers the others. */
@@ -181,37 +214,63 @@ function findVacancies(
   draft: Draft,
   record: ServiceRecord,
   policy: Policy,
+  course: Course | undefined,
 ): { vacant: CreateTask[]; held: number } {
-  const { service, slots, live } = record;
-  const vacant: CreateTask[] = [];
-  let held = 0;
+  const { slots } = record;
+  const found = { vacant: [] as CreateTask[], held: 0 };
   for (const slot of unfilledSlots(slots, policy.wanted)) {
-    if (vacant.length >= policy.openings) break;
-    if (live.get(slot)?.some(({ task }) => !task.disconnected)) continue; // Invariant 1.
-    const ended = newestEnded(record, slot);
-    let failures = 0;
-    if (ended?.task.revision === service.revision) {
-      const restart = policy.fate(ended);
-      if (!restart) continue;
-      if (restart.atMs > draft.nowMs) {
-        wake(draft, service.id, restart.atMs);
-        held++;
-        continue;
-      }
-      failures = restart.failures;
-    }
-    if (vacant.length >= room(draft)) {
-      draft.unfinished.add(service.id);
-      held++;
-      break;
-    }
-    vacant.push({
-      kind: "create",
-      serviceId: service.id,
-      revision: service.revision,
-      slot,
-      failures,
-    });
+    if (found.vacant.length >= policy.openings) break;
+    if (isTaken(record, slot)) continue; // Invariant 1.
+    const revision = course ? revisionFor(course, slot) : record.goal;
+    if (!addVacancy(draft, record, policy, { slot, revision, found })) return found;
   }
-  return { vacant, held };
+  const { slots: beside, places }: Surge = course
+    ? surge(draft, record, course)
+    : { slots: [], places: 0 };
+  const most = found.vacant.length + places;
+  for (const slot of beside) {
+    if (found.vacant.length >= most) break;
+    if (!addVacancy(draft, record, policy, { slot, revision: record.goal, found })) break;
+  }
+  return found;
+}
+
+/** Whether a live task is in the slot; one that was put aside does not count. */
+function isTaken({ live }: ServiceRecord, slot: number): boolean {
+  return live.get(slot)?.some(({ task }) => !task.disconnected) ?? false;
+}
+
+interface Vacancy {
+  slot: number;
+  revision: number;
+  found: { vacant: CreateTask[]; held: number };
+}
+
+/** Adds the task that the slot needs, unless it has to wait or is done with; false when cut. */
+function addVacancy(
+  draft: Draft,
+  record: ServiceRecord,
+  policy: Policy,
+  { slot, revision, found }: Vacancy,
+): boolean {
+  const serviceId = record.service.id;
+  const ended = newestEnded(record, slot);
+  let failures = 0;
+  if (ended?.task.revision === revision) {
+    const restart = policy.fate(ended);
+    if (!restart) return true;
+    if (restart.atMs > draft.nowMs) {
+      wake(draft, serviceId, restart.atMs);
+      found.held++;
+      return true;
+    }
+    failures = restart.failures;
+  }
+  if (found.vacant.length >= room(draft)) {
+    draft.unfinished.add(serviceId);
+    found.held++;
+    return false;
+  }
+  found.vacant.push({ kind: "create", serviceId, revision, slot, failures });
+  return true;
 }

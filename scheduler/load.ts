@@ -6,6 +6,7 @@
 import type { z } from "zod";
 import { key, prefix } from "../kv/keys.ts";
 import { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
+import { Rollout, RolloutRequest } from "../kv/schema/rollout.ts";
 import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
@@ -16,6 +17,8 @@ import {
   emptyWorld,
   noteFailure,
   putNode,
+  putRollout,
+  putRolloutRequest,
   putService,
   putTask,
   putTemplate,
@@ -46,6 +49,14 @@ export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promis
     putTemplate(world, revision.serviceId, revision.revision, revision.template);
   }
   await loadRuns(kv, world, nowMs, onBadRow);
+  for (const [id, row] of await readAll(kv, prefix.rollouts(), Rollout, onBadRow)) {
+    putRollout(world, id, row, nowMs);
+  }
+  for (
+    const [id, row] of await readAll(kv, prefix.rolloutRequests(), RolloutRequest, onBadRow)
+  ) {
+    putRolloutRequest(world, id, row);
+  }
   const observed = await readAll(kv, prefix.observed(), Observed, onBadRow);
   for (const [id, task] of await readAll(kv, prefix.tasks(), Task, onBadRow)) {
     putTask(world, task, observed.get(id), nowMs);
@@ -112,6 +123,8 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
     throw new Error(`load service ${serviceId}: revision ${row.revision} is missing`);
   }
   const record = putService(world, row, revision?.row.template);
+  const request = await getRow(kv, key.rolloutRequest(serviceId), RolloutRequest);
+  putRolloutRequest(world, serviceId, request?.row);
   if (row.mode.type !== "job" && row.mode.type !== "cron") return true;
   for await (const { row: run } of listRows(kv, prefix.runs(serviceId), Run)) {
     record.runs.set(run.id, run);

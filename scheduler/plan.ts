@@ -23,6 +23,7 @@ import { planNode } from "./nodes.ts";
 import type { Policy } from "./policy.ts";
 import { replicaPolicy, stopDoubles, stopSuperfluous } from "./replicas.ts";
 import { stopIdle, stopNext } from "./rollout.ts";
+import { plotCourse, stopSurplus } from "./rollout/course.ts";
 import type { ServiceRecord, World } from "./world.ts";
 
 export { pendingServices } from "./nodes.ts";
@@ -81,13 +82,17 @@ function planService(draft: Draft, record: ServiceRecord): void {
   const policy = policyOf(record);
   if (mode.type === "job" && stopOverdue(draft, record, mode)) policy.openings = 0;
   stopSuperfluous(draft, record, policy.wanted);
-  stopDoubles(draft, record, policy.wanted);
-  stopIdle(draft, record, policy);
+  const plotted = plotCourse(draft, record, policy);
+  if (plotted.kind === "again") return;
+  const course = plotted.kind === "course" ? plotted.course : undefined;
+  if (course) stopSurplus(draft, record, course);
+  else stopDoubles(draft, record, policy.wanted);
+  stopIdle(draft, record, policy, course);
   const filling = mode.type === "global"
     ? fillNodes(draft, record, policy)
-    : fillSlots(draft, record, policy);
+    : fillSlots(draft, record, policy, course);
   if (mode.type === "job") planRuns(draft, record, mode);
-  stopNext(draft, record, policy, filling);
+  stopNext(draft, record, policy, { filling, course });
   if (record.service.deleting) return purgeAll(draft, record);
   purgeHistory(draft, record, policy);
   if (mode.type === "job") retire(draft, record, mode);
@@ -101,7 +106,8 @@ function planCron(draft: Draft, record: ServiceRecord, mode: CronMode): void {
   if (service.stopped) return;
   const policy = policyOf(record);
   stopIdle(draft, record, policy);
-  stopNext(draft, record, policy, { placed: 0, waiting: 0 });
+  const filling = { placed: 0, waiting: 0, surged: new Set<number>() };
+  stopNext(draft, record, policy, { filling, course: undefined });
 }
 
 function policyOf(record: ServiceRecord): Policy {

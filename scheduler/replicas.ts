@@ -23,12 +23,12 @@ export function replicaPolicy(record: ServiceRecord, replicas: number): Policy {
 }
 
 function replicaFate(
-  { service, templates }: ServiceRecord,
+  { goal, templates }: ServiceRecord,
   ended: TaskRecord,
 ): Restart | undefined {
   if (ended.task.desired === "stop" || ended.state === "lost") return atOnce(ended);
   if (ended.state === "stopped") return afterInterruption(ended);
-  const condition = templates.get(service.revision)?.restart.condition ?? "any";
+  const condition = templates.get(goal)?.restart.condition ?? "any";
   const wanted = ended.state === "succeeded" ? condition === "any" : condition !== "none";
   return wanted ? afterFailure(ended, { forgive: true }) : undefined;
 }
@@ -67,7 +67,7 @@ function superfluity(service: Service, wanted: number): string {
  * then the oldest.
  */
 export function stopDoubles(draft: Draft, record: ServiceRecord, wanted: number): void {
-  const { revision } = record.service;
+  const { goal: revision } = record;
   for (const slot of ascending(record.slots.crowded)) {
     if (slot > wanted) break;
     const tasks = (record.live.get(slot) ?? []).filter(({ task }) => task.desired === "run");

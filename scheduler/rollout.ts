@@ -1,11 +1,11 @@
 /**
- * Stopping tasks that could go on: those of an older revision, and those on nodes that are being drained
- * or that have a `no-execute` taint which they do not tolerate.
- * Their slots are filled again by the planning that follows (stop-first).
+ * Stopping tasks that could go on: those of an older revision (how, rollout/ says; a global service goes
+ * node by node), and those on nodes that are being drained or that have a `no-execute` taint which they
+ * do not tolerate. Their slots are filled again by the planning that follows.
  *
- * 1. A roll-out stops a task that is ready only while no other task of its service is on its way, up or
- *    down: one at a time. Drains have a budget (drain.ts).
- * 2. A roll-out stops nothing that is ready while any other wanted slot lacks its ready task.
+ * 1. Drains have a budget (drain.ts). Beside one, nothing else of the service is stopped.
+ * 2. Node by node: nothing that is ready is stopped while another task of the service is on its way, up
+ *    or down, or lacks its place.
  * 3. A task that is not ready serves nobody and is stopped at once.
  *
  * @module
@@ -17,19 +17,27 @@ import type { Filling } from "./fill.ts";
 import { requestOf } from "./overlay.ts";
 import { fitsSomewhere } from "./place.ts";
 import type { Policy } from "./policy.ts";
+import { stopIdleOld, stopOld } from "./rollout/course.ts";
+import type { Course } from "./rollout/moves.ts";
 import { evicting, taintText } from "./rules/taints.ts";
 import { ascending } from "./slots.ts";
 import { whyNowhere } from "./why.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
 /** Stops what is outdated or on a draining node and is not ready: invariant 3. */
-export function stopIdle(draft: Draft, record: ServiceRecord, policy: Policy): void {
-  const { service, slots, live } = record;
-  if (slots.outdated.size > 0 && (slots.starting > 0 || slots.waiting.size > 0)) {
+export function stopIdle(
+  draft: Draft,
+  record: ServiceRecord,
+  policy: Policy,
+  course?: Course,
+): void {
+  const { goal, slots, live } = record;
+  if (course) stopIdleOld(draft, record, course);
+  else if (slots.outdated.size > 0 && (slots.starting > 0 || slots.waiting.size > 0)) {
     for (const slot of ascending(slots.outdated)) {
       if (slot > policy.wanted) break;
       for (const { task, state, observed } of live.get(slot) ?? []) {
-        if (task.desired === "stop" || task.revision === service.revision) continue;
+        if (task.desired === "stop" || task.revision === goal) continue;
         if (state !== "pending" && (isReady(state, observed) || !policy.rolls)) continue;
         if (!stop(draft, record, task.id, outdated(record))) return;
       }
@@ -47,33 +55,32 @@ export function stopNext(
   draft: Draft,
   record: ServiceRecord,
   policy: Policy,
-  filling: Filling,
+  { filling, course }: { filling: Filling; course: Course | undefined },
 ): void {
+  const whyOf = ({ task }: TaskRecord) => draining(draft, record, task);
+  if (drainNext(draft, record, policy, { whyOf, surged: filling.surged })) return;
+  if (course) return stopOld(draft, record, course);
   const { slots } = record;
-  if (drainNext(draft, record, policy, ({ task }) => draining(draft, record, task))) return;
   if (slots.stopping > 0 || draft.disturbed.has(record.service.id)) return;
-  if (policy.rolls && (slots.starting > 0 || filling.placed > 0)) return;
-  if (!policy.rolls || filling.waiting > 0) return;
+  if (!policy.rolls || slots.starting > 0 || filling.placed > 0 || filling.waiting > 0) return;
   const rolled = firstOutdated(record, policy.wanted);
   if (rolled) stop(draft, record, rolled.task.id, outdated(record));
 }
 
-function firstOutdated(record: ServiceRecord, wanted: number): TaskRecord | undefined {
+function firstOutdated({ slots, live, goal }: ServiceRecord, wanted: number) {
   let first = Infinity;
-  for (const slot of record.slots.outdated) if (slot < first) first = slot;
+  for (const slot of slots.outdated) if (slot < first) first = slot;
   if (first > wanted) return undefined;
-  return record.live.get(first)?.find(({ task }) =>
-    task.desired === "run" && task.revision !== record.service.revision
-  );
+  return live.get(first)?.find(({ task }) => task.desired === "run" && task.revision !== goal);
 }
 
-function outdated({ service }: ServiceRecord): string {
-  return `replaced by revision ${service.revision}`;
+function outdated({ goal }: ServiceRecord): string {
+  return `replaced by revision ${goal}`;
 }
 
 function draining(draft: Draft, record: ServiceRecord, { nodeId, revision }: Task): string {
   const node = nodeId === undefined ? undefined : draft.world.nodes.get(nodeId);
-  const template = record.templates.get(record.service.revision);
+  const template = record.templates.get(record.goal);
   const own = record.templates.get(revision);
   const taint = node && own && node.spec.availability !== "drain"
     ? evicting(node, own.placement.tolerations)

@@ -2,7 +2,7 @@
  * Where the slots of a service stand, kept in step by the world's reducers, so that a plan looks only at
  * slots with something to do: filling the last of 50,000 slots costs what filling the first did.
  *
- * 1. Everything here is derived from `live`, `ended`, the newest revision and the kind of mode.
+ * 1. Everything here is derived from `live`, `ended`, the goal revision and the kind of mode.
  * 2. `changeSlot` is the only way by which a slot's tasks change.
  *
  * @module
@@ -20,7 +20,7 @@ export interface SlotIndex {
   gaps: Set<number>;
   /** Slots with more than one live task that shall run. */
   crowded: Set<number>;
-  /** Slots with a live task that shall run, of another than the newest revision. */
+  /** Slots with a live task that shall run, of another revision than the service's goal. */
   outdated: Set<number>;
   /** Slots with a pending task. */
   waiting: Set<number>;
@@ -68,7 +68,7 @@ export function isRunSlot(mode: Mode, slot: number): boolean {
   return mode.type === "cron" || (mode.type === "job" && slot > MAX_COMPLETIONS);
 }
 
-/** Builds the index anew: the newest revision or the kind of mode has changed. */
+/** Builds the index anew: the goal revision or the kind of mode has changed. */
 export function reindex(service: ServiceRecord): void {
   const { strays } = service.slots;
   service.slots = { ...emptySlots(), strays };
@@ -137,8 +137,7 @@ function vacate(slots: SlotIndex, slot: number): void {
 
 /** Adds (1) or takes away (-1) what the slot's tasks contribute to the sets and sums. */
 function count(service: ServiceRecord, slot: number, sign: 1 | -1): void {
-  const { slots } = service;
-  const { revision } = service.service;
+  const { slots, goal: revision } = service;
   const live = service.live.get(slot) ?? [];
   const ended = service.ended.get(slot) ?? [];
   let kept = 0;

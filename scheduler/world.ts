@@ -6,12 +6,14 @@
  * @module
  */
 import type { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
+import { goalOf, type Rollout, type RolloutRequest } from "../kv/schema/rollout.ts";
 import type { Elapsed, Run, RunCursor } from "../kv/schema/run.ts";
 import type { Service, StrategyName, TaskTemplate } from "../kv/schema/service.ts";
 import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
 import { attach, detach, hold } from "./holdings.ts";
 import { repels } from "./rules/rules.ts";
+import { noteTrial } from "./serving.ts";
 import { changeSlot, emptySlots, isOwnFailure, reindex, type SlotIndex } from "./slots.ts";
 
 export { demandOf, hostPortsOf } from "./holdings.ts";
@@ -23,6 +25,11 @@ export interface TaskRecord {
   state: TaskState;
   /** Monotonic ms at which the leader learned that it ended; set once. */
   endedAtMs?: number;
+  /** Monotonic ms since which it serves without a restart, as far as this leader saw. */
+  servingSinceMs?: number;
+  /** Monotonic ms at which it first broke, by ending or by a restart, and how long it had served. */
+  brokeAtMs?: number;
+  brokeAfterMs?: number;
 }
 
 /** A node with its three rows and what its tasks hold of it. */
@@ -55,6 +62,12 @@ export interface NodeRecord {
 export interface ServiceRecord {
   service: Service;
   templates: Map<number, TaskTemplate>;
+  /** The revision that slots are to have. */
+  goal: number;
+  rollout?: Rollout;
+  /** Monotonic ms at which this leader last changed, or read, the rollout. */
+  rolloutSinceMs: number;
+  request?: RolloutRequest;
   /** Tasks that have not ended, by slot and id. More than one a slot only while one is replaced. */
   live: Map<number, TaskRecord[]>;
   /** Ended tasks that are kept as history, by slot, oldest first. */
@@ -121,6 +134,8 @@ export function putService(world: World, service: Service, template?: TaskTempla
     record = {
       service,
       templates: new Map(),
+      goal: service.revision,
+      rolloutSinceMs: 0,
       live: new Map(),
       ended: new Map(),
       pending: 0,
@@ -134,12 +149,52 @@ export function putService(world: World, service: Service, template?: TaskTempla
   }
   const before = record.service;
   record.service = service;
-  if (before.revision !== service.revision || before.mode.type !== service.mode.type) {
+  const goal = goalOf(service, record.rollout);
+  if (goal !== record.goal || before.mode.type !== service.mode.type) {
+    record.goal = goal;
     reindex(record);
   }
   if (template) record.templates.set(service.revision, template);
   noteRepeller(world, service.id);
   return record;
+}
+
+/** Replaces what the leader remembers of a service's rollout. */
+export function putRollout(
+  world: World,
+  serviceId: string,
+  rollout: Rollout | undefined,
+  nowMs: number,
+): void {
+  const record = world.services.get(serviceId);
+  if (!record) return;
+  if (!rollout || !record.rollout || !sameCourse(record.rollout, rollout)) {
+    record.rolloutSinceMs = nowMs;
+  }
+  if (rollout) record.rollout = rollout;
+  else delete record.rollout;
+  const goal = goalOf(record.service, record.rollout);
+  if (goal === record.goal) return;
+  record.goal = goal;
+  reindex(record);
+}
+
+/** Asking again for what is so already starts no new windows and deadlines. */
+function sameCourse(a: Rollout, b: Rollout): boolean {
+  return a.revision === b.revision && a.state === b.state && a.back === b.back &&
+    a.promoted === b.promoted;
+}
+
+/** Replaces what users ask of a service's rollout. */
+export function putRolloutRequest(
+  world: World,
+  serviceId: string,
+  request: RolloutRequest | undefined,
+): void {
+  const record = world.services.get(serviceId);
+  if (!record) return;
+  if (request) record.request = request;
+  else delete record.request;
 }
 
 /** Adds the template of an older revision that some task still runs. */
@@ -247,6 +302,7 @@ export function putTask(
     noteFailure(service, task.nodeId, nowMs);
   }
   if (before && task.ended === "lost" && before.task.ended !== "lost") world.lastLossMs = nowMs;
+  noteTrial(record, before, nowMs);
   changeSlot(service, task.slot, () => {
     if (before) detach(world, service, before);
     attach(world, service, record);

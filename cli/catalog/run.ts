@@ -7,6 +7,7 @@ import { choice, flag, list, serverCommand, value } from "../command.ts";
 import { parseDuration } from "../format/duration.ts";
 import { parseCount, parseCpus, parseMemory, parsePair, parsePort } from "../format/quantity.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
+import { UPDATE_FLAGS } from "./rollout.ts";
 import { EXIT } from "../exit.ts";
 
 const GROUP = "Run things:";
@@ -52,7 +53,6 @@ export const runCommands = [
         "cron",
       ]),
       completions: value("--completions <n>", "Successes that a job needs", parseCount),
-      parallelism: value("--parallelism <n>", "Tasks of a job at once", parseCount),
       retries: value("--retries <n>", "Replacements of failed tasks: job, cron", parseCount),
       deadline: value("--deadline <duration>", "Stop a job or run then", parseDuration),
       schedule: value("--schedule <cron>", "When to run it: '0 3 * * *', @daily"),
@@ -68,6 +68,7 @@ export const runCommands = [
         "on-failure",
         "none",
       ]),
+      ...UPDATE_FLAGS,
       project: PROJECT,
     },
     examples: [

@@ -33,6 +33,14 @@ export function parseCount(text: string): Parsed<number> {
     : { ok: false, message: "write a whole number" };
 }
 
+/** A share from 0 to 1. */
+export function parseRatio(text: string): Parsed<number> {
+  const value = Number(text);
+  return /^\d*\.?\d+$/.test(text) && value <= 1
+    ? { ok: true, value }
+    : { ok: false, message: "write a number from 0 to 1, like 0.2" };
+}
+
 /** `80`, `8080:80`, `5353:53/udp`. */
 export function parsePort(text: string): Parsed<Port> {
   const match = /^(?:(\d+):)?(\d+)(?:\/(tcp|udp))?$/.exec(text);

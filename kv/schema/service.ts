@@ -8,7 +8,9 @@ import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
+import { RolloutView } from "./rollout.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
+import { RollbackConfig, UpdateConfig } from "./update.ts";
 
 /** CPU share in cores, three decimals; memory in MiB. */
 export const Resources = z.object({
@@ -129,6 +131,8 @@ const SpecFields = z.object({
     description: "When room is short, tasks of lower priority are stopped for those of higher",
   }),
   disruption: Disruption.prefault({}),
+  update: UpdateConfig.prefault({}),
+  rollback: RollbackConfig.prefault({}),
   stopped: z.boolean().default(false)
     .meta({ description: "Stop all tasks and keep the service" }),
   singleton: z.enum(["strict"]).optional().meta({
@@ -159,7 +163,9 @@ function settle(spec: z.infer<typeof SpecFields>): z.infer<typeof SpecFields> {
  */
 export const Service = SpecFields.omit({ template: true }).extend({
   id: Id,
-  revision: z.int().min(1).meta({ description: "The newest revision: the one that is wanted" }),
+  revision: z.int().min(1).meta({
+    description: "The revision that is wanted: the newest, or an older one that was undone to",
+  }),
   createdAt: Timestamp,
   updatedAt: Timestamp,
   deleting: z.boolean().default(false)
@@ -199,5 +205,6 @@ export const ServiceView = Service.extend({
   ]).meta({
     description: "`finished` and `failed` are for jobs; `scheduled`: cron, and no run goes on",
   }),
+  rollout: RolloutView.optional().meta({ description: "Of replicated services" }),
 }).meta({ id: "Service", description: "A service, its newest template and how it is doing" });
 export type ServiceView = z.infer<typeof ServiceView>;

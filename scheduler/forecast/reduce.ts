@@ -9,7 +9,15 @@ import type { Observed, Task } from "../../kv/schema/task.ts";
 import { isTerminal } from "../../kv/schema/task_state.ts";
 import type { Action } from "../action.ts";
 import { taskIdAfter } from "../task_id.ts";
-import { dropService, dropTask, putNode, putService, putTask, type World } from "../world.ts";
+import {
+  dropService,
+  dropTask,
+  putNode,
+  putRollout,
+  putService,
+  putTask,
+  type World,
+} from "../world.ts";
 
 /** Nothing here has a time of day. */
 export const NO_TIME = "1970-01-01T00:00:00.000Z";
@@ -103,6 +111,8 @@ function applyAction(world: World, action: Action, newId: () => string, nowMs: n
           failing: why === undefined ? others : { ...others, [action.serviceId]: why },
         };
       });
+    case "rollout":
+      return putRollout(world, action.serviceId, { ...action.row, at: NO_TIME }, nowMs);
     case "retire": {
       const service = world.services.get(action.serviceId)?.service;
       if (service) putService(world, { ...service, deleting: true });

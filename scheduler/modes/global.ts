@@ -42,7 +42,7 @@ export function globalServices(world: World): string[] {
 
 /** Fills the nodes that are to have a task, and stops the tasks of the others. */
 export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): Filling {
-  const filling: Filling = { placed: 0, waiting: 0 };
+  const filling: Filling = { placed: 0, waiting: 0, surged: new Set() };
   const template = record.templates.get(record.service.revision);
   if (!template || policy.wanted === 0) return filling;
   const request = requestOf(record.service.id, template);

@@ -22,6 +22,8 @@ const ALLOWED: Record<string, Kind[]> = {
   deleteService: ["admin"],
   listRuns: ["admin"],
   createRun: ["admin"],
+  listRevisions: ["admin"],
+  steerRollout: ["admin"],
   listTasks: ["admin"],
   getTask: ["admin"],
   explainTask: ["admin"],

@@ -48,7 +48,7 @@ Deno.test("outdated tasks that serve nobody are replaced at once", () => {
   settle(made);
   for (const id of ["t000001", "t000002", "t000003"]) tell(made, id, false);
   addService(made, { name: "web", replicas: 3, revision: 2 });
-  assertEquals(planAll(made).actions.map(({ kind }) => kind), ["stop", "stop", "stop"]);
+  assertEquals(planAll(made).actions.map(({ kind }) => kind), ["rollout", "stop", "stop", "stop"]);
 });
 
 Deno.test("a drain waits for the successor of the last task to be ready", () => {

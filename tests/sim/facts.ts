@@ -20,6 +20,7 @@ export interface ServiceRow {
   stopped: boolean;
   deleting: boolean;
   revision: number;
+  update: { order: string };
 }
 
 export interface TemplateRow {

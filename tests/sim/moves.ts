@@ -74,6 +74,13 @@ function replicated(random: Random, name: string): ServiceSpecInput {
     name,
     mode: { type: "replicated", replicas: random.int(5) },
     template: replicatedTemplate(random),
+    // What breaks here is the world's fault: a rollout is to end nevertheless.
+    update: {
+      failureAction: "continue",
+      order: random.pick(["stop-first", "start-first"]),
+      parallelism: random.int(3),
+      drainMs: 100,
+    },
   };
 }
 

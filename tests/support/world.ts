@@ -23,6 +23,7 @@ import {
   type StrategyName,
   TaskTemplate,
 } from "../../kv/schema/service.ts";
+import { RollbackConfig, UpdateConfig } from "../../kv/schema/update.ts";
 import type { Observed, Task } from "../../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../../kv/schema/task_state.ts";
 import type { z } from "zod";
@@ -72,6 +73,8 @@ export interface ServiceInput {
   priority?: number;
   /** Its disruption budget; default 1. */
   maxUnavailable?: number;
+  update?: z.input<typeof UpdateConfig>;
+  rollback?: z.input<typeof RollbackConfig>;
   template?: Partial<z.input<typeof TaskTemplate>>;
 }
 
@@ -156,6 +159,8 @@ export function addService(made: World, input: ServiceInput): void {
     mode: input.mode ?? { type: "replicated", replicas: input.replicas ?? 1 },
     priority: input.priority ?? 0,
     disruption: { maxUnavailable: input.maxUnavailable ?? 1 },
+    update: UpdateConfig.parse(input.update ?? {}),
+    rollback: RollbackConfig.parse(input.rollback ?? {}),
     stopped: input.stopped ?? false,
     ...(input.singleton ? { singleton: input.singleton } : {}),
     ...(input.disconnect ? { disconnect: Disconnect.parse(input.disconnect) } : {}),

@@ -41,7 +41,11 @@ function unsettledService(
   }
   const wanted = service.stopped ? 0 : mode.type === "replicated" ? mode.replicas : undefined;
   if (wanted !== undefined) {
-    if (live.length !== wanted) problems.push(`${name} has ${live.length} tasks of ${wanted}`);
+    // Starting first, an old task stays beside the new one that waits for room.
+    const slots = new Set(live.map(({ slot }) => slot)).size;
+    if (slots !== wanted || (!held && live.length !== wanted)) {
+      problems.push(`${name} has ${live.length} tasks in ${slots} slots of ${wanted}`);
+    }
   } else if (mode.type === "job") {
     const done = new Set(
       tasks.filter((task) => facts.state(task) === "succeeded").map(({ slot }) => slot),

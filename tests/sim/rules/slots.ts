@@ -1,5 +1,5 @@
 /**
- * A slot has one task that shall run, and a job's slot that succeeded gets no further one.
+ * A slot has one task that shall run (one of each revision where the new one starts first), and a job's slot that succeeded gets no further one.
  *
  * @module
  */
@@ -19,14 +19,17 @@ export function slots({ facts, broken }: RuleContext): Rule {
         if (before === undefined && job && succeeded.has(slot)) {
           broken(`slot ${slot} succeeded, and task ${task.id} is created in it`);
         }
+        const startFirst = facts.service(task.serviceId)?.update.order === "start-first";
         const running = facts.live().filter((other) =>
           other.serviceId === task.serviceId && other.slot === task.slot && other.desired === "run"
         );
-        if (running.length > 1) {
+        const revisions = new Set(running.map(({ revision }) => revision));
+        if (running.length > (startFirst ? revisions.size : 1)) {
           broken(`slot ${slot} has ${running.map(({ id }) => id).join(" and ")} that shall run`);
         }
         const live = facts.live().filter((other) =>
-          other.serviceId === task.serviceId && other.slot === task.slot
+          other.serviceId === task.serviceId && other.slot === task.slot &&
+          !(startFirst && other.desired === "run" && other.revision !== task.revision)
         );
         if (before === undefined && live.length > 1 && !isEnd(facts.state(task))) {
           broken(`task ${task.id} is created in slot ${slot} while another has not ended`);

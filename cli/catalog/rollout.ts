@@ -1,0 +1,134 @@
+/**
+ * Commands that change services and steer what follows from it.
+ *
+ * @module
+ */
+import { choice, flag, list, serverCommand, value } from "../command.ts";
+import { parseDuration } from "../format/duration.ts";
+import { parseCount, parseCpus, parseMemory, parsePair, parseRatio } from "../format/quantity.ts";
+import { NO_WAIT, PROJECT } from "./global.ts";
+
+const GROUP = "Change things:";
+
+/** How a new revision replaces the one before it: flags of `run -d` and `update`. */
+export const UPDATE_FLAGS = {
+  strategy: choice("--strategy <name>", "How to change to a new revision", [
+    "rolling",
+    "canary",
+    "bluegreen",
+  ]),
+  canary: value("--canary <n>", "Slots that a canary changes first", parseCount),
+  parallelism: value("--parallelism <n>", "Slots to change at a time; 0: all", parseCount),
+  delay: value("--delay <duration>", "Between one slot and the next", parseDuration),
+  order: choice("--order <order>", "Stop the old task or start the new one first", [
+    "stop-first",
+    "start-first",
+  ]),
+  monitor: value("--monitor <duration>", "How long to watch a new task for failure", parseDuration),
+  failureAction: choice("--failure-action <action>", "What to do when it fails", [
+    "pause",
+    "continue",
+    "rollback",
+  ]),
+  maxFailureRatio: value("--max-failure-ratio <n>", "Share that may fail: 0 to 1", parseRatio),
+};
+
+export const rolloutCommands = [
+  serverCommand({
+    name: "update",
+    group: GROUP,
+    summary: "Change a service and roll the change out",
+    details: "What is not named stays. After SERVICE, a command replaces the image's.",
+    args: "<service> [command...]",
+    completes: "services",
+    passThrough: true,
+    options: {
+      image: value("--image <image>", "Another image"),
+      env: list("-e, --env <key=value>", "Set a variable; may be repeated", parsePair),
+      envRm: list("--env-rm <key>", "Remove a variable; may be repeated"),
+      cpus: value("--cpus <n>", "Cores to set aside, and the limit", parseCpus),
+      memory: value("--memory <size>", "Memory to set aside, and the limit", parseMemory),
+      ...UPDATE_FLAGS,
+      project: PROJECT,
+      noWait: NO_WAIT,
+    },
+    examples: [
+      ["berth update --image nginx:1.27 web", "roll out another image, and watch it"],
+      ["berth update -e LEVEL=debug --env-rm OLD web", "change variables"],
+      ["berth update --order start-first --failure-action rollback web", "for changes to come"],
+      ["berth update --strategy canary --canary 2 --image app:2 web", "two tasks first"],
+    ],
+    run: async (options, [ref = "", ...command], deps) =>
+      (await import("../commands/update.ts")).update(options, ref, command, deps),
+  }),
+  serverCommand({
+    name: "rollout status",
+    group: GROUP,
+    summary: "Show how far a rollout has come",
+    details: "With -f: until it is over, paused, or waits to be promoted; code 1 if it failed.",
+    args: "<service>",
+    completes: "services",
+    options: { follow: flag("-f, --watch", "Follow it"), project: PROJECT },
+    examples: [
+      ["berth rollout status web", "now"],
+      ["berth rollout status -f web", "until it is over"],
+    ],
+    run: async (options, [ref = ""], deps) =>
+      (await import("../commands/rollout.ts")).status(options, ref, deps),
+  }),
+  serverCommand({
+    name: "rollout history",
+    group: GROUP,
+    summary: "List the revisions of a service",
+    args: "<service>",
+    completes: "services",
+    options: { project: PROJECT },
+    examples: [["berth rollout history web", "the newest first, and what each changed"]],
+    run: async (options, [ref = ""], deps) =>
+      (await import("../commands/rollout.ts")).history(options, ref, deps),
+  }),
+  serverCommand({
+    name: "rollout undo",
+    group: GROUP,
+    summary: "Go back to an earlier revision",
+    details: "No task that serves is stopped before its successor does.",
+    args: "<service>",
+    completes: "services",
+    options: {
+      to: value("--to <revision>", "Which; else the last good one", parseCount),
+      project: PROJECT,
+      noWait: NO_WAIT,
+    },
+    examples: [
+      ["berth rollout undo web", "to the last good revision"],
+      ["berth rollout undo --to 3 web", "to revision 3"],
+    ],
+    run: async ({ to, ...options }, [ref = ""], deps) =>
+      (await import("../commands/rollout.ts")).steer(
+        { ...options, command: { action: "undo", ...(to === undefined ? {} : { to }) } },
+        ref,
+        deps,
+      ),
+  }),
+  steering("pause", "Keep a rollout from going on", "until it is resumed"),
+  steering("resume", "Let a paused rollout go on", "also after a failure"),
+  steering("promote", "Let a canary, or blue/green, take over", "the canary was good"),
+];
+
+function steering(action: "pause" | "resume" | "promote", summary: string, example: string) {
+  return serverCommand({
+    name: `rollout ${action}`,
+    group: GROUP,
+    summary,
+    args: "<service>",
+    completes: "services",
+    options: { project: PROJECT },
+    examples: [[`berth rollout ${action} web`, example]],
+    run: async (options, [ref = ""], deps) =>
+      (await import("../commands/rollout.ts")).steer(
+        { ...options, noWait: true, command: { action } },
+        ref,
+        deps,
+      ),
+  });
+}

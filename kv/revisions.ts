@@ -1,0 +1,100 @@
+/**
+ * The revisions of a service: which there are, and what changed from one to the next.
+ *
+ * @module
+ */
+import { key, prefix } from "./keys.ts";
+import { done, type Outcome } from "./outcome.ts";
+import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
+import { sameValue } from "./same.ts";
+import type { RevisionView } from "./schema/rollout.ts";
+import { Revision, type TaskTemplate } from "./schema/service.ts";
+import { isTerminal } from "./schema/task_state.ts";
+import { findService, type ServiceRef } from "./service_reads.ts";
+import { idsUnder, readTasks } from "./service_view.ts";
+import { getRow, type Kv } from "./store.ts";
+
+/** The number of the newest revision, which is not the wanted one after an undo. */
+export async function newestRevision(
+  kv: Kv,
+  service: { id: string; revision: number },
+): Promise<number> {
+  const newest = kv.list({ prefix: prefix.revisions(service.id) }, { limit: 1, reverse: true });
+  for await (const entry of newest) return Math.max(service.revision, Number(entry.key.at(-1)));
+  return service.revision;
+}
+
+/** The newest revision first. Old ones that nothing runs are swept, and missing here. */
+export async function listRevisions(
+  kv: Kv,
+  ref: ServiceRef,
+  query: PageQuery,
+): Promise<Outcome<Page<RevisionView>>> {
+  const cursor = query.cursor === undefined ? done([]) : decodeCursor(query.cursor, 1);
+  if (!cursor.ok) return cursor;
+  const found = await findService(kv, ref);
+  if (!found.ok) return found;
+  const { row: service } = found.value;
+  const [from] = cursor.value;
+  const end = from === undefined ? {} : { end: key.revision(service.id, Number(from) + 1) };
+  const scope = prefix.revisions(service.id);
+  const rows: Revision[] = [];
+  for await (
+    const entry of kv.list({ prefix: scope, ...end }, { limit: query.limit + 1, reverse: true })
+  ) {
+    const row = Revision.safeParse(entry.value);
+    if (row.success) rows.push(row.data);
+  }
+  const tasks = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(service.id)));
+  const items = rows.slice(0, query.limit).map((row, i): RevisionView => {
+    const before = rows[i + 1];
+    return {
+      revision: row.revision,
+      createdAt: row.createdAt,
+      image: row.template.image,
+      current: row.revision === service.revision,
+      tasks: tasks.filter(({ task, state }) =>
+        task.revision === row.revision && !isTerminal(state)
+      ).length,
+      changes: before ? changesOf(before.template, row.template) : [],
+    };
+  });
+  const more = rows[query.limit];
+  return done({ items, ...(more ? { next: encodeCursor([String(more.revision)]) } : {}) });
+}
+
+export async function getRevision(
+  kv: Kv,
+  serviceId: string,
+  revision: number,
+): Promise<Revision | undefined> {
+  return (await getRow(kv, key.revision(serviceId, revision), Revision))?.row;
+}
+
+/** What differs between two templates, a phrase each. Values of variables may be secret: names only. */
+export function changesOf(before: TaskTemplate, after: TaskTemplate): string[] {
+  const changes: string[] = [];
+  const [was, is] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
+  for (const field of new Set([...was.keys(), ...is.keys()])) {
+    const [a, b] = [was.get(field), is.get(field)];
+    if (sameValue(a, b)) continue;
+    if (field === "env" || field === "labels") {
+      changes.push(`${field} ${keyChanges(before[field], after[field])}`);
+    } else if (typeof (a ?? b) === "object") {
+      changes.push(a ? b ? field : `-${field}` : `+${field}`);
+    } else changes.push(`${field} ${a ?? "-"} → ${b ?? "-"}`);
+  }
+  return changes.map((change) => change.slice(0, 300));
+}
+
+/** `+ADDED -REMOVED ~CHANGED`. */
+function keyChanges(before: Record<string, string>, after: Record<string, string>): string {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names].filter((name) => before[name] !== after[name]).sort().map((name) =>
+    !Object.hasOwn(before, name)
+      ? `+${name}`
+      : !Object.hasOwn(after, name)
+      ? `-${name}`
+      : `~${name}`
+  ).join(" ");
+}

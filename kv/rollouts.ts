@@ -1,0 +1,135 @@
+/**
+ * What users ask of a rollout. `pause`, `resume` and `promote` are a row that the leader heeds; `undo`
+ * points the service at a revision that it had before. Each write is one commit with the wake-up.
+ *
+ * @module
+ */
+import { recordUse, writeOnce } from "./idempotency.ts";
+import { key } from "./keys.ts";
+import { done, type Outcome, refuse, type Written } from "./outcome.ts";
+import { enqueue } from "./queue.ts";
+import { getRevision } from "./revisions.ts";
+import { timestamp } from "./schema/common.ts";
+import { goalOf, Rollout, type RolloutCommand, type RolloutRequest } from "./schema/rollout.ts";
+import type { Service, ServiceView } from "./schema/service.ts";
+import { findService, type ServiceRef, viewOf } from "./service_reads.ts";
+import { refuseStale, replay, type ServiceDeps, type WriteOptions } from "./services.ts";
+import { getRow, type Kv, type Versioned } from "./store.ts";
+
+const WANT = { pause: "pause", resume: "run", promote: "promote" } as const;
+
+/** Carries out what a user asks of a service's rollout; answers the service as it is then. */
+export async function steerRollout(
+  deps: ServiceDeps,
+  ref: ServiceRef,
+  command: RolloutCommand,
+  { ifMatch, once }: WriteOptions = {},
+): Promise<Outcome<Written<ServiceView>>> {
+  const { kv } = deps;
+  return await writeOnce(kv, once, `the rollout of ${ref.ref}`, {
+    replay: (use) => replay(kv, use),
+    async attempt() {
+      const found = await findService(kv, ref);
+      if (!found.ok) return found;
+      const current = found.value;
+      const refused = refuseStale(current, ifMatch) ?? refuseRollout(current.row);
+      if (refused) return refused;
+      const change = await changeFor(deps, current, command);
+      if (!change.ok) return change;
+      const { id } = current.row;
+      const op = kv.atomic().check({ key: key.service(id), versionstamp: current.versionstamp });
+      recordUse(op, once, { status: 200, objectId: id });
+      const { row, request } = change.value;
+      if (row) op.set(key.service(id), row);
+      if (request) op.set(key.rolloutRequest(id), request);
+      enqueue(op, { kind: "service", id }, deps.newId);
+      const committed = await op.commit();
+      if (!committed.ok) return undefined;
+      const stored = row ? { row, versionstamp: committed.versionstamp } : current;
+      const view = await viewOf(kv, stored);
+      return view.ok ? done({ value: view.value }) : view;
+    },
+  });
+}
+
+interface Change {
+  row?: Service;
+  request?: RolloutRequest;
+}
+
+async function changeFor(
+  deps: ServiceDeps,
+  { row }: Versioned<Service>,
+  { action, to }: RolloutCommand,
+): Promise<Outcome<Change>> {
+  const rollout = (await getRow(deps.kv, key.rollout(row.id), Rollout))?.row;
+  if (action === "undo") return await undo(deps, row, rollout, to);
+  const state = rollout?.revision === row.revision ? rollout.state : undefined;
+  // Without a row for this revision the leader has not seen it yet: it may be about to begin.
+  const over = state === "done" || state === "rolled-back" || (!rollout && row.revision === 1);
+  if (over) {
+    return refuse("busy", `service ${row.name} has no rollout under way: ${state ?? "done"}`, {
+      hint: `Look at it with \`berth rollout status ${row.name}\`.`,
+    });
+  }
+  if (action === "promote" && row.update.strategy === "rolling") {
+    return refuse("busy", `service ${row.name} is updated slot by slot: nothing to promote`, {
+      hint: "Promote is for the strategies canary and bluegreen; a paused rollout is resumed.",
+    });
+  }
+  const request = { id: deps.newId(), revision: row.revision, want: WANT[action] };
+  return done({ request });
+}
+
+async function undo(
+  deps: ServiceDeps,
+  row: Service,
+  rollout: Rollout | undefined,
+  to: number | undefined,
+): Promise<Outcome<Change>> {
+  const wanted = to ?? await lastGood(deps.kv, row, rollout);
+  const hint = `\`berth rollout history ${row.name}\` lists the revisions.`;
+  if (wanted === undefined || wanted < 1) {
+    return refuse("busy", `service ${row.name} has no revision before ${row.revision}`, { hint });
+  }
+  if (wanted === row.revision) {
+    return refuse("busy", `service ${row.name} is at revision ${wanted} already`, { hint });
+  }
+  if (!await getRevision(deps.kv, row.id, wanted)) {
+    return refuse("not-found", `service ${row.name} has no revision ${wanted}`, { hint });
+  }
+  const at = timestamp(deps.clock.wallMs());
+  return done({ row: { ...row, revision: wanted, updatedAt: at } });
+}
+
+/** Where an unfinished or failed rollout came from; of a finished one the revision before it. */
+async function lastGood(
+  kv: Kv,
+  row: Service,
+  rollout: Rollout | undefined,
+): Promise<number | undefined> {
+  if (rollout && rollout.stable !== row.revision) {
+    if (rollout.revision !== row.revision) return goalOf({ revision: rollout.revision }, rollout);
+    return rollout.stable;
+  }
+  for (let revision = row.revision - 1; revision >= 1; revision--) {
+    if (await getRevision(kv, row.id, revision)) return revision;
+    if (row.revision - revision > SEARCHED) return undefined;
+  }
+  return undefined;
+}
+
+/** Older revisions are swept beyond this many. */
+const SEARCHED = 50;
+
+function refuseRollout(row: Service) {
+  if (row.mode.type === "job") {
+    return refuse("busy", `service ${row.name} is a job: it has no rollouts`, {
+      hint: "Change the job with PUT, or create another one.",
+    });
+  }
+  if (!row.deleting) return undefined;
+  return refuse("busy", `service ${row.name} is being removed`, {
+    hint: "Wait until it is gone and create it anew.",
+  });
+}

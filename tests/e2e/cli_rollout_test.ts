@@ -1,0 +1,49 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { startServer, startWorker } from "../support/processes.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+Deno.test("a rollout on the command line: update, status, history, undo, canary, promote", async () => {
+  const dir = await Deno.makeTempDir();
+  const server = await startServer({ dataDir: `${dir}/server` });
+  const worker = await startWorker(server, { name: "n1", stateDir: dir, args: ["--sim"] });
+  const berth = async (line: string) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "-P=cli", "cli/main.ts", ...line.split(" ")],
+      cwd: ROOT,
+      env: { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
+    const decoder = new TextDecoder();
+    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+  };
+  try {
+    const flags = "--monitor 100ms --order start-first --failure-action rollback";
+    assertEquals((await berth(`run -d --name web --replicas 3 ${flags} sim/app:1`)).code, 0);
+    assertEquals((await berth("start web")).code, 0);
+    const updated = await berth("update -e LEVEL=debug web");
+    assertEquals([updated.code, updated.err], [0, ""]);
+    assertEquals(updated.out, "web: revision 2 done: 3 of 3 slots updated\n");
+    assertMatch((await berth("rollout history web")).out, /^2 \* .*env \+LEVEL$/m);
+    const undone = await berth("rollout undo web");
+    assertEquals(undone.code, 0, undone.err);
+    assertStringIncludes(undone.out, "web: revision 1 rolled-back: 3 of 3 slots updated");
+    assertEquals((await berth("rollout pause web")).code, 4, "nothing is under way");
+
+    const canary = await berth("update --strategy canary --canary 1 -e LEVEL=info web");
+    assertStringIncludes(canary.out, "revision 3 waiting-promote: 1 of 3 slots updated");
+    assertEquals((await berth("rollout promote web")).code, 0);
+    const done = await berth("rollout status -f web");
+    assertEquals(done.out, "web: revision 3 done: 3 of 3 slots updated\n");
+
+    const failing = await berth("update --strategy rolling web sh -c false");
+    assertEquals(failing.code, 1, failing.out);
+    assertMatch(failing.out, /revision 4 rolled-back to 3: 3 of 3 slots updated\n +1 of 3 slots/);
+  } finally {
+    await worker.stop();
+    await server.stop();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
