@@ -69,7 +69,8 @@ engineTest("global: a task on each worker, none on one that is drained", async (
       (await tasksOf(client, "agent")).filter((task) => task.state === "running")
         .map((task) => task.node).sort().join();
     await eventually(async () => await nodes() === "m1,m2", { ...PATIENCE, what: "both" });
-    assertEquals(ok(await client.getService("agent")).phase, "running");
+    const phase = async () => ok(await client.getService("agent")).phase;
+    await eventually(async () => await phase() === "running", { ...PATIENCE, what: "all ready" });
     ok(await client.putNodeSpec("m2", { labels: {}, availability: "drain" }));
     await eventually(async () => await nodes() === "m1", { ...PATIENCE, what: "m1 alone" });
     ok(await client.putNodeSpec("m2", { labels: {}, availability: "active" }));

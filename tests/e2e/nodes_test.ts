@@ -219,8 +219,10 @@ engineTest(
       const worker = workers.get("a");
       worker?.signal("SIGSTOP"); // So that it does not join again at once.
       assert((await server.client.deleteNode("a", { force: true })).ok);
-      await running("web", 2);
-      assertEquals(await places("web"), ["b", "b"]);
+      await eventually(async () => (await places("web")).join() === "b,b", {
+        timeoutMs: 20_000,
+        what: "both tasks on the other node",
+      });
       worker?.signal("SIGCONT");
       // It has a join token: it comes back as another node, and removes what it no longer owns.
       await eventually(async () => (await server.client.getNode("a")).ok, {
