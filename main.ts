@@ -7,8 +7,10 @@
  *
  * @module
  */
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { monotonicFactory } from "ulid";
+import manifest from "./deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
 import { createBeatCollector } from "./kv/beats.ts";
 import { initCluster } from "./kv/cluster.ts";
@@ -23,7 +25,6 @@ import { loadWorld } from "./scheduler/load.ts";
 import type { Log } from "./scheduler/term.ts";
 import { createTicker } from "./scheduler/tick.ts";
 
-const VERSION = "0.1.0";
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 const LEADER_TTL_MS = 5000;
 const SETTINGS_MS = 10_000;
@@ -44,6 +45,9 @@ Options (each also as an environment variable)
   --mode MODE            resident or request-driven  BERTH_MODE        resident
   --log-level LEVEL      debug, info, warn or error  BERTH_LOG_LEVEL   info
   --help
+
+The task may write to .berth, /var/lib/berth and /tmp; for another DIR run
+  deno run -P=server --allow-read=DIR --allow-write=DIR main.ts --data DIR
 
 Examples
   deno task server
@@ -195,7 +199,11 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     ...{ kv, clock, newId, randomToken, feed, beats, replicaId },
     log: { error: (message, fields) => log("error", message, fields) },
     ...(config.publicUrl ? { publicUrl: config.publicUrl } : {}),
-    version: VERSION,
+    version: manifest.version,
+    cpuSeconds: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    },
     nodeTtlMs: () => nodeTtlMs,
     loadWorld: async () =>
       ticker.world() ??

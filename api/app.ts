@@ -11,7 +11,15 @@ import { docsAsset, docsPage } from "./docs.ts";
 import { createEventStreams } from "./event_stream.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPolls } from "./polls.ts";
-import { problem, Problematic, problemOf, problemResponse, validationProblem } from "./problems.ts";
+import {
+  problem,
+  Problematic,
+  problemOf,
+  problemResponse,
+  unknownFieldsProblem,
+  unreadFields,
+  validationProblem,
+} from "./problems.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
@@ -34,9 +42,12 @@ export interface Api {
 /** Builds the API. It follows the log through `deps.feed`, which the caller runs. */
 export function createApp(deps: ApiDeps): Api {
   const app: ApiApp = new OpenAPIHono<ApiEnv>({
-    defaultHook: (result) => {
-      if (result.success) return;
-      throw new Problematic(validationProblem(result.target, result.error));
+    defaultHook: (result, c) => {
+      if (!result.success) throw new Problematic(validationProblem(result.target, result.error));
+      // Agents may be newer than this server and say more; people are told of what is not read.
+      if (result.target !== "json" || c.get("token").kind !== "admin") return;
+      const unknown = unreadFields(JSON.parse(c.get("bodyText")), result.data);
+      if (unknown.length > 0) throw new Problematic(unknownFieldsProblem(unknown));
     },
   });
   const rooms = createRooms(deps, () => document(app, deps.version));
@@ -122,6 +133,8 @@ function document(app: ApiApp, version: string): object {
       version,
       description: "Runs containers across machines. Every error is a problem (RFC 9457).",
     },
+    // What people use first; what only agents call last.
+    tags: ["services", "tasks", "nodes", "events", "system", "agents"].map((name) => ({ name })),
   });
 }
 

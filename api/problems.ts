@@ -86,6 +86,29 @@ export function validationProblem(target: Target, error: z.ZodError): Problem {
   });
 }
 
+/** The dotted paths of what was sent and is in no schema: `parsed` is what the schema kept of `sent`. */
+export function unreadFields(sent: unknown, parsed: unknown, path = ""): string[] {
+  if (typeof sent !== "object" || sent === null) return [];
+  if (typeof parsed !== "object" || parsed === null) return [];
+  const kept = new Map(Object.entries(parsed));
+  return Object.entries(sent).flatMap(([name, value]) => {
+    const step = name === "" ? '""' : name;
+    const field = path === "" ? step : `${path}.${step}`;
+    return kept.has(name) ? unreadFields(value, kept.get(name), field) : [field];
+  });
+}
+
+/** A misspelt field must not be taken for one that was left out. */
+export function unknownFieldsProblem(fields: readonly string[]): Problem {
+  const errors = fields.slice(0, MAX_ERRORS)
+    .map((field) => ({ field, message: "there is no such field" }));
+  return problem(400, "invalid", "The request is not valid", {
+    detail: fields.length === 1 ? "1 field is unknown" : `${fields.length} fields are unknown`,
+    hint: "Remove or correct the fields in `errors`; /docs has the schema of every request.",
+    errors,
+  });
+}
+
 const BY_STATUS: Record<number, { type: string; title: string; hint: string }> = {
   400: {
     type: "malformed",

@@ -29,6 +29,16 @@ export async function listAll<T>(
   return { ok: true, value: all };
 }
 
+/** A name with its project: `shop/web` says both, as lists print it. */
+export function refOf(
+  ref: string,
+  project: string | undefined,
+): { name: string; project?: string } {
+  const at = ref.indexOf("/");
+  if (at > 0) return { name: ref.slice(at + 1), project: ref.slice(0, at) };
+  return { name: ref, ...(project === undefined ? {} : { project }) };
+}
+
 export function isNotFound(error: CallError): boolean {
   return error.kind === "problem" && error.problem.status === 404;
 }
@@ -41,22 +51,23 @@ export type Found =
 export async function findTaskOrService(
   client: Client,
   ref: string,
-  project: string | undefined,
+  givenProject: string | undefined,
 ): Promise<Result<Found>> {
+  const { name, project } = refOf(ref, givenProject);
   // A service's name has no dot, a task's has one: try the likelier first.
-  const first = ref.includes(".") ? task : service;
+  const first = name.includes(".") ? task : service;
   const second = first === task ? service : task;
   const found = await first();
   if (found.ok || !isNotFound(found.error)) return found;
   const other = await second();
-  return !other.ok && isNotFound(other.error) ? noSuch(`service or task`, ref, project) : other;
+  return !other.ok && isNotFound(other.error) ? noSuch("service or task", name, project) : other;
 
   async function task(): Promise<Result<Found>> {
-    const answer = await client.getTask(ref, project);
+    const answer = await client.getTask(name, project);
     return answer.ok ? { ok: true, value: { kind: "task", task: answer.value } } : answer;
   }
   async function service(): Promise<Result<Found>> {
-    const answer = await client.getService(ref, project);
+    const answer = await client.getService(name, project);
     if (!answer.ok) return answer;
     const tasks = await listTasksOf(client, answer.value);
     if (!tasks.ok) return tasks;

@@ -35,6 +35,8 @@ export function terminal(): Io {
   };
 }
 
+const FULL_PIPE_MS = 2;
+
 /** A terminal or pipe may take less than all of it, or be full for a moment. */
 function writeAll(stream: { writeSync(data: Uint8Array): number }, data: Uint8Array): void {
   let at = 0;
@@ -43,6 +45,7 @@ function writeAll(stream: { writeSync(data: Uint8Array): number }, data: Uint8Ar
       at += stream.writeSync(data.subarray(at));
     } catch (error) {
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_MS);
     }
   }
 }

@@ -6,13 +6,16 @@
 import type { Immutable } from "./immutable.ts";
 import { key, prefix } from "./keys.ts";
 import type { Assignment } from "./schema/agent.ts";
-import { Task } from "./schema/task.ts";
+import { Observed, Task } from "./schema/task.ts";
+import { isTerminal } from "./schema/task_state.ts";
 import { idsUnder } from "./service_view.ts";
 import { getRows, type Kv } from "./store.ts";
 
 /**
  * Reads a node's assignments, by age of the task. The rows are not one snapshot: read the version that
  * the answer claims before calling, so that whatever is committed meanwhile is told again.
+ *
+ * A task that has ended is to be kept stopped: an agent that lost its state would start it again.
  */
 export async function readAssignments(
   deps: { kv: Kv; immutable: Immutable },
@@ -20,7 +23,11 @@ export async function readAssignments(
 ): Promise<Assignment[]> {
   const { kv, immutable } = deps;
   const ids = await idsUnder(kv, prefix.assigned(nodeId));
-  const rows = await getRows(kv, ids.map((id) => key.task(id)), Task);
+  const [rows, seen] = await Promise.all([
+    getRows(kv, ids.map((id) => key.task(id)), Task),
+    getRows(kv, ids.map((id) => key.observed(id)), Observed),
+  ]);
+  const ended = new Set(ids.filter((_, i) => isTerminal(seen[i]?.row.state ?? "assigned")));
   const tasks = rows.flatMap((row) => row && row.row.nodeId === nodeId ? [row.row] : []);
   const [names, templates] = await Promise.all([
     immutable.serviceNames(tasks.map((task) => task.serviceId)),
@@ -41,7 +48,7 @@ export async function readAssignments(
       project: name.project,
       slot: task.slot,
       revision: task.revision,
-      desired: task.desired,
+      desired: ended.has(task.id) ? "stop" : task.desired,
       template,
     });
   }

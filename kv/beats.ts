@@ -12,11 +12,18 @@ import { type Kv, listRows } from "./store.ts";
 /** Nodes a row: 1,000 ids and ages stay well below KV's 64 KiB. */
 const NODES_PER_ROW = 1000;
 const FLUSH_MS = 1000;
+/**
+ * A beat stays in its row for this long. The next row replaces it after a second, and the leader reads
+ * less often than that: without what came before, it would miss most beats of nodes that live.
+ */
+const KEPT_MS = 10_000;
+/** The leader reads at least this often: well within what rows keep. */
+export const MAX_READ_GAP_MS = 2_000;
 
 export interface BeatCollector {
   /** The node gave a sign of life, now. */
   beat(nodeId: string): void;
-  /** Writes the beats since the last flush; without any, writes nothing. */
+  /** Writes the newest beats; without any since the last flush, writes nothing. */
   flush(): Promise<void>;
   /** Flushes once a second until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
@@ -31,25 +38,29 @@ export function createBeatCollector(
   },
 ): BeatCollector {
   const { kv, clock, replicaId } = deps;
-  let beats = new Map<string, number>();
+  const beats = new Map<string, number>();
+  let fresh = false;
 
   async function flush(): Promise<void> {
-    if (beats.size === 0) return;
-    const taken = beats;
-    beats = new Map();
+    if (!fresh) return;
+    fresh = false;
     const nowMs = clock.monoMs();
-    const nodes = [...taken.keys()];
+    for (const [id, atMs] of beats) if (nowMs - atMs > KEPT_MS) beats.delete(id);
+    const nodes = [...beats.keys()];
     let op = kv.atomic();
     for (let shard = 0; shard * NODES_PER_ROW < nodes.length; shard++) {
       const part = nodes.slice(shard * NODES_PER_ROW, (shard + 1) * NODES_PER_ROW);
-      const agesMs = part.map((id) => Math.max(0, Math.round(nowMs - (taken.get(id) ?? nowMs))));
+      const agesMs = part.map((id) => Math.max(0, Math.round(nowMs - (beats.get(id) ?? nowMs))));
       op = op.set(key.beat(replicaId, shard), { nodes: part, agesMs });
     }
     await op.commit();
   }
 
   return {
-    beat: (nodeId) => void beats.set(nodeId, clock.monoMs()),
+    beat(nodeId) {
+      beats.set(nodeId, clock.monoMs());
+      fresh = true;
+    },
     flush,
     async run(signal) {
       while (!signal.aborted) {

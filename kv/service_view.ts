@@ -15,6 +15,8 @@ export interface TaskSummary {
   revision: number;
   desired: "run" | "stop";
   state: TaskState;
+  /** How many tasks in a row failed in its slot before it. */
+  failures: number;
   /** It passed its probes, or has none. */
   healthy: boolean;
 }
@@ -56,6 +58,7 @@ export async function serviceView(
     revision: task.revision,
     desired: task.desired,
     state,
+    failures: task.failures,
     healthy: observed?.health !== "starting" && observed?.health !== "unhealthy",
   }));
   return {
@@ -94,8 +97,7 @@ export function phaseOf(
       tasks.filter((task) => task.state === "succeeded").map((task) => task.slot),
     );
     if (succeeded.size >= mode.completions) return "finished";
-    const failures = tasks.filter((task) => isFailure(task.state)).length;
-    if (live.length === 0 && failures > mode.retries) return "failed";
+    if (live.length === 0 && failuresOf(service, tasks) > mode.retries) return "failed";
   }
   if (service.stopped) return live.length === 0 ? "stopped" : "converging";
   if (mode.type === "job") {
@@ -106,4 +108,22 @@ export function phaseOf(
     task.healthy
   );
   return ready.length === mode.replicas && live.length === ready.length ? "running" : "converging";
+}
+
+/**
+ * The failures that count against a job's retries, as the leader counts them: what the newest task of
+ * each slot carries. The tasks themselves are not kept for ever, and lost ones are not the job's fault.
+ */
+function failuresOf(
+  { revision }: Pick<Service, "revision">,
+  tasks: readonly TaskSummary[],
+): number {
+  const newest = new Map(tasks.map((task) => [task.slot, task]));
+  let failures = 0;
+  for (const task of newest.values()) {
+    if (task.revision !== revision) continue;
+    failures += task.failures;
+    if (isFailure(task.state) && task.desired === "run") failures++;
+  }
+  return failures;
 }

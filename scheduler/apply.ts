@@ -4,7 +4,9 @@
  * 1. A batch is one atomic commit: rows, index rows, one log record and the consumed wake-ups, checked
  *    against the leader's epoch.
  * 2. The world changes after the commit and only by what was committed.
- * 3. Ids are minted here; the planner never sees one that it did not get from the world.
+ * 3. Ids are minted here; the planner never sees one that it did not get from the world. A task's id is
+ *    greater than those of all tasks there are, whatever the clocks of the leaders that mint them: "by id"
+ *    is "by age" everywhere.
  *
  * @module
  */
@@ -109,6 +111,8 @@ interface Draft {
   events: Event[];
   /** Changes of the world, run once the commit is through. */
   effects: (() => void)[];
+  /** See invariant 3. */
+  lastTaskId: string;
 }
 
 /**
@@ -129,6 +133,7 @@ export async function applyBatch(
     op: deps.kv.atomic().check(lease.guard),
     events: [...batch.events],
     effects: [],
+    lastTaskId: world.lastTaskId,
   };
   for (const action of batch.actions) addAction(deps, world, draft, action, { at, nowMs });
   for (const messageId of batch.consumed) {
@@ -157,7 +162,7 @@ function addAction(
   switch (action.kind) {
     case "create":
       return addTask(world, draft, stamp, {
-        id: deps.newId(),
+        id: mintTaskId(draft, deps.newId()),
         serviceId: action.serviceId,
         revision: action.revision,
         slot: action.slot,
@@ -212,6 +217,20 @@ function addAction(
     case "mark":
       return markNode(world, draft, stamp, action);
   }
+}
+
+const DIGITS = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/** Invariant 3: `fresh`, or the id after the last one when another leader's clock was ahead of ours. */
+function mintTaskId(draft: Draft, fresh: string): string {
+  return draft.lastTaskId = fresh > draft.lastTaskId ? fresh : successor(draft.lastTaskId);
+}
+
+/** The next ULID. */
+function successor(id: string): string {
+  const last = DIGITS.indexOf(id.slice(-1));
+  const next = DIGITS[last + 1];
+  return next === undefined ? `${successor(id.slice(0, -1))}0` : id.slice(0, -1) + next;
 }
 
 function addTask(world: World, draft: Draft, stamp: Stamp, task: Task): void {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { BeatReader } from "../kv/beats.ts";
+import { type BeatReader, MAX_READ_GAP_MS } from "../kv/beats.ts";
 import { failMessage, type QueuedMessage, readQueue } from "../kv/queue.ts";
 import { messageOf } from "../kv/store.ts";
 import { taskEvent } from "./apply.ts";
@@ -17,6 +17,11 @@ export const BEATS_MS = 1000;
 /** Messages read in one go. */
 export const QUEUE_BATCH = 200;
 const RETRY_MS = 1000;
+/**
+ * Grace periods in a row for a node that was not heard between them. Without a bound, a leader that is only
+ * called now and then (request-driven, and no worker left to call) would never judge.
+ */
+const MAX_GRACES = 3;
 
 /**
  * Notes who gave a sign of life (tick.ts, invariant 5): once a second while somebody is not ready, and
@@ -26,23 +31,45 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
   const { deps, term } = context;
   const nowMs = deps.clock.monoMs();
   if (nowMs < beatsDueAtMs(term)) return;
+  const away = !attended(term, nowMs);
+  if (away) {
+    for (const [nodeId, node] of term.world.nodes) {
+      const graces = term.graces.get(nodeId) ?? 0;
+      if (node.status?.state === "down" || graces >= MAX_GRACES) continue;
+      term.graces.set(nodeId, graces + 1);
+      node.lastSeenMs = nowMs;
+    }
+  }
   term.beatsAtMs = nowMs;
   for (const [nodeId, atMs] of await beats.read()) {
     const node = term.world.nodes.get(nodeId);
     if (!node) continue;
-    node.lastSeenMs = Math.max(node.lastSeenMs, atMs);
+    node.lastSeenMs = Math.max(node.lastSeenMs, away ? nowMs : atMs);
+    term.graces.delete(nodeId);
     if (node.status?.state !== "ready") term.dirtyNodes.add(nodeId);
   }
 }
 
-/** When beats must be read next. While all nodes are ready that is when the first would be judged. */
+/**
+ * When beats must be read next. While all nodes are ready that is when the first would be judged; but
+ * soon enough that a row holds all beats since the last look, and that their age is known well: it is
+ * counted from the look, not from when the row was written.
+ */
 export function beatsDueAtMs(term: Term): number {
-  let dueAtMs = Infinity;
+  let dueAtMs = term.beatsAtMs + MAX_READ_GAP_MS;
   for (const [nodeId, node] of term.world.nodes) {
     if (node.status?.state !== "ready") return term.beatsAtMs + BEATS_MS;
     dueAtMs = Math.min(dueAtMs, term.wakeAtMs.get(nodeId) ?? Infinity);
   }
   return dueAtMs;
+}
+
+/**
+ * Whether the leader has looked at the beats lately. If not, it stood still itself (a suspended machine, a
+ * database that did not answer), and the nodes' silence says nothing: they get a fresh grace period.
+ */
+export function attended(term: Term, nowMs: number): boolean {
+  return nowMs - term.beatsAtMs < MAX_READ_GAP_MS + BEATS_MS;
 }
 
 /** Marks what asked to be planned again by now. */

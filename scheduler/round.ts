@@ -6,7 +6,7 @@
 import { messageOf } from "../kv/store.ts";
 import type { Plan, PlanOptions, Scope } from "./action.ts";
 import { ACTIONS_PER_COMMIT, applyBatch, applyToService, isServiceAction } from "./apply.ts";
-import { failBroken } from "./intake.ts";
+import { attended, failBroken } from "./intake.ts";
 import { plan } from "./plan.ts";
 import type { Context } from "./term.ts";
 import type { World } from "./world.ts";
@@ -24,7 +24,9 @@ export function planRound(context: Context): Plan {
     limit: PLAN_LIMIT,
     historyLimit: deps.historyLimit,
   };
-  const scope = { services: [...term.dirtyServices], nodes: [...term.dirtyNodes].sort() };
+  // Nodes are judged on fresh beats only; the others stay dirty, so that the next tick comes at once.
+  const judged = attended(term, nowMs) ? [...term.dirtyNodes].sort() : [];
+  const scope = { services: [...term.dirtyServices], nodes: judged };
   let planned: Plan;
   try {
     planned = plan(term.world, nowMs, scope, options);
@@ -32,7 +34,7 @@ export function planRound(context: Context): Plan {
     isolate(context, scope, options, error);
     return { actions: [], more: true, unfinished: [], wakes: new Map() };
   }
-  term.dirtyNodes.clear();
+  for (const nodeId of judged) term.dirtyNodes.delete(nodeId);
   term.dirtyServices = new Set(fairOrder(term.world, planned));
   for (const [what, atMs] of planned.wakes) term.wakeAtMs.set(what, atMs);
   return planned;

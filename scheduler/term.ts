@@ -51,6 +51,8 @@ export interface Term {
   /** When a service or the nodes want to be looked at again. */
   wakeAtMs: Map<string, number>;
   beatsAtMs: number;
+  /** Grace periods that a node got since it was last heard, for the leader's own absence. */
+  graces: Map<string, number>;
   sweepAtMs: number;
   /** The next sweep that also scans for rows that no task owns. */
   deepSweepAtMs: number;
@@ -89,6 +91,7 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
     broken: new Map(),
     wakeAtMs: new Map(),
     beatsAtMs: nowMs,
+    graces: new Map(),
     sweepAtMs: nowMs,
     deepSweepAtMs: nowMs,
   };

@@ -71,6 +71,8 @@ export interface World {
   repellers: Set<string>;
   /** Counts placements; orders nodes for round-robin. */
   placements: number;
+  /** The greatest id of all tasks that were seen; empty before the first. */
+  lastTaskId: string;
 }
 
 export function emptyWorld(strategy: StrategyName = "spread"): World {
@@ -82,6 +84,7 @@ export function emptyWorld(strategy: StrategyName = "spread"): World {
     names: new Map(),
     repellers: new Set(),
     placements: 0,
+    lastTaskId: "",
   };
 }
 
@@ -207,6 +210,7 @@ export function putTask(
     attach(world, service, record);
   });
   world.tasks.set(task.id, record);
+  if (task.id > world.lastTaskId) world.lastTaskId = task.id;
   return record;
 }
 

@@ -62,14 +62,16 @@ const RULES: { files: RegExp; allowed: RegExp }[] = [
   {
     files: /^cli\/main\.ts$/,
     allowed:
-      /^(cli\/|kv\/schema\/|api\/client\.ts$|zod$|node:|commander|@commander-js\/|@bomb\.sh\/tab)/,
+      /^(cli\/|kv\/schema\/|api\/client\.ts$|zod$|node:|commander$|@bomb\.sh\/tab|deno\.json$)/,
   },
   {
     files: /^cli\//,
-    allowed:
-      /^(cli\/|kv\/schema\/|api\/client\.ts$|zod$|node:|@clack\/prompts$|cli-table3$|yaml$|ulid$)/,
+    allowed: /^(cli\/|kv\/schema\/|api\/client\.ts$|zod$|node:|cli-table3$|yaml$|ulid$)/,
   },
-  { files: /^main\.ts$/, allowed: /^(api|kv|scheduler)\/|^(ulid|zod|node:util)$/ },
+  {
+    files: /^main\.ts$/,
+    allowed: /^(api|kv|scheduler)\/|^(ulid|zod|node:util|node:process|deno\.json)$/,
+  },
 ];
 
 Deno.test("every room imports only what the architecture lets it", async () => {

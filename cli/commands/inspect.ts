@@ -6,7 +6,7 @@
 import type { Result } from "../../api/client.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
-import { isNotFound, noSuch } from "../find.ts";
+import { isNotFound, noSuch, refOf } from "../find.ts";
 import { failCall, printValue } from "../report.ts";
 
 export type InspectKind = "service" | "task" | "node";
@@ -27,15 +27,16 @@ async function find(
   options: { kind: InspectKind | undefined; project: string | undefined },
   { client }: ServerDeps,
 ): Promise<Result<unknown>> {
+  const { name, project } = refOf(ref, options.project);
   const asks: Record<InspectKind, () => Promise<Result<unknown>>> = {
-    service: () => client.getService(ref, options.project),
-    task: () => client.getTask(ref, options.project),
-    node: () => client.getNode(ref),
+    service: () => client.getService(name, project),
+    task: () => client.getTask(name, project),
+    node: () => client.getNode(name),
   };
   const order: InspectKind[] = options.kind ? [options.kind] : ["service", "task", "node"];
   for (const kind of order) {
     const answer = await asks[kind]();
     if (answer.ok || !isNotFound(answer.error)) return answer;
   }
-  return noSuch(options.kind ?? "service, task or node", ref, options.project);
+  return noSuch(options.kind ?? "service, task or node", name, project);
 }

@@ -7,7 +7,7 @@ import type { Client, Result } from "../../api/client.ts";
 import type { ServiceSpecInput, ServiceView } from "../../kv/schema/service.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
-import { isNotFound } from "../find.ts";
+import { isNotFound, refOf } from "../find.ts";
 import { qualified } from "../format/state.ts";
 import { fail, failCall } from "../report.ts";
 import { startProgress } from "../progress.ts";
@@ -50,7 +50,8 @@ export function remove(
   deps: ServerDeps,
 ) {
   return each(refs, async (ref) => {
-    const found = await deps.client.getService(ref, options.project);
+    const { name: given, project } = refOf(ref, options.project);
+    const found = await deps.client.getService(given, project);
     if (!found.ok) return failCall(deps, found.error, `cannot remove ${ref}`);
     const service = found.value;
     const name = qualified(service.project, service.name);
@@ -74,10 +75,11 @@ export function remove(
 export async function setStopped(
   client: Client,
   ref: string,
-  project: string | undefined,
+  givenProject: string | undefined,
   stopped: boolean,
 ): Promise<Result<ServiceView>> {
-  let last: Result<ServiceView> = await client.getService(ref, project);
+  const { name, project } = refOf(ref, givenProject);
+  let last: Result<ServiceView> = await client.getService(name, project);
   for (let tries = 0; tries < MAX_CONFLICTS; tries++) {
     if (!last.ok || last.value.stopped === stopped) return last;
     const service = last.value;

@@ -7,7 +7,7 @@ import { isTerminal } from "../../kv/schema/task_state.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import type { ServerDeps } from "../deps.ts";
 import type { ExitCode } from "../exit.ts";
-import { listAll, listTasksOf } from "../find.ts";
+import { listAll, listTasksOf, refOf } from "../find.ts";
 import { age } from "../format/duration.ts";
 import { ports, shortId } from "../format/quantity.ts";
 import { qualified, stateText, taskPaint } from "../format/state.ts";
@@ -47,8 +47,9 @@ export async function ps(
   return code;
 }
 
-async function tasksOf(ref: string, project: string | undefined, deps: ServerDeps) {
-  const service = await deps.client.getService(ref, project);
+async function tasksOf(ref: string, givenProject: string | undefined, deps: ServerDeps) {
+  const { name, project } = refOf(ref, givenProject);
+  const service = await deps.client.getService(name, project);
   return service.ok ? await listTasksOf(deps.client, service.value) : service;
 }
 

@@ -25,7 +25,8 @@ export const Port = z.object({
 export type Port = z.infer<typeof Port>;
 
 export const RestartPolicy = z.object({
-  condition: z.enum(["any", "on-failure", "none"]).default("any"),
+  condition: z.enum(["any", "on-failure", "none"]).default("any")
+    .meta({ description: "`any` is `on-failure` for jobs: a success ends their tasks" }),
   maxAttempts: z.int().min(0).max(1000).default(5).meta({
     description: "Restarts in place within `windowMs` before the leader replaces the task",
   }),
@@ -94,8 +95,7 @@ export const Disruption = z.object({
 }).meta({ id: "Disruption" });
 export type Disruption = z.infer<typeof Disruption>;
 
-/** What a user sends: the whole of a service. */
-export const ServiceSpec = z.object({
+const SpecFields = z.object({
   name: Name,
   project: Name.default("default"),
   labels: Labels.default({}),
@@ -107,15 +107,27 @@ export const ServiceSpec = z.object({
   disruption: Disruption.prefault({}),
   stopped: z.boolean().default(false)
     .meta({ description: "Stop all tasks and keep the service" }),
-}).meta({ id: "ServiceSpec", description: "What a user asks for" });
+});
+
+/** What a user sends: the whole of a service. */
+export const ServiceSpec = SpecFields.overwrite(settle)
+  .meta({ id: "ServiceSpec", description: "What a user asks for" });
 export type ServiceSpec = z.infer<typeof ServiceSpec>;
 export type ServiceSpecInput = z.input<typeof ServiceSpec>;
+
+/** A job's task that succeeded is done, so `any` can only mean `on-failure` there. */
+function settle(spec: z.infer<typeof SpecFields>): z.infer<typeof SpecFields> {
+  const { mode, template } = spec;
+  if (mode.type !== "job" || template.restart.condition !== "any") return spec;
+  const restart = { ...template.restart, condition: "on-failure" as const };
+  return { ...spec, template: { ...template, restart } };
+}
 
 /**
  * The stored row of a service. The template lives in the revision row (revisions are immutable and
  * may be large), so the row stays small enough to read on every scan.
  */
-export const Service = ServiceSpec.omit({ template: true }).extend({
+export const Service = SpecFields.omit({ template: true }).extend({
   id: Id,
   revision: z.int().min(1).meta({ description: "The newest revision: the one that is wanted" }),
   createdAt: Timestamp,

@@ -66,6 +66,21 @@ const CASES: Case[] = [
     type: "unauthorised",
   },
   {
+    what: "misspelt fields, however deep",
+    method: "POST",
+    path: "/v1/services",
+    init: {
+      body: JSON.stringify({
+        ...GOOD,
+        replicas: 3,
+        template: { image: "a", ports: [{ target: 80, publish: 8080 }] },
+      }),
+    },
+    status: 400,
+    type: "invalid",
+    fields: ["replicas", "template.ports.0.publish"],
+  },
+  {
     what: "malformed JSON",
     method: "POST",
     path: "/v1/services",

@@ -5,11 +5,12 @@
  * @module
  */
 import { type Bench, type BenchOptions, describeMachine, measureFsyncMs } from "./harness.ts";
+import { burst } from "./burst.ts";
 import { firstRun } from "./first_run.ts";
 import { idle } from "./idle.ts";
 import { placements } from "./placements.ts";
 
-const BENCHES: readonly Bench[] = [firstRun, placements, idle];
+const BENCHES: readonly Bench[] = [firstRun, placements, burst, idle];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
   const flags: Record<string, string> = {};

@@ -61,6 +61,38 @@ Deno.test("-o json and -o yaml print what the API answered, for every list and t
   }
 });
 
+Deno.test("project/name, as lists print it, is understood wherever a name is", async () => {
+  const asked: string[] = [];
+  const handler = (request: Request) => {
+    const { pathname, searchParams } = new URL(request.url);
+    asked.push(`${pathname} ${searchParams.get("project")}`);
+    return Response.json(problem(404), { status: 404 });
+  };
+  const commands = [["stop"], ["start"], ["rm", "-f"], ["logs"], ["why"], ["ps"], ["inspect"]];
+  for (const args of commands) {
+    asked.length = 0;
+    assertEquals((await berth([...args, "shop/web"], { handler })).code, 3, args[0]);
+    assertEquals(asked[0], "/v1/services/web shop", args[0]);
+  }
+});
+
+Deno.test("a start loads the command framework and no other package", async () => {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = async (path: string): Promise<void> => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    const text = await Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
+    const imports = text.matchAll(/^(?:import|export)(?! type)[^;]*? from "([^"]+)";/gm);
+    for (const [, target = ""] of imports) {
+      if (target.startsWith(".")) await visit(new URL(target, `file:///${path}`).pathname.slice(1));
+      else packages.add(target);
+    }
+  };
+  await visit("cli/main.ts");
+  assertEquals([...packages], ["commander"]);
+});
+
 Deno.test("--quiet prints names or ids, one per line", async () => {
   const quiet = async (...args: string[]) =>
     (await berth([...args, "-q"], { handler: oneService })).out;

@@ -6,7 +6,7 @@ const file = {
   current: "home",
   contexts: {
     home: { server: "http://home:7070", token: "home-token" },
-    work: { server: "https://work", token: "work-token" },
+    office: { server: "https://office", token: "office-token" },
   },
 };
 const contexts = () => Promise.resolve({ ok: true as const, value: file });
@@ -18,8 +18,12 @@ Deno.test("flags win over the environment, the environment over the contexts fil
     [string, string | undefined, string],
   ][] = [
     [{}, {}, ["http://home:7070", "home-token", "context home"]],
-    [{}, { context: "work" }, ["https://work", "work-token", "context work"]],
-    [{ context: "work" }, { context: "home" }, ["https://work", "work-token", "context work"]],
+    [{}, { context: "office" }, ["https://office", "office-token", "context office"]],
+    [{ context: "office" }, { context: "home" }, [
+      "https://office",
+      "office-token",
+      "context office",
+    ]],
     [{}, { server: "http://env", token: "e" }, ["http://env", "e", "BERTH_SERVER"]],
     [{ server: "http://flag" }, { token: "e" }, ["http://flag", "e", "--server"]],
     [{ server: "http://flag", token: "f" }, { server: "http://env", token: "e" }, [
@@ -27,7 +31,11 @@ Deno.test("flags win over the environment, the environment over the contexts fil
       "f",
       "--server",
     ]],
-    [{ context: "work" }, { server: "http://env" }, ["https://work", "work-token", "context work"]],
+    [{ context: "office" }, { server: "http://env" }, [
+      "https://office",
+      "office-token",
+      "context office",
+    ]],
     [{ token: "f" }, {}, ["http://home:7070", "f", "context home"]],
   ];
   for (const [flags, env, [server, token, from]] of cases) {
@@ -46,8 +54,8 @@ Deno.test("a stored token goes to its own server only", async () => {
     const resolved = await resolveTarget({ flags: { server }, env: {}, contexts });
     return resolved.ok ? resolved.target.token : "refused";
   };
-  assertEquals(await to("https://work/"), "work-token");
-  assertEquals(await to("http://work"), undefined);
+  assertEquals(await to("https://office/"), "office-token");
+  assertEquals(await to("http://office"), undefined);
   assertEquals(await to("https://elsewhere"), undefined);
 });
 
@@ -61,7 +69,7 @@ Deno.test("without a server, and with a wrong one, it says what to do", async ()
   assertStringIncludes(bad.message, "--server must be a URL");
   const unknown = await resolveTarget({ flags: { context: "x" }, env: {}, contexts });
   assert(!unknown.ok);
-  assertStringIncludes(unknown.message, "known: home, work");
+  assertStringIncludes(unknown.message, "known: home, office");
 });
 
 Deno.test("the contexts file is where XDG says", () => {

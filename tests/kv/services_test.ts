@@ -1,3 +1,4 @@
+import { ServiceSpec } from "../../kv/schema/service.ts";
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { key } from "../../kv/keys.ts";
 import { readQueue } from "../../kv/queue.ts";
@@ -186,6 +187,7 @@ const task = (slot: number, state: TaskState, more: Partial<TaskSummary> = {}): 
   revision: 1,
   desired: "run",
   state,
+  failures: 0,
   healthy: true,
   ...more,
 });
@@ -218,11 +220,17 @@ Deno.test("the phase says how a service is doing", () => {
     ["converging", job(2, 0), [task(1, "succeeded"), task(1, "succeeded")]],
     ["failed", job(1, 0), [task(1, "failed")]],
     ["converging", job(1, 1), [task(1, "failed")]],
-    ["failed", job(1, 1), [task(1, "failed"), task(1, "lost")]],
+    ["failed", job(1, 1), [task(1, "failed", { failures: 1 })]],
+    ["converging", job(1, 0), [task(1, "lost", { desired: "stop" })]],
     ["finished", { ...job(1, 0), stopped: true }, [task(1, "succeeded")]],
   ];
   for (const [phase, service, tasks] of table) {
     assertEquals(phaseOf(service, tasks), phase, JSON.stringify({ service, tasks }));
   }
   assertEquals(countTasks(job(4, 0), []).wanted, 4);
+});
+
+Deno.test("a job's tasks are never started again after a success", () => {
+  const spec = ServiceSpec.parse({ name: "j", mode: { type: "job" }, template: { image: "a" } });
+  assertEquals(spec.template.restart.condition, "on-failure");
 });

@@ -6,9 +6,11 @@
  */
 import { type Commit, Facts } from "./facts.ts";
 import { agents } from "./rules/agents.ts";
+import { calm } from "./rules/calm.ts";
 import { capacity } from "./rules/capacity.ts";
 import { convergence } from "./rules/convergence.ts";
 import { leadership } from "./rules/leadership.ts";
+import { reports, type ServiceReport } from "./rules/reports.ts";
 import { slots } from "./rules/slots.ts";
 import { taskLife } from "./rules/task_life.ts";
 import { writes } from "./rules/writes.ts";
@@ -16,6 +18,8 @@ import { writes } from "./rules/writes.ts";
 /** A request that reached a replica. */
 export interface Delivery {
   caller: string;
+  /** The caller's process; absent for a user. */
+  process?: string;
   replica: string;
   sent: { method: string; path: string; headers: [string, string][]; body: string };
 }
@@ -55,7 +59,12 @@ export interface Rule {
   engine?(happening: EngineHappening): void;
   /** An agent asks its engine to stop or remove a container that runs. */
   agentEnds?(ending: { node: string; nodeId: string; taskId: string }): void;
-  processGone?(name: string): void;
+  /** The agent of a node loses its state. */
+  forgets?(nodeId: string): void;
+  /** A process stands still. */
+  stalled?(name: string, times: { fromMs: number; toMs: number }): void;
+  /** From now on nothing goes wrong, and what went wrong before is over. */
+  allIsWell?(): void;
 }
 
 /** Every rule, by the invariant that it watches. */
@@ -66,13 +75,14 @@ const RULES: Record<string, (context: RuleContext) => Rule> = {
   "task states": taskLife,
   "one leader writes, the log has no gaps": leadership,
   "agents do as they are told": agents,
+  "nothing stops because of the control plane": calm,
 };
 
-export interface Checker extends Required<Omit<Rule, "commit">> {
-  /** Answers lines for the history: what the commit says happened. */
-  commit(commit: Commit): string[];
+export interface Checker extends Required<Rule> {
   /** What keeps the cluster from having come to rest as its users asked. Empty: nothing. */
   unsettled(nodes: readonly FinalNode[]): string[];
+  /** Services of which users are told something else than what is so, once all is at rest. */
+  misreported(views: readonly ServiceReport[]): string[];
   /** The rows, for a comparison with the database. */
   facts: Facts;
 }
@@ -88,7 +98,6 @@ export function createChecker(fail: (problem: string) => void): Checker {
     commit(commit) {
       for (const change of commit.changes) facts.apply(change);
       for (const rule of rules) rule.commit?.(commit);
-      return describe(commit);
     },
     requestBegins: (delivery) => rules.forEach((rule) => rule.requestBegins?.(delivery)),
     requestEnds: (delivery, answer) =>
@@ -97,13 +106,16 @@ export function createChecker(fail: (problem: string) => void): Checker {
       rules.forEach((rule) => rule.answerReceived?.(delivery, answer)),
     engine: (happening) => rules.forEach((rule) => rule.engine?.(happening)),
     agentEnds: (ending) => rules.forEach((rule) => rule.agentEnds?.(ending)),
-    processGone: (name) => rules.forEach((rule) => rule.processGone?.(name)),
+    forgets: (nodeId) => rules.forEach((rule) => rule.forgets?.(nodeId)),
+    stalled: (name, times) => rules.forEach((rule) => rule.stalled?.(name, times)),
+    allIsWell: () => rules.forEach((rule) => rule.allIsWell?.()),
     unsettled: (nodes) => convergence(facts, nodes),
+    misreported: (views) => reports(facts, views),
   };
 }
 
-/** Lines for the history: the records of the log, observed states, and what users wrote. */
-function describe({ by, changes }: Commit): string[] {
+/** What a commit did, as lines for the history: the records of the log, observed states, and what users wrote. */
+export function describe({ by, changes }: Commit): string[] {
   const lines: string[] = [];
   for (const { key, after } of changes) {
     const [kind, id] = key;

@@ -9,6 +9,7 @@
  * @module
  */
 import type { Kv } from "../../kv/store.ts";
+import { iterate, type Operation, SimAtomic } from "./operation.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
@@ -28,6 +29,8 @@ export interface Change {
 /** One commit that took effect. Absent rows are `undefined`. */
 export interface Commit {
   by: string;
+  /** When it was asked for: what it says was decided by then. */
+  askedMs: number;
   atMs: number;
   versionstamp: string;
   changes: Change[];
@@ -49,15 +52,6 @@ export const NO_KV_FAULTS: KvFaults = { fail: 0, unknown: 0, conflict: 0, slow: 
 
 /** May change what a commit does: for planted bugs. */
 export type Tamper = (by: string, op: Operation) => void;
-
-export interface Operation {
-  checks: Deno.AtomicCheck[];
-  mutations: Mutation[];
-}
-
-export type Mutation =
-  | { kind: "set"; key: Deno.KvKey; value: unknown }
-  | { kind: "delete"; key: Deno.KvKey };
 
 const EPOCH_KEY = "leader/epoch";
 
@@ -155,6 +149,7 @@ export class Database {
   }
 
   #commit(process: Process, op: Operation): Promise<Deno.KvCommitResult | Deno.KvCommitError> {
+    const askedMs = this.timeline.nowMs;
     return process.effect("kv commit", async () => {
       const { faults, random } = this;
       await this.#hitch("commit");
@@ -162,7 +157,7 @@ export class Database {
       const guarded = op.checks.some((check) => check.key.join("/") === EPOCH_KEY);
       const refusable = op.checks.length > 0 && !guarded;
       if (refusable && faults.conflict > 0 && random.chance(faults.conflict)) return { ok: false };
-      const result = await this.#run(() => this.#apply(process.name, op));
+      const result = await this.#run(() => this.#apply({ by: process.name, askedMs }, op));
       if (faults.unknown > 0 && random.chance(faults.unknown)) {
         throw new Error("database connection broke (simulated, the commit's outcome is unknown)");
       }
@@ -171,7 +166,7 @@ export class Database {
   }
 
   async #apply(
-    by: string,
+    origin: { by: string; askedMs: number },
     { checks, mutations }: Operation,
   ): Promise<Deno.KvCommitResult | Deno.KvCommitError> {
     let atomic = this.kv.atomic().check(...checks);
@@ -192,7 +187,7 @@ export class Database {
       else this.mirror.delete(name);
     }
     const atMs = this.timeline.nowMs;
-    const commit = { by, atMs, versionstamp, changes: [...changes.values()] };
+    const commit = { ...origin, atMs, versionstamp, changes: [...changes.values()] };
     for (const observer of this.#observers) observer(commit);
     const touched = new Set(changes.keys());
     for (const notify of this.#watches) notify(touched);
@@ -224,8 +219,10 @@ export class Database {
           });
         }
         dirty = false;
-        const entries = await process.effect("kv watch", () =>
-          this.#run(() => this.kv.getMany<T>(keys as { [K in keyof T]: Deno.KvKey })));
+        const entries = await process.effect(
+          "kv watch",
+          () => this.#run(() => this.kv.getMany<T>(keys as { [K in keyof T]: Deno.KvKey })),
+        );
         controller.enqueue(entries);
       },
       cancel: () => void this.#watches.delete(notify),
@@ -241,67 +238,4 @@ export async function otherWork(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn++) {
     await new Promise<void>((resolve) => void setImmediate(resolve));
   }
-}
-
-/** The whole answer at once: a scan of this size is one snapshot in the real one too. */
-function iterate<T>(read: () => Promise<Deno.KvEntry<T>[]>): Deno.KvListIterator<T> {
-  let entries: Deno.KvEntry<T>[] | undefined;
-  let at = 0;
-  const iterator: Deno.KvListIterator<T> = {
-    cursor: "",
-    async next() {
-      entries ??= await read();
-      const value = entries[at++];
-      return value ? { done: false, value } : { done: true, value: undefined };
-    },
-    [Symbol.asyncIterator]: () => iterator,
-  };
-  return iterator;
-}
-
-/** Collects an atomic operation, so that it can be looked at before it is committed. */
-class SimAtomic implements Deno.AtomicOperation {
-  readonly #op: Operation = { checks: [], mutations: [] };
-
-  constructor(
-    private readonly run: (
-      op: Operation,
-    ) => Promise<Deno.KvCommitResult | Deno.KvCommitError>,
-  ) {}
-
-  check(...checks: Deno.AtomicCheck[]): this {
-    this.#op.checks.push(...checks);
-    return this;
-  }
-  set(key: Deno.KvKey, value: unknown, options?: { expireIn?: number }): this {
-    if (options?.expireIn !== undefined) throw new Error("expireIn is not portable");
-    this.#op.mutations.push({ kind: "set", key, value });
-    return this;
-  }
-  delete(key: Deno.KvKey): this {
-    this.#op.mutations.push({ kind: "delete", key });
-    return this;
-  }
-  commit(): Promise<Deno.KvCommitResult | Deno.KvCommitError> {
-    return this.run(this.#op);
-  }
-  mutate(): this {
-    return unsupported("mutate");
-  }
-  sum(): this {
-    return unsupported("sum");
-  }
-  min(): this {
-    return unsupported("min");
-  }
-  max(): this {
-    return unsupported("max");
-  }
-  enqueue(): this {
-    return unsupported("enqueue");
-  }
-}
-
-function unsupported(what: string): never {
-  throw new Error(`the simulated database does not know ${what}: Berth does not use it`);
 }

@@ -62,6 +62,8 @@ export interface Change {
 
 export interface Commit {
   by: string;
+  /** When it was asked for: what it says was decided by then. */
+  askedMs: number;
   atMs: number;
   versionstamp: string;
   changes: Change[];
@@ -84,12 +86,27 @@ export function stateFrom(task: TaskRow, observed: ObservedRow | undefined): str
 /** The rows, by kind (the first part of the key) and the rest of the key. */
 export class Facts {
   readonly #kinds = new Map<string, Map<string, unknown>>();
+  readonly #failed = new Map<string, Set<string>>();
 
   apply(change: Change): void {
     const [kind, ...rest] = change.key.map(String);
     const rows = this.rows(kind ?? "");
     if (change.after === undefined) rows.delete(rest.join("/"));
     else rows.set(rest.join("/"), change.after);
+    if (kind === "observed" && change.after !== undefined) this.#countFailure(rest[0] ?? "");
+  }
+
+  /** How many tasks of a service failed that were to run, purged ones included. */
+  failures(serviceId: string): number {
+    return this.#failed.get(serviceId)?.size ?? 0;
+  }
+
+  #countFailure(taskId: string): void {
+    const task = this.task(taskId);
+    const state = this.observed(taskId)?.state;
+    if (!task || task.desired === "stop" || (state !== "failed" && state !== "rejected")) return;
+    const failed = this.#failed.get(task.serviceId) ?? new Set();
+    this.#failed.set(task.serviceId, failed.add(taskId));
   }
 
   rows(kind: string): Map<string, unknown> {

@@ -40,6 +40,15 @@ export const FAULTS: readonly Fault[] = [
     run: (sim, random) => onProcess(agents(sim), random, (process) => process.stop.abort()),
   },
   {
+    name: "agent dies and loses its state",
+    weight: 1,
+    run: (sim, random) =>
+      onNode(sim, random, (node) => {
+        node.process?.die("kill -9");
+        node.forget();
+      }),
+  },
+  {
     name: "agent stands still",
     weight: 2,
     run: (sim, random) =>
@@ -136,8 +145,25 @@ export const FAULTS: readonly Fault[] = [
     name: "engine loses an answer",
     weight: 3,
     run: (sim, random) =>
-      onNode(sim, random, (node) =>
-        node.control.loseAnswer(random.pick(["create", "start", "stop", "remove", "pull"]))),
+      onNode(
+        sim,
+        random,
+        (node) =>
+          node.control.loseAnswer(random.pick(["create", "start", "stop", "remove", "pull"])),
+      ),
+  },
+  {
+    name: "image cannot be pulled",
+    weight: 1,
+    run: (sim, random) =>
+      onNode(sim, random, (node) => {
+        const image = random.pick(["app:1", "app:2"]);
+        node.control.failPull(image);
+        sim.timeline.after(
+          random.between(500, 8_000),
+          () => node.engine.faults.badImages.delete(image),
+        );
+      }),
   },
   {
     name: "container exits",
@@ -162,7 +188,7 @@ export const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** What is wrong from the start of the bad time. */
+/** Begins the bad time. */
 export function trouble(sim: Sim): void {
   sim.network.faults = BASE_NETWORK;
   sim.database.faults = BASE_KV;
@@ -177,6 +203,7 @@ export function heal(sim: Sim): void {
   for (const node of sim.nodes) {
     node.partitionedUntilMs = 0;
     node.control.setAvailable(true);
+    node.engine.faults.badImages.clear();
     for (const operation of ["list", "inspect", "create", "start", "stop"] as const) {
       node.control.unhang(operation);
     }

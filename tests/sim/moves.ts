@@ -16,7 +16,8 @@ export interface Move {
 
 type Template = ServiceSpecInput["template"];
 
-const MAX_SERVICES = 7;
+/** Of each kind. */
+const MAX_NAMES = 4;
 const MAX_NODES = 5;
 
 export const MOVES: readonly Move[] = [
@@ -109,7 +110,8 @@ async function create(
   make: (random: Random, name: string) => ServiceSpecInput,
 ): Promise<void> {
   const { user } = sim;
-  const name = `s${1 + random.int(MAX_SERVICES)}`;
+  // Names by kind: what becomes of tasks when a service changes its kind is not settled.
+  const name = `${make === job ? "j" : "s"}${1 + random.int(MAX_NAMES)}`;
   const spec = make(random, name);
   const idempotencyKey = user.newKey();
   const made = await user.ask(

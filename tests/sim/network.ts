@@ -48,6 +48,8 @@ export interface Sent {
 /** One request that reached a replica. */
 export interface Delivery {
   caller: string;
+  /** The caller's process; absent for a user. */
+  process?: string;
   replica: string;
   sent: Sent;
 }
@@ -72,7 +74,6 @@ export type TamperAnswer = (delivery: Delivery, answer: Answer) => Answer;
 const LATENCY_MS = { min: 0.2, max: 12 } as const;
 /** After this long a caller takes a call as lost. */
 const PATIENCE_MS = 4_000;
-/** Bodies are small; the header list is what `fetch` would send. */
 const DROPPED = new TypeError("no answer (simulated network)");
 
 export class Network {
@@ -91,8 +92,10 @@ export class Network {
     const { process } = caller;
     if (!process) return call;
     return (request) =>
-      process.effect(`call ${request.method} ${new URL(request.url).pathname}`, () =>
-        call(request));
+      process.effect(
+        `call ${request.method} ${new URL(request.url).pathname}`,
+        () => call(request),
+      );
   }
 
   async #call(caller: Caller, request: Request): Promise<Response> {
@@ -119,16 +122,15 @@ export class Network {
       const other = this.#choose() ?? endpoint;
       timeline.after(random.between(0, 20), () => void this.#deliver(other, caller, sent));
     }
-    const delivery = { caller: caller.name, replica: endpoint.process.name, sent };
+    const delivery = deliveryOf(endpoint, caller, sent);
     const answering = this.#deliver(endpoint, caller, sent, delivery);
     const answer = await orAbort(Promise.race([answering, dropped()]), request);
     if (!answer) throw new TypeError("connection reset (simulated)");
     await timeline.sleep(this.#latencyMs());
     if (cutOff() || random.chance(faults.lostAnswer)) return await orAbort(dropped(), request);
     if (caller.process?.alive === false) throw DROPPED;
-    const known = this.tamper?.(delivery, answer) ?? answer;
-    this.observer.received(delivery, known);
-    const { status, headers, body } = known;
+    this.observer.received(delivery, answer);
+    const { status, headers, body } = this.tamper?.(delivery, answer) ?? answer;
     return new Response(body === "" ? null : body, { status, headers });
   }
 
@@ -153,7 +155,7 @@ export class Network {
     endpoint: Endpoint,
     caller: Caller,
     sent: Sent,
-    delivery: Delivery = { caller: caller.name, replica: endpoint.process.name, sent },
+    delivery = deliveryOf(endpoint, caller, sent),
   ): Promise<Answer | undefined> {
     const { observer } = this;
     const reset = caller.process?.death.signal;
@@ -178,6 +180,15 @@ export class Network {
       return undefined;
     }
   }
+}
+
+function deliveryOf(endpoint: Endpoint, { name, process }: Caller, sent: Sent): Delivery {
+  return {
+    caller: name,
+    ...(process ? { process: process.name } : {}),
+    replica: endpoint.process.name,
+    sent,
+  };
 }
 
 /** The caller may give up. */

@@ -71,6 +71,7 @@ export class SimNode {
       timeline: sim.timeline,
       monoOffsetMs: 0,
       onDeath: () => {},
+      onStall: () => {},
     });
     const random = sim.random(`engine ${name}`);
     this.engine = new WatchedEngine({
@@ -91,6 +92,7 @@ export class SimNode {
   /** Loses the agent's state file. */
   forget(): void {
     this.#disk.text = undefined;
+    if (this.nodeId !== undefined) this.sim.checker.forgets(this.nodeId);
   }
 
   start(): void {
@@ -192,8 +194,7 @@ export class SimNode {
       info: (signal) => pass("info", () => runtime.info(signal)),
       list: (signal) => pass("list", () => runtime.list(signal)),
       inspect: (taskId, signal) => pass("inspect", () => runtime.inspect(taskId, signal)),
-      pull: (image, policy, options) =>
-        pass("pull", () => runtime.pull(image, policy, options)),
+      pull: (image, policy, options) => pass("pull", () => runtime.pull(image, policy, options)),
       create: (assignment, signal) => pass("create", () => runtime.create(assignment, signal)),
       start: (taskId, signal) => pass("start", () => runtime.start(taskId, signal)),
       stop: (taskId, options) =>

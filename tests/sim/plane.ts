@@ -35,9 +35,7 @@ export class Replica {
   get endpoint(): Endpoint | undefined {
     const { process } = this;
     const api = this.#api;
-    return process?.alive && api
-      ? { process, fetch: (request) => api.fetch(request) }
-      : undefined;
+    return process?.alive && api ? { process, fetch: (request) => api.fetch(request) } : undefined;
   }
 
   /** Starts a new process; starts it again when the start fails. */
@@ -64,7 +62,8 @@ export class Replica {
     const replicaId = newId();
     this.replicaId = replicaId;
     const random = sim.random(`tokens ${name}`);
-    const randomToken = () => Array.from({ length: 43 }, () => random.int(36).toString(36)).join("");
+    const randomToken = () =>
+      Array.from({ length: 43 }, () => random.int(36).toString(36)).join("");
     const log = (level: string, message: string, fields: object = {}) =>
       sim.log(process, level, message, fields);
     const cluster = await initCluster(kv, { newId, wallMs: clock.wallMs() });
@@ -87,8 +86,12 @@ export class Replica {
       version: "sim",
       nodeTtlMs: NODE_TTL_MS,
       loadWorld: async () =>
-        ticker.world() ?? await loadWorld(kv, clock.monoMs(), (row, problem) =>
-          log("warn", "row left out", { row, problem })),
+        ticker.world() ??
+          await loadWorld(
+            kv,
+            clock.monoMs(),
+            (row, problem) => log("warn", "row left out", { row, problem }),
+          ),
       leader: () => {
         const lease = ticker.lease();
         return { epoch: lease?.epoch ?? 0, self: lease !== undefined };

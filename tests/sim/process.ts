@@ -51,6 +51,7 @@ export class Process {
       /** What its monotonic clock shows when the simulation begins. */
       monoOffsetMs: number;
       onDeath: (process: Process, why: string) => void;
+      onStall: (process: Process, ms: number) => void;
     },
   ) {
     const { timeline, monoOffsetMs } = options;
@@ -75,6 +76,7 @@ export class Process {
   /** Stands still from the next effect or timer on. */
   stall(ms: number): void {
     if (this.#stalled) return;
+    this.options.onStall(this, ms);
     this.#stalled = this.options.timeline.sleep(ms).then(() => {
       this.#stalled = undefined;
     });

@@ -7,6 +7,7 @@ import { messageOf, openStore } from "../../kv/store.ts";
 import type { FinalNode } from "./checker.ts";
 import { FAULTS, heal, trouble } from "./faults.ts";
 import { machineOf, MOVES } from "./moves.ts";
+import type { ServiceReport } from "./rules/reports.ts";
 import type { Plant } from "./planted.ts";
 import { Sim, Violation, withOrderedDigests } from "./sim.ts";
 
@@ -30,8 +31,10 @@ const FIRST_NODES = 3;
 const START_MS = 30_000;
 /** Virtual time in which a cluster without faults must come to rest. */
 const REST_MS = 300_000;
+/** What the last faults left behind (agents that wait, leases that run out) is over by then. */
+const AFTERMATH_MS = 25_000;
 /** It must stay at rest for so long. */
-const CALM_MS = 5_000;
+const CALM_MS = 20_000;
 const MOVE_SHARE = 0.5;
 
 export async function runSeed(options: RunOptions): Promise<RunResult> {
@@ -47,6 +50,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
         await begin(sim);
         moves = await badTime(sim);
         await rest(sim);
+        await answers(sim);
         await compare(sim);
       } catch (error) {
         if (!(error instanceof Violation)) throw error;
@@ -103,6 +107,8 @@ async function rest(sim: Sim): Promise<void> {
     void sim.user.ask(`activates ${name}`, (client) => client.putNodeSpec(name, spec));
   }
   const endMs = sim.timeline.nowMs + REST_MS;
+  await sim.pass(AFTERMATH_MS);
+  sim.checker.allIsWell();
   let calmSinceMs: number | undefined;
   let problems = ["nothing was looked at"];
   while (sim.timeline.nowMs < endMs) {
@@ -113,6 +119,16 @@ async function rest(sim: Sim): Promise<void> {
     else if (sim.timeline.nowMs - calmSinceMs >= CALM_MS) return;
   }
   throw new Violation(`convergence: ${problems.slice(0, 5).join("; ")}`);
+}
+
+/** Users are told what is so. */
+async function answers(sim: Sim): Promise<void> {
+  let views: ServiceReport[] | undefined;
+  void sim.user.ask("lists the services", (client) => client.listServices({ limit: 100 }))
+    .then((page) => views = page?.items);
+  await sim.pass(START_MS, () => views !== undefined);
+  const problems = views ? sim.checker.misreported(views) : ["the services cannot be listed"];
+  if (problems.length > 0) throw new Violation(`reports: ${problems.join("; ")}`);
 }
 
 function finalNodes(sim: Sim): FinalNode[] {

@@ -11,7 +11,7 @@
 import { createHash } from "node:crypto";
 import { messageOf, type Store } from "../../kv/store.ts";
 import { idOf } from "../support/ids.ts";
-import { type Checker, createChecker } from "./checker.ts";
+import { type Checker, createChecker, describe } from "./checker.ts";
 import { Database, otherWork } from "./database.ts";
 import { type Endpoint, Network } from "./network.ts";
 import { type EngineEvent, type NodeOptions, SimNode } from "./node.ts";
@@ -35,6 +35,8 @@ export class Sim {
   readonly replicas: Replica[] = [];
   readonly nodes: SimNode[] = [];
   readonly checker: Checker;
+  /** For planted bugs: runs before a node starts. */
+  prepareNode: (node: SimNode) => void = () => {};
   /** Whether what dies by itself is started again soon; while healing, at once. */
   patient = true;
   #violation: Violation | undefined;
@@ -46,7 +48,8 @@ export class Sim {
     this.checker = createChecker((problem) => this.fail(problem));
     this.database = new Database(store.kv, this.timeline, this.random("database"));
     this.database.observe((commit) => {
-      for (const line of this.checker.commit(commit)) this.note(line);
+      for (const line of describe(commit)) this.note(line);
+      this.checker.commit(commit);
     });
     this.network = new Network(
       this.timeline,
@@ -80,6 +83,7 @@ export class Sim {
   addNode(options: Omit<NodeOptions, "name">): SimNode {
     const node = new SimNode({ name: `n${this.nodes.length + 1}`, ...options }, this);
     this.nodes.push(node);
+    this.prepareNode(node);
     node.start();
     return node;
   }
@@ -89,9 +93,11 @@ export class Sim {
     return new Process(name, machine, {
       timeline: this.timeline,
       monoOffsetMs,
-      onDeath: (_, why) => {
-        this.note(`${name} is gone: ${why}`);
-        this.checker.processGone(name);
+      onDeath: (_, why) => this.note(`${name} is gone: ${why}`),
+      onStall: (_, ms) => {
+        const fromMs = this.timeline.nowMs;
+        this.note(`${name} stands still for ${Math.round(ms)} ms`);
+        this.checker.stalled(name, { fromMs, toMs: fromMs + ms });
       },
     });
   }
@@ -112,7 +118,9 @@ export class Sim {
     };
   }
 
+  /** Adds a line to the history, which ends where a rule was broken. */
   note(line: string): void {
+    if (this.#violation) return;
     // Versionstamps are the database's own; only whether they are equal means something.
     const text = line.replaceAll(/\b0{6}[0-9a-f]{14}\b/g, (stamp) => this.database.nameOf(stamp));
     this.history.push(`${(this.timeline.nowMs / 1000).toFixed(3).padStart(8)} ${text}`);

@@ -2,10 +2,10 @@
  * Agents do what they are told, and are told the truth.
  *
  * - A poll's answer of a version has all that was decided up to it.
- * - A container that runs is ended by its agent only if the newest answer that the node got does not
+ * - A container that runs is ended by its agent only if the newest answer that the agent got does not
  *   want it any more: whatever happens to the control plane.
- * - A container is made on the task's node only, is not started once the task has ended, and is not
- *   started more often than the task has attempts.
+ * - A container is made on the task's node only, and is not started once the task has ended: unless the
+ *   agent has lost its state, because what it reported before may come in after it began anew.
  *
  * @module
  */
@@ -13,6 +13,8 @@ import type { Answer, Delivery, Rule, RuleContext } from "../checker.ts";
 import { isEnd, type TaskRow } from "../facts.ts";
 
 interface Told {
+  /** The agent's process: the next one may not know what this one was told. */
+  process: string | undefined;
   version: number;
   desired: Map<string, string>;
 }
@@ -28,7 +30,8 @@ export function agents({ facts, broken }: RuleContext): Rule {
   const given = new Map<string, number>();
   const taken = new Map<string, number>();
   const nodeOf = new Map<string, string>();
-  const starts = new Map<string, number>();
+  /** Tasks that had not ended when their agent lost its state. */
+  const forgotten = new Set<string>();
 
   function answerOf(delivery: Delivery, answer: Answer): [string, PollAnswer] | undefined {
     const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(delivery.sent.path)?.[1];
@@ -60,7 +63,9 @@ export function agents({ facts, broken }: RuleContext): Rule {
       if (!assignments) return;
       const listed = new Map(assignments.map(({ taskId, desired }) => [taskId, desired]));
       for (const [taskId, desired] of listed) {
-        if (nodeOf.get(taskId) !== nodeId) broken(`${delivery.caller} is told of foreign ${taskId}`);
+        if (nodeOf.get(taskId) !== nodeId) {
+          broken(`${delivery.caller} is told of foreign ${taskId}`);
+        }
         if (desired === "run" && (taken.get(taskId) ?? Infinity) <= version) {
           broken(`${delivery.caller}: the answer of version ${version} still wants ${taskId}`);
         }
@@ -76,11 +81,19 @@ export function agents({ facts, broken }: RuleContext): Rule {
       const found = answerOf(delivery, answer);
       if (!found) return;
       const [nodeId, { version, assignments }] = found;
-      if (!assignments || version < (told.get(nodeId)?.version ?? 0)) return;
+      const { process } = delivery;
+      const before = told.get(nodeId);
+      if (!assignments || before && before.process === process && version < before.version) return;
       told.set(nodeId, {
+        process,
         version,
         desired: new Map(assignments.map(({ taskId, desired }) => [taskId, desired])),
       });
+    },
+    forgets(nodeId) {
+      for (const [taskId, of] of nodeOf) {
+        if (of === nodeId && !isEnd(facts.observed(taskId)?.state ?? "")) forgotten.add(taskId);
+      }
     },
     agentEnds({ node, nodeId, taskId }) {
       if (told.get(nodeId)?.desired.get(taskId) === "run") {
@@ -91,8 +104,7 @@ export function agents({ facts, broken }: RuleContext): Rule {
       if (event === "create" && nodeOf.get(taskId) !== nodeId) {
         broken(`${node} makes a container for task ${taskId} of node ${nodeOf.get(taskId)}`);
       }
-      if (event !== "start") return;
-      starts.set(taskId, (starts.get(taskId) ?? 0) + 1);
+      if (event !== "start" || forgotten.has(taskId)) return;
       const observed = facts.observed(taskId);
       if (observed && isEnd(observed.state)) {
         broken(`${node} starts task ${taskId}, which is ${observed.state}`);

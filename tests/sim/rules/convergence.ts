@@ -7,8 +7,6 @@
 import type { FinalNode } from "../checker.ts";
 import { type Facts, heldOf, isEnd, type ServiceRow, type TaskRow } from "../facts.ts";
 
-const FAILED = new Set(["failed", "rejected", "lost"]);
-
 /** What is not as it shall be; empty when all is. */
 export function convergence(facts: Facts, nodes: readonly FinalNode[]): string[] {
   const running = new Set<string>();
@@ -32,6 +30,15 @@ function unsettledService(
   const tasks = facts.tasks().filter((task) => task.serviceId === id);
   const live = tasks.filter((task) => !isEnd(facts.state(task)));
   const problems = live.flatMap((task) => unsettledTask(facts, service, task, running));
+  // A roll-out stops nothing that runs while another of the service's tasks has no room.
+  const held = live.some((task) => task.nodeId === undefined);
+  if (service.mode.type === "replicated" && !held) {
+    for (const task of live) {
+      if (task.revision !== service.revision) {
+        problems.push(`${name}.${task.slot} (${task.id}) is of revision ${task.revision}`);
+      }
+    }
+  }
   const wanted = service.stopped ? 0 : mode.type === "replicated" ? mode.replicas : undefined;
   if (wanted !== undefined) {
     if (live.length !== wanted) problems.push(`${name} has ${live.length} tasks of ${wanted}`);
@@ -39,8 +46,8 @@ function unsettledService(
     const done = new Set(
       tasks.filter((task) => facts.state(task) === "succeeded").map(({ slot }) => slot),
     );
-    const failures = tasks.filter((task) => FAILED.has(facts.state(task))).length;
-    const over = done.size >= mode.completions || (failures > 0 && failures > mode.retries);
+    const failures = facts.failures(id);
+    const over = done.size >= mode.completions || failures > mode.retries;
     const waits = live.length > 0 && live.every((task) => task.nodeId === undefined);
     if (live.length > 0 && !waits) problems.push(`job ${name} is not finished`);
     if (live.length === 0 && !over) {
@@ -59,9 +66,8 @@ function unsettledTask(
   const what = `${service.name}.${task.slot} (${task.id})`;
   const state = facts.state(task);
   if (task.desired !== "run") return [`${what} shall stop and is ${state}`];
-  if (service.mode.type === "replicated") {
-    if (task.revision !== service.revision) return [`${what} is of revision ${task.revision}`];
-    if (task.slot > service.mode.replicas) return [`${what} is above ${service.mode.replicas}`];
+  if (service.mode.type === "replicated" && task.slot > service.mode.replicas) {
+    return [`${what} is above ${service.mode.replicas}`];
   }
   if (task.nodeId === undefined) {
     const fits = nodesThatFit(facts, task);
@@ -86,7 +92,9 @@ function nodesThatFit(facts: Facts, task: TaskRow): string[] {
       Object.entries(placement.labels).every(([name, value]) => labels[name] === value) &&
       held.milliCpus + Math.round(reserve.cpus * 1000) <= node.capacity.cpus * 1000 &&
       held.memoryMiB + reserve.memoryMiB <= node.capacity.memoryMiB &&
-      ports.every((p) => p.published === undefined || !held.ports.has(`${p.protocol}/${p.published}`));
+      ports.every((p) =>
+        p.published === undefined || !held.ports.has(`${p.protocol}/${p.published}`)
+      );
   }).map(({ name }) => name);
 }
 

@@ -15,7 +15,8 @@ export function slots({ facts, broken }: RuleContext): Rule {
         if (key[0] !== "task" || after === undefined) continue;
         const task = after as TaskRow;
         const slot = `${task.serviceId}/${task.slot}`;
-        if (before === undefined && succeeded.has(slot)) {
+        const job = facts.service(task.serviceId)?.mode.type === "job";
+        if (before === undefined && job && succeeded.has(slot)) {
           broken(`slot ${slot} succeeded, and task ${task.id} is created in it`);
         }
         const running = facts.live().filter((other) =>

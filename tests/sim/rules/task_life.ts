@@ -1,6 +1,6 @@
 /**
  * A task's state moves only forwards, along the table below; what was decided about a task stays; a
- * task ends once and is purged only then; its id is never used again.
+ * task ends once and is purged only then; its id is new, and greater than those of the tasks there are.
  *
  * @module
  */
@@ -25,12 +25,16 @@ function leads(from: string, to: string): boolean {
 
 export function taskLife({ facts, broken }: RuleContext): Rule {
   const used = new Set<string>();
+  /** The tasks of the commit that is looked at: they come to be at once. */
+  let minted: ReadonlySet<string> = new Set();
 
   function checkDecision(before: TaskRow | undefined, after: TaskRow): void {
     const { id } = after;
     if (!before) {
       if (used.has(id)) broken(`task id ${id} is used again`);
       used.add(id);
+      const older = facts.tasks().find((task) => task.id > id && !minted.has(task.id));
+      if (older) broken(`task id ${id} comes after ${older.id}`);
       return;
     }
     for (const field of FIXED) {
@@ -74,6 +78,11 @@ export function taskLife({ facts, broken }: RuleContext): Rule {
   return {
     commit(commit) {
       const touched = new Set<string>();
+      minted = new Set(
+        commit.changes.flatMap(({ key, before }) =>
+          key[0] === "task" && before === undefined ? [String(key[1])] : []
+        ),
+      );
       for (const { key, before, after } of commit.changes) {
         if (key[0] === "task" && after !== undefined) {
           checkDecision(before as TaskRow | undefined, after as TaskRow);

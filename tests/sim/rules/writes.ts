@@ -9,7 +9,7 @@
  * @module
  */
 import type { Answer, Delivery, Rule, RuleContext } from "../checker.ts";
-import type { Facts, ServiceRow } from "../facts.ts";
+import type { Change, Commit, Facts, ServiceRow } from "../facts.ts";
 
 interface Request {
   method: string;
@@ -22,34 +22,41 @@ interface Request {
 
 export function writes({ facts, broken }: RuleContext): Rule {
   const running = new Map<Delivery, Request>();
-  /** Idempotency keys that had their effect, and the service or node of it. */
+  /** Idempotency keys that had their effect. */
   const spent = new Set<string>();
-  /** Service rows by version. */
-  const versions = new Map<string, ServiceRow>();
+  /** Service rows by version, with their templates. */
+  const versions = new Map<string, { row: ServiceRow; template: unknown }>();
 
-  function checkService(by: string, id: string, before?: ServiceRow, after?: ServiceRow): void {
-    if (!after) {
-      if (!before?.deleting) broken(`service ${before?.name} (${id}) is gone, nobody asked for it`);
+  function checkService({ by, changes }: Commit, { key: [, id], before, after }: Change): void {
+    const [was, is] = [before as ServiceRow | undefined, after as ServiceRow | undefined];
+    if (!is) {
+      if (!was?.deleting) broken(`service ${was?.name} (${id}) is gone, nobody asked for it`);
       return;
     }
-    if (retired(before, after)) return;
-    const cause = [...running].find(([delivery, request]) =>
-      delivery.replica === by && request.kind === "service" &&
-      (request.key === undefined || !spent.has(request.key)) &&
-      (request.method === "POST" ? !before : before !== undefined) &&
-      asks(facts, request, after)
+    if (retired(was, is)) return;
+    const use = changes.find((change) => change.key[0] === "idempotency")?.key[2];
+    const asked = [...running].some(([delivery, request]) =>
+      delivery.replica === by && request.kind === "service" && request.key === use &&
+      (request.method === "POST" ? !was : was !== undefined) &&
+      asks(request, is, templateOf(facts, is))
     );
-    if (!cause) broken(`service ${after.name} (${id}) changed, and no request asks for it now`);
-    else if (cause[1].key !== undefined) spent.add(cause[1].key);
+    if (!asked) broken(`service ${is.name} (${id}) changed, and no request asks for it now`);
+    if (use === undefined) return;
+    if (spent.has(String(use))) broken(`the request of ${use} on ${is.name} took effect twice`);
+    spent.add(String(use));
   }
 
   return {
-    commit({ by, versionstamp, changes }) {
-      for (const { key, before, after } of changes) {
+    commit(commit) {
+      const { by, versionstamp } = commit;
+      for (const change of commit.changes) {
+        const { key, before, after } = change;
         const id = String(key[1]);
         if (key[0] === "service") {
-          checkService(by, id, before as ServiceRow | undefined, after as ServiceRow | undefined);
-          if (after !== undefined) versions.set(`${id}@${versionstamp}`, after as ServiceRow);
+          checkService(commit, change);
+          if (after === undefined) continue;
+          const row = after as ServiceRow;
+          versions.set(`${id}@${versionstamp}`, { row, template: templateOf(facts, row) });
         } else if (key[0] === "node_spec" && after !== undefined) {
           const asked = [...running].some(([delivery, request]) =>
             delivery.replica === by && (request.kind === "join" && before === undefined ||
@@ -69,10 +76,12 @@ export function writes({ facts, broken }: RuleContext): Rule {
       if (request?.kind !== "service" || request.method === "GET" || !answer) return;
       if (answer.status >= 300 || isReplay(answer)) return;
       const { id, version } = JSON.parse(answer.body);
-      const row = versions.get(`${id}@${version}`);
-      if (!row || !asks(facts, request, row)) {
-        broken(`${request.method} ${request.ref} was answered ${answer.status} with version ` +
-          `${version}, which is not what it asked for`);
+      const stored = versions.get(`${id}@${version}`);
+      if (!stored || !asks(request, stored.row, stored.template)) {
+        broken(
+          `${request.method} ${request.ref} was answered ${answer.status} with version ` +
+            `${version}, which is not what it asked for`,
+        );
       }
     },
   };
@@ -89,12 +98,15 @@ function retired(before: ServiceRow | undefined, after: ServiceRow): boolean {
 }
 
 /** Whether a row is what a request asks for. */
-function asks(facts: Facts, { method, ref, body }: Request, row: ServiceRow): boolean {
+function asks({ method, ref, body }: Request, row: ServiceRow, stored: unknown): boolean {
   if (method === "DELETE") return row.deleting && (row.name === ref || row.id === ref);
   const { template, stopped = false, ...rest } = body;
-  const stored = facts.template(row.id, row.revision);
   return !row.deleting && row.stopped === stopped && contains(row, rest) &&
     contains(stored, template);
+}
+
+function templateOf(facts: Facts, { id, revision }: ServiceRow): unknown {
+  return facts.template(id, revision);
 }
 
 /** Everything that `part` says is so in `whole`. */

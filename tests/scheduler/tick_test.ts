@@ -1,0 +1,260 @@
+import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
+import { initCluster } from "../../kv/cluster.ts";
+import { key, prefix } from "../../kv/keys.ts";
+import { lastLog, readLog } from "../../kv/log.ts";
+import { countQueue, enqueue, listParked } from "../../kv/queue.ts";
+import { Task } from "../../kv/schema/task.ts";
+import { createService, deleteService } from "../../kv/services.ts";
+import { type Kv, listRows } from "../../kv/store.ts";
+import { createTicker, type Ticker } from "../../scheduler/tick.ts";
+import { countingIds, idOf } from "../support/ids.ts";
+import { withKv } from "../support/kv.ts";
+import { seedNode, specOf } from "../support/seed.ts";
+
+const READY = { state: "ready" as const, since: "2030-01-01T00:00:00.000Z", why: "test" };
+
+interface Bench {
+  kv: Kv;
+  newId: () => string;
+  /** A control plane of its own on the same database. */
+  ticker(options?: { kv?: Kv }): Ticker & { logged: string[] };
+  create(name: string, replicas: number): Promise<string>;
+  tasks(): Promise<Task[]>;
+  pass(ms: number): void;
+}
+
+function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
+  return withKv(async (kv) => {
+    const newId = countingIds(1000);
+    const time = { ms: 0 };
+    const clock = {
+      wallMs: () => 1_900_000_000_000 + time.ms,
+      monoMs: () => time.ms,
+      sleep: () => Promise.resolve(),
+    };
+    await initCluster(kv, { newId, wallMs: clock.wallMs() });
+    await seedNode(kv, idOf(1), "n1", READY);
+    await seedNode(kv, idOf(2), "n2", READY);
+    const bench: Bench = {
+      kv,
+      newId,
+      ticker(options = {}) {
+        const logged: string[] = [];
+        const ticker = createTicker({
+          ...{ kv: options.kv ?? kv, clock, newId, replicaId: newId(), exclusive: true },
+          ...{ nodeTtlMs: 60_000, leaderTtlMs: 5000, historyLimit: 5, logLimit: 100 },
+          log: (_level, message) => void logged.push(message),
+        });
+        return { ...ticker, logged };
+      },
+      async create(name, replicas) {
+        const spec = specOf({ name, mode: { type: "replicated", replicas } });
+        const created = await createService({ kv, clock, newId }, spec);
+        assert(created.ok);
+        return created.value.value.id;
+      },
+      async tasks() {
+        const tasks: Task[] = [];
+        for await (const { row } of listRows(kv, prefix.tasks(), Task)) tasks.push(row);
+        return tasks;
+      },
+      pass: (ms) => void (time.ms += ms),
+    };
+    await run(bench);
+  });
+}
+
+/** The database, failing or lying at one commit. */
+function faulty(
+  kv: Kv,
+  onCommit: (
+    commit: () => Promise<Deno.KvCommitResult | Deno.KvCommitError>,
+  ) => Promise<Deno.KvCommitResult | Deno.KvCommitError>,
+): Kv {
+  return {
+    get: kv.get.bind(kv),
+    getMany: kv.getMany.bind(kv),
+    list: kv.list.bind(kv),
+    watch: kv.watch.bind(kv),
+    close: kv.close.bind(kv),
+    atomic() {
+      const op = kv.atomic();
+      const commit = op.commit.bind(op);
+      op.commit = () => onCommit(commit);
+      return op;
+    },
+  };
+}
+
+Deno.test("one tick places what was asked for and consumes its wake-up in the same commits", () =>
+  withBench(async ({ kv, ticker, create, tasks }) => {
+    await create("web", 3);
+    await ticker().tick();
+    const placed = await tasks();
+    assertEquals(placed.map((t) => t.slot), [1, 2, 3]);
+    assert(placed.every((t) => t.nodeId !== undefined && t.desired === "run"));
+    assertEquals(await countQueue(kv), 0);
+  }));
+
+Deno.test("a big service is placed over many commits, each with its record, without a gap", () =>
+  withBench(async ({ kv, ticker, create, tasks }) => {
+    await create("web", 1500);
+    await ticker().tick();
+    assertEquals((await tasks()).length, 1500);
+    const seqs = (await readLog(kv, { afterSeq: 0, limit: 500 })).map((entry) => entry.seq);
+    assertEquals(seqs, seqs.map((_, i) => i + 1));
+    assert(seqs.length >= 8);
+  }));
+
+Deno.test("a wake-up that was lost is made up for by the next leader's resync", () =>
+  withBench(async ({ kv, ticker, create, tasks }) => {
+    const first = ticker();
+    await first.tick();
+    await create("web", 2);
+    for await (const entry of kv.list({ prefix: prefix.queue() })) {
+      await kv.atomic().delete(entry.key).commit();
+    }
+    await first.tick();
+    assertEquals((await tasks()).length, 0);
+    await ticker().tick();
+    assertEquals((await tasks()).length, 2);
+  }));
+
+Deno.test("a wake-up that comes twice, or for nothing, changes nothing", () =>
+  withBench(async ({ kv, newId, ticker, create, tasks }) => {
+    const leader = ticker();
+    const serviceId = await create("web", 2);
+    await leader.tick();
+    const before = await tasks();
+    for (const id of [serviceId, serviceId, idOf(77)]) {
+      for (const kind of ["service", "task", "node"] as const) {
+        await enqueue(kv.atomic(), { kind, id }, newId).commit();
+      }
+    }
+    await leader.tick();
+    assertEquals(await tasks(), before);
+    assertEquals(await countQueue(kv), 0);
+  }));
+
+Deno.test("a deposed leader writes nothing and steps down", () =>
+  withBench(async ({ ticker, create, tasks }) => {
+    const old = ticker();
+    await old.tick();
+    const next = ticker();
+    await next.tick();
+    await create("web", 2);
+    await old.tick();
+    assertEquals((await tasks()).length, 0);
+    assertEquals(old.world(), undefined);
+    await next.tick();
+    assertEquals((await tasks()).length, 2);
+  }));
+
+Deno.test("a commit whose result is unknown is neither lost nor repeated", () =>
+  withBench(async ({ kv, ticker, create, tasks, pass }) => {
+    await create("web", 450);
+    let commits = 0;
+    const lying = faulty(kv, async (commit) => {
+      const done = await commit();
+      // The lease is the first; of the placements' commits the second is done and not told.
+      if (++commits === 3) throw new Error("KV Connect: connection lost");
+      return done;
+    });
+    const leader = ticker({ kv: lying });
+    await leader.tick();
+    assert(leader.logged.includes("tick failed"));
+    pass(2000);
+    await leader.tick();
+    const slots = (await tasks()).map((t) => t.slot).sort((a, b) => a - b);
+    assertEquals(slots, Array.from({ length: 450 }, (_, i) => i + 1));
+    assertEquals(await countQueue(kv), 0);
+  }));
+
+Deno.test("a full disk stops nothing for good: the work is done once there is room", () =>
+  withBench(async ({ kv, ticker, create, tasks, pass }) => {
+    let full = false;
+    const leader = ticker({
+      kv: faulty(kv, (commit) => {
+        if (full) throw new TypeError("database or disk is full");
+        return commit();
+      }),
+    });
+    await leader.tick();
+    await create("web", 2);
+    full = true;
+    await leader.tick();
+    assertEquals((await tasks()).length, 0);
+    assertEquals(await countQueue(kv), 1);
+    full = false;
+    pass(2000);
+    await leader.tick();
+    assertEquals((await tasks()).length, 2);
+  }));
+
+Deno.test("a message that cannot be handled is parked and holds up nothing else", () =>
+  withBench(async ({ kv, newId, ticker, create, tasks, pass }) => {
+    const leader = ticker();
+    await leader.tick();
+    // A row that no version of the program wrote.
+    await enqueue(
+      kv.atomic().set(key.service(idOf(50)), { nonsense: true }),
+      { kind: "service", id: idOf(50) },
+      newId,
+    ).commit();
+    await create("web", 1);
+    await leader.tick();
+    assertEquals((await tasks()).length, 1);
+    for (let round = 0; round < 8; round++) {
+      pass(60_000);
+      await leader.tick();
+    }
+    assertEquals(await countQueue(kv), 0);
+    const [parked] = await listParked(kv);
+    assertExists(parked);
+    assertEquals(parked.id, idOf(50));
+    assertStringIncludes(parked.error, "unexpected row");
+    const events = (await lastLog(kv, 50)).flatMap(({ record }) => record.events);
+    assert(events.some((event) => event.type === "message.parked"));
+  }));
+
+Deno.test("a row that does not parse keeps no leader from starting", () =>
+  withBench(async ({ kv, ticker, create, tasks }) => {
+    await kv.atomic().set(key.task(idOf(60)), { nonsense: true }).commit();
+    await create("web", 1);
+    const leader = ticker();
+    await leader.tick();
+    assert(leader.logged.includes("row left out"));
+    assertExists(leader.world());
+    assert((await kv.get(key.task(idOf(60)))).versionstamp !== null);
+    assertEquals(leader.world()?.tasks.size, 1);
+    await kv.atomic().delete(key.task(idOf(60))).commit();
+    assertEquals((await tasks()).length, 1);
+  }));
+
+Deno.test("a removed service leaves no row behind once its containers are gone", () =>
+  withBench(async ({ kv, newId, ticker, create, tasks }) => {
+    const leader = ticker();
+    const id = await create("web", 2);
+    await leader.tick();
+    const clock = {
+      wallMs: () => 1_900_000_000_001,
+      monoMs: () => 0,
+      sleep: () => Promise.resolve(),
+    };
+    const ref = { ref: "web", project: "default" };
+    assert((await deleteService({ kv, clock, newId }, ref)).ok);
+    await leader.tick();
+    for (const task of await tasks()) {
+      assertEquals(task.desired, "stop");
+      const observed = { taskId: task.id, attempt: 1, state: "stopped", health: "none", ports: [] };
+      const op = kv.atomic().set(key.observed(task.id), observed);
+      await enqueue(op, { kind: "task", id: task.id }, newId).commit();
+    }
+    await leader.tick();
+    const left: string[] = [];
+    for await (const entry of kv.list({ prefix: [] })) left.push(entry.key.join("/"));
+    assertEquals(
+      left.filter((row) => row.includes(id) || /^(task|assign|observed)\//.test(row)),
+      [],
+    );
+  }));

@@ -1,0 +1,54 @@
+/**
+ * Nothing stops because of the control plane.
+ *
+ * - A cluster in which nothing goes wrong is left alone: no node is taken for dead, no task for lost.
+ * - A leader that stood still does not take that time for the nodes' silence.
+ *
+ * @module
+ */
+import type { Rule, RuleContext } from "../checker.ts";
+import type { TaskRow } from "../facts.ts";
+
+/** The TTL of the simulated clusters. */
+const TTL_MS = 6_000;
+/** How much of it a leader may miss and still judge. */
+const INATTENTION_MS = 3_500;
+
+export function calm({ facts, broken }: RuleContext): Rule {
+  let healthy = false;
+  const stalls = new Map<string, { fromMs: number; toMs: number }>();
+
+  function checkAttention(by: string, atMs: number, nodeId: string): void {
+    const stall = stalls.get(by);
+    const missedMs = stall ? Math.min(stall.toMs, atMs) - Math.max(stall.fromMs, atMs - TTL_MS) : 0;
+    if (missedMs <= INATTENTION_MS) return;
+    broken(
+      `${by} takes node ${nodeId} for dead, having stood still for ${
+        Math.round(missedMs)
+      } ms of the TTL`,
+    );
+  }
+
+  return {
+    stalled: (name, times) => void stalls.set(name, times),
+    allIsWell() {
+      healthy = true;
+    },
+    commit({ by, askedMs, changes }) {
+      for (const { key, after } of changes) {
+        const state = (after as { state?: string } | undefined)?.state;
+        if (key[0] === "node_status" && state === "down") {
+          checkAttention(by, askedMs, String(key[1]));
+        }
+        if (!healthy) continue;
+        if (key[0] === "node_status" && state === "down") {
+          const node = facts.rows("node").get(String(key[1])) as { name: string } | undefined;
+          broken(`node ${node?.name} is taken for dead, and is well`);
+        }
+        if (key[0] === "task" && (after as TaskRow | undefined)?.ended === "lost") {
+          broken(`task ${key[1]} is taken for lost, and its node is well`);
+        }
+      }
+    },
+  };
+}
