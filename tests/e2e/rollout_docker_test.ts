@@ -55,6 +55,9 @@ function spec(
       image: TEST_IMAGE,
       command: ["sh", "-c", start ?? serve],
       ports: [{ target: 80 }],
+      ...(start === undefined
+        ? { readiness: { probe: { type: "http", port: 80 }, startIntervalMs: 100 } }
+        : {}),
       stopGraceMs: 500,
       restart: { condition: "any", maxAttempts: 0 },
     },
@@ -71,8 +74,6 @@ async function until(client: Client, state: string, timeoutMs = 120_000): Promis
   }, { timeoutMs, what: `the rollout to be ${state}; it is ${last}` });
 }
 
-/** A container runs a little before its server listens; there are no health probes in this test. */
-const READY_MS = 1500;
 const REFRESH_MS = 100;
 const PACE_MS = 10;
 const ENOUGH = 50;
@@ -81,9 +82,8 @@ const ENOUGH = 50;
 function endpoints(tasks: readonly TaskView[]): string[] {
   const bySlot = new Map<number, TaskView>();
   for (const task of tasks) {
-    const { observed, state, desired, slot, revision } = task;
-    if (state !== "running" || desired !== "run" || !observed?.startedAt) continue;
-    if (Date.now() - Date.parse(observed.startedAt) < READY_MS) continue;
+    const { ready, desired, slot, revision } = task;
+    if (!ready || desired !== "run") continue;
     if (revision > (bySlot.get(slot)?.revision ?? 0)) bySlot.set(slot, task);
   }
   return [...bySlot.values()].flatMap((task) =>
@@ -126,9 +126,8 @@ engineTest("a start-first rollout of 10 replicas under load loses no request", a
     const update = {
       order: "start-first" as const,
       parallelism: 5,
-      drainMs: 4000,
+      drainMs: 3000,
       monitorMs: 1000,
-      delayMs: READY_MS,
     };
     okValue(await client.createService(spec("one", { replicas: 10, update })));
     const before = await until(client, "done");
