@@ -89,8 +89,11 @@ function boundPorts(
   for (const [key, bindings] of Object.entries(published)) {
     const [target, protocol] = key.split("/");
     if (protocol !== "tcp" && protocol !== "udp") continue;
-    for (const { HostIp, HostPort } of bindings ?? []) {
-      // A port bound for IPv4 and IPv6 is listed twice; IPv4 comes first.
+    // A port is bound for IPv4 and IPv6, and under load an engine may choose another number for each:
+    // what answers on an IPv4 address is told, IPv6 only where there is nothing else.
+    const all = bindings ?? [];
+    const some = all.filter(({ HostIp }) => !HostIp.includes(":"));
+    for (const { HostIp, HostPort } of some.length > 0 ? some : all) {
       const id = `${key} ${HostPort}`;
       if (HostPort === "" || ports.has(id)) continue;
       ports.set(id, {
