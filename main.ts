@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { monotonicFactory } from "ulid";
 import manifest from "./deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
-import { createBeatCollector } from "./kv/beats.ts";
+import { createBeatCollector, createLocalBeats } from "./kv/beats.ts";
 import { initCluster } from "./kv/cluster.ts";
 import { key } from "./kv/keys.ts";
 import { createLogFeed } from "./kv/log.ts";
@@ -190,13 +190,16 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   const onError = (what: string) => (error: unknown) =>
     log("error", `${what} failed`, { error: messageOf(error) });
   const feed = await createLogFeed({ kv, clock });
-  const beats = createBeatCollector({ kv, clock, replicaId, onError: onError("writing beats") });
+  const local = exclusive ? createLocalBeats(clock) : undefined;
+  const shared = createBeatCollector({ kv, clock, replicaId, onError: onError("writing beats") });
+  const beats = local ?? shared;
   const ticker = createTicker({
     ...{ kv, clock, newId, log, replicaId, exclusive },
     nodeTtlMs: config.nodeTtlMs,
     leaderTtlMs: LEADER_TTL_MS,
     historyLimit: 5,
     logLimit: 10_000,
+    ...(local ? { beats: local } : {}),
   });
   let nodeTtlMs = config.nodeTtlMs;
   let epoch = 0;
@@ -226,7 +229,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   };
   const loops: Promise<unknown>[] = [
     feed.run(stop.signal),
-    beats.run(stop.signal),
+    ...(local ? [] : [shared.run(stop.signal)]),
     every(
       SETTINGS_MS,
       stop.signal,
@@ -239,7 +242,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     value: {
       async fetch(request) {
         const response = await app.fetch(request);
-        if (!config.resident) await beats.flush().then(() => ticker.tick());
+        if (!config.resident) await shared.flush().then(() => ticker.tick());
         return response;
       },
       ...(adminToken === undefined ? {} : { adminToken }),

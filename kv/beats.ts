@@ -139,6 +139,23 @@ export function createBeatReader(deps: { kv: Kv; clock: Clock }): BeatReader {
   };
 }
 
+/**
+ * Beats within one process: where no other process can have the database open, the leader hears what the
+ * API heard, and nothing is written.
+ */
+export function createLocalBeats(clock: Clock): Pick<BeatCollector, "beat"> & BeatReader {
+  let heard = new Map<string, number>();
+  return {
+    beat: (nodeId) => void heard.set(nodeId, clock.monoMs()),
+    read() {
+      const fresh = heard;
+      heard = new Map();
+      return Promise.resolve(fresh);
+    },
+    stale: () => [],
+  };
+}
+
 /** Polls a second that the control plane is willing to answer just to know that nodes live. */
 const MAX_BEATS_PER_SECOND = 2000;
 /** Polls within one TTL, so that two lost ones in a row do not bring a node down. */

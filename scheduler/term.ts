@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { BeatReader } from "../kv/beats.ts";
 import type { Lease } from "../kv/leader.ts";
 import { logHead } from "../kv/log.ts";
 import type { QueuedMessage } from "../kv/queue.ts";
@@ -25,6 +26,8 @@ export interface TickDeps {
   log: Log;
   replicaId: string;
   exclusive: boolean;
+  /** Where to hear of the nodes' beats; absent: in the database, from all replicas. */
+  beats?: BeatReader;
   /** Silence after which a node is down, before it is stretched for many nodes. */
   nodeTtlMs: number;
   leaderTtlMs: number;

@@ -39,7 +39,7 @@ const RETRY_MS = 1000;
 const ROUNDS = 50;
 
 export function createTicker(deps: TickDeps): Ticker {
-  const beats = createBeatReader(deps);
+  const beats = deps.beats ?? createBeatReader(deps);
   const nodeTtlMs = () => stretchTtl(deps.nodeTtlMs, term?.world.nodes.size ?? 0);
   const elector: Elector = createElector({ ...deps, ttlMs: deps.leaderTtlMs, nodeTtlMs });
   let term: Term | undefined;

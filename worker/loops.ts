@@ -8,7 +8,7 @@ import type { AgentDeps, AgentEnd, AgentParts, Exchange } from "./agent.ts";
 import { createBackOff, createWake } from "./wake.ts";
 
 /** The longest time between two looks at all containers. */
-const LIST_EVERY_MS = 5_000;
+const LIST_EVERY_MS = 15_000;
 /** Between two polls without news: a server that does not hold polls must not be flooded. */
 const SPACING_MS = { held: 100, notHeld: 1_000 } as const;
 /** Short enough that a server that is back sees the node well within its TTL. */

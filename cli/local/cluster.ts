@@ -86,6 +86,7 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
   };
 
   const server = start("server", [
+    "--v8-flags=--no-memory-reducer",
     "-P=server",
     "main.ts",
     ...["--listen", `127.0.0.1:${port}`, "--data", serverDir],
@@ -101,6 +102,7 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
   for (let index = 1; index <= options.workers; index++) {
     const name = `${options.prefix}-${index}`;
     workers.push(start(name, [
+      "--v8-flags=--max-semi-space-size=1,--no-memory-reducer",
       "-P=worker",
       `--allow-run=${Deno.execPath()}`, // For the guard of strict singletons.
       "worker/main.ts",

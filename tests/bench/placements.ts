@@ -9,7 +9,7 @@
 import { monotonicFactory } from "ulid";
 import { createApp } from "../../api/app.ts";
 import { createClient } from "../../api/client.ts";
-import { createBeatCollector } from "../../kv/beats.ts";
+import { createLocalBeats } from "../../kv/beats.ts";
 import { initCluster } from "../../kv/cluster.ts";
 import { key } from "../../kv/keys.ts";
 import { createLogFeed } from "../../kv/log.ts";
@@ -129,6 +129,7 @@ async function place(
     clearInterval(beating);
     stop.abort();
     await running;
+    await plane.close();
     return result;
   } finally {
     stop.abort();
@@ -142,6 +143,7 @@ interface Plane {
   client: ReturnType<typeof createClient>;
   beat: (nodeId: string) => void;
   run(): Promise<unknown>;
+  close(): Promise<void>;
   /** When each batch of placements was seen committed, until `count` are. */
   placed(options: { count: number }): Promise<{ atMs: number; count: number }[]>;
 }
@@ -155,7 +157,7 @@ async function startPlane(kv: Kv, signal: AbortSignal): Promise<Plane> {
   const randomToken = () => "t".repeat(43);
   const token = await ensureAdminToken({ kv, clock, newId, randomToken });
   const feed = await createLogFeed({ kv, clock });
-  const beats = createBeatCollector({ kv, clock, replicaId });
+  const beats = createLocalBeats(clock);
   const log = () => {};
   const ticker = createTicker({
     ...{ kv, clock, newId, log, replicaId, exclusive: true },
@@ -163,6 +165,7 @@ async function startPlane(kv: Kv, signal: AbortSignal): Promise<Plane> {
     leaderTtlMs: 5000,
     historyLimit: 5,
     logLimit: 10_000,
+    beats,
   });
   const app = createApp({
     ...{ kv, clock, newId, randomToken, feed, beats, replicaId },
@@ -181,7 +184,8 @@ async function startPlane(kv: Kv, signal: AbortSignal): Promise<Plane> {
       ...(token === undefined ? {} : { token }),
     }),
     beat: (nodeId) => beats.beat(nodeId),
-    run: () => Promise.all([ticker.run(signal), feed.run(signal), beats.run(signal)]),
+    close: () => app.close(),
+    run: () => Promise.all([ticker.run(signal), feed.run(signal)]),
     placed({ count }) {
       const batches: { atMs: number; count: number }[] = [];
       let seen = 0;
