@@ -34,6 +34,8 @@ const TEMPLATE = {
   stopGraceMs: 0,
 };
 const CALL_MS = 60_000;
+const POLL_MS = 100;
+const PATIENCE_MS = 300_000;
 /** Engine operations at a time: what the agent allows itself too. */
 const CONCURRENCY = 8;
 
@@ -78,10 +80,13 @@ async function berthSeconds(server: ServerProcess, name: string, count: number):
   const mode = { type: "replicated" as const, replicas: count };
   const created = await server.client.createService({ name, mode, template: TEMPLATE });
   if (!created.ok) throw new Error(JSON.stringify(created.error));
-  await eventually(async () => {
+  // Seldom enough that asking costs the machine nothing.
+  while (true) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const service = await server.client.getService(name);
-    return service.ok && service.value.counts.running === count;
-  }, { timeoutMs: 300_000, what: `${count} running tasks` });
+    if (service.ok && service.value.counts.running === count) break;
+    if (performance.now() - beginMs > PATIENCE_MS) throw new Error(`no ${count} running tasks`);
+  }
   const seconds = (performance.now() - beginMs) / 1000;
   await server.client.deleteService(name);
   await eventually(async () => !(await server.client.getService(name)).ok, {
