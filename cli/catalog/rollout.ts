@@ -38,10 +38,9 @@ export const rolloutCommands = [
     name: "update",
     group: GROUP,
     summary: "Change a service and roll the change out",
-    details: "What is not named stays. After SERVICE, a command replaces the image's.",
+    details: "What is not named stays. A command after -- replaces the image's.",
     args: "<service> [command...]",
     completes: "services",
-    passThrough: true,
     options: {
       image: value("--image <image>", "Another image"),
       env: list("-e, --env <key=value>", "Set a variable; may be repeated", parsePair),
@@ -53,8 +52,9 @@ export const rolloutCommands = [
       noWait: NO_WAIT,
     },
     examples: [
-      ["berth update --image nginx:1.27 web", "roll out another image, and watch it"],
-      ["berth update -e LEVEL=debug --env-rm OLD web", "change variables"],
+      ["berth update web --image nginx:1.27", "roll out another image, and watch it"],
+      ["berth update web -e LEVEL=debug --env-rm OLD", "change variables"],
+      ["berth update web -- serve --verbose", "another command"],
       ["berth update --order start-first --failure-action rollback web", "for changes to come"],
       ["berth update --strategy canary --canary 2 --image app:2 web", "two tasks first"],
     ],

@@ -109,7 +109,7 @@ Deno.test("update changes what its flags name, and nothing else", async () => {
   const handler = server([rollout({ state: "done", stable: 3 })], sent);
   const args = ["--image", "app:4", "-e", "A=1", "--memory", "64m", "--order", "start-first"];
   const more = ["--failure-action", "rollback", "--max-failure-ratio", "0.2", "--delay", "2s"];
-  const ran = await berth(["update", ...args, ...more, "storefront", "serve", "--all"], {
+  const ran = await berth(["update", ...args, ...more, "storefront", "--", "serve", "--all"], {
     handler,
   });
   assertEquals(ran.code, 0, ran.err);
