@@ -27,6 +27,8 @@ export interface SignalOption {
   abortSignal: AbortSignal;
 }
 
+const inspectAs = Symbol.for("nodejs.util.inspect.custom");
+
 export interface EngineClient {
   docker: Engine;
   /** Closes pooled connections. Streams are closed by whoever opened them. */
@@ -37,6 +39,9 @@ export interface EngineClient {
 export function connectEngine(connection: EngineConnection): EngineClient {
   const tls = connection.kind === "tcp" ? connection.tls : undefined;
   const agent = tls ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
+  // With each request the library renders its options for a debug log, whether anybody reads it or not,
+  // to any depth: all pooled sockets with all their buffers, four fifths of a busy agent's time.
+  Object.defineProperty(agent, inspectAs, { value: () => "Agent" });
   // Every field is given, since the library fills in absent ones from the environment.
   const options: Record<string, unknown> = {
     socketPath: connection.kind === "socket" ? connection.path : undefined,
