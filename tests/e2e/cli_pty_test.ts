@@ -34,7 +34,7 @@ interface Terminal {
 /** Runs a shell line in a pseudo-terminal of 80 columns, in which `$B` is berth. */
 function inTerminal(line: string, env: Record<string, string>): Terminal {
   const child = new Deno.Command("script", {
-    args: ["-qec", `stty cols 80 rows 24; ${line}`, "/dev/null"],
+    args: ["-qec", `unset NO_COLOR; stty cols 80 rows 24; ${line}`, "/dev/null"],
     cwd: ROOT,
     env: { ...env, B: `${DENO} run --quiet -P=cli cli/main.ts`, TERM: "xterm", SHELL: "/bin/sh" },
     stdin: "piped",

@@ -38,7 +38,7 @@ Deno.test("a rollout on the command line: update, status, history, undo, canary,
     const done = await berth("rollout status -f web");
     assertEquals(done.out, "web: revision 3 done: 3 of 3 slots updated\n");
 
-    const failing = await berth("update --strategy rolling web sh -c false");
+    const failing = await berth("update --strategy rolling web -- sh -c false");
     assertEquals(failing.code, 1, failing.out);
     assertMatch(failing.out, /revision 4 rolled-back to 3: 3 of 3 slots updated\n +1 of 3 slots/);
   } finally {
