@@ -11,6 +11,9 @@ import { changeOf } from "../kv/services.ts";
 import type { Hypothesis, SupposedService } from "../scheduler/forecast/forecast.ts";
 import type { ServiceRecord, World } from "../scheduler/world.ts";
 
+/** So many tasks may be supposed in one request: planning them holds the event loop for a second or two. */
+const MAX_SUPPOSED_TASKS = 200_000;
+
 export interface HypothesisDeps {
   newId: () => string;
   /** The time of day, for rows that have one. */
@@ -48,7 +51,36 @@ export function supposeSpecs(
     }
     supposed.push(known ? changed(known, spec, deps.at) : created(spec, deps));
   }
-  return done(supposed);
+  return bounded(supposed, world.nodes.size, "specs");
+}
+
+/** Refuses what would take the planner too long: it runs on the thread that answers everyone. */
+function bounded(
+  supposed: SupposedService[],
+  nodes: number,
+  field: "specs" | "scale",
+): Outcome<SupposedService[]> {
+  const tasks = supposed.reduce((sum, { service }) => sum + tasksOf(service, nodes), 0);
+  if (tasks <= MAX_SUPPOSED_TASKS) return done(supposed);
+  const message = `asks for ${tasks} tasks in all, and at most ${MAX_SUPPOSED_TASKS} are supposed`;
+  return refuse("invalid", `${field} ${message}`, {
+    hint: "Ask about fewer services or replicas at a time.",
+    errors: [{ field, message }],
+  });
+}
+
+/** How many tasks of the service may be live at a time. */
+function tasksOf({ mode }: Service, nodes: number): number {
+  switch (mode.type) {
+    case "replicated":
+      return mode.replicas;
+    case "global":
+      return nodes;
+    case "job":
+      return Math.min(mode.completions, mode.parallelism);
+    case "cron":
+      return 1;
+  }
 }
 
 function created(spec: ServiceSpec, { newId, at }: HypothesisDeps): SupposedService {
@@ -92,12 +124,11 @@ export function supposeAll(
   if (!services.ok) return services;
   const scaled = scale(world, services.value, request.scale, deps.at);
   if (!scaled.ok) return scaled;
-  return done({
-    fail: fail.value,
-    drain: drain.value,
-    add: addedNodes(world, request, deps),
-    services: scaled.value,
-  });
+  const add = addedNodes(world, request, deps);
+  const field = request.scale.length > 0 ? "scale" : "specs";
+  const checked = bounded(scaled.value, world.nodes.size + add.length, field);
+  if (!checked.ok) return checked;
+  return done({ fail: fail.value, drain: drain.value, add, services: checked.value });
 }
 
 function nodeIds(world: World, refs: readonly string[]): Outcome<string[]> {

@@ -143,7 +143,9 @@ function waitingTasks(
     for (const task of record.live.get(slot) ?? []) {
       if (task.state !== "pending" || draft.stopped.has(task.task.id)) continue;
       const { revision } = task.task;
-      waiting.set(revision, [...waiting.get(revision) ?? [], task]);
+      const tasks = waiting.get(revision);
+      if (tasks) tasks.push(task);
+      else waiting.set(revision, [task]);
     }
   }
   return [...waiting].sort(([a], [b]) => Number(a === record.goal) - Number(b === record.goal));

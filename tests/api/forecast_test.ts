@@ -143,3 +143,21 @@ Deno.test("a request that names what is not there, or says things twice, is refu
     assertEquals((await t.send("POST", "/v1/plan", { token: t.join, body: {} })).status, 403);
     assert((await t.send("POST", "/v1/simulate", { body: {} })).ok);
   }));
+
+Deno.test("a forecast of more tasks than the planner does at once is refused, naming the field", () =>
+  withApi(async (t) => {
+    await prepare(t);
+    const mode = { type: "replicated" as const, replicas: 120_000 };
+    const specs = [specOf({ name: "a", mode }), specOf({ name: "b", mode })];
+    for (
+      const refused of [await t.client().plan({ specs }), await t.client().simulate({ specs })]
+    ) {
+      const { status, errors } = problemOf(refused);
+      assertEquals([status, errors?.[0]?.field], [400, "specs"]);
+    }
+    const everywhere = specOf({ name: "c", mode: { type: "global" } });
+    const add = Array.from({ length: 11 }, () => ({ count: 1000, capacity: { cpus: 4 } }));
+    const specsOfAll = Array.from({ length: 20 }, (_, i) => ({ ...everywhere, name: `c${i}` }));
+    const refused = await t.client().simulate({ specs: specsOfAll, add });
+    assertEquals(problemOf(refused).errors?.[0]?.field, "specs");
+  }));

@@ -230,3 +230,12 @@ Deno.test("nodes that are silent obey nothing", () => {
   obey(made, ["t9"], 0);
   assert(made.tasks.get("t9")?.state === "running");
 });
+
+Deno.test("a service of 200,000 replicas that fit nowhere is told of in one walk over them", () => {
+  const made = world({
+    nodes: nodes(1),
+    services: [{ name: "web", template: { reserve: { cpus: 9 } } }],
+  });
+  const told = ask(made, { services: [scaled(made, "web", 200_000)] });
+  assertEquals([told.settled, told.counts.unplaceable], [true, 200_000]);
+});
