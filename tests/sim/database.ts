@@ -9,7 +9,8 @@
  * @module
  */
 import type { Kv } from "../../kv/store.ts";
-import { iterate, type Operation, SimAtomic } from "./operation.ts";
+import { CollectedAtomic, type Operation } from "../support/kv_operation.ts";
+import { iterate } from "./operation.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
@@ -104,7 +105,7 @@ export class Database {
             return entries;
           })
         ),
-      atomic: () => new SimAtomic((op) => this.#commit(process, op)),
+      atomic: () => new CollectedAtomic((op) => this.#commit(process, op)),
       watch: <T extends readonly unknown[]>(keys: readonly [...{ [K in keyof T]: Deno.KvKey }]) =>
         this.#watch<T>(process, keys),
       close() {},
