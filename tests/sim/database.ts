@@ -10,6 +10,7 @@
  */
 import type { Kv } from "../../kv/store.ts";
 import { CollectedAtomic, type Operation } from "../support/kv_operation.ts";
+import { copyOf } from "../support/memory_kv_rows.ts";
 import { iterate } from "./operation.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
@@ -182,7 +183,7 @@ export class Database {
     for (const m of mutations) {
       const name = m.key.join("/");
       const before = changes.has(name) ? changes.get(name)?.before : this.mirror.get(name)?.value;
-      const after = m.kind === "set" ? structuredClone(m.value) : undefined;
+      const after = m.kind === "set" ? copyOf(m.value) : undefined;
       changes.set(name, { key: m.key, before, after });
       if (m.kind === "set") this.mirror.set(name, { key: m.key, value: after, versionstamp });
       else this.mirror.delete(name);
