@@ -146,7 +146,7 @@ export function storeFailure(error: unknown): StoreFailure | undefined {
   if (/disk is full|No space left|os error 28|disk quota/i.test(message)) {
     return { kind: "full", message: "the database's disk is full" };
   }
-  if (/too large \(max|Too many (mutations|checks)|Total mutation size/i.test(message)) {
+  if (/too large (for (read|write) )?\(max|Too many (mutations|checks)/i.test(message)) {
     return { kind: "too-large", message };
   }
   const ours =
