@@ -95,7 +95,7 @@ async function kills(args: string[]): Promise<number> {
     Deno.addSignalListener(signal, () => stop.abort());
   }
   await runCampaign({
-    ...{ connection: found.connection, dir, seed, signal: stop.signal },
+    ...{ connection: found.connection, dir, signal: stop.signal },
     kills: wholeNumber("kills", values.kills),
     tasks: wholeNumber("tasks", values.tasks),
     workers: wholeNumber("workers", values.workers),

@@ -22,8 +22,8 @@ export interface CampaignOptions {
   connection: EngineConnection;
   /** Where the server and the workers keep their data. */
   dir: string;
-  seed: number;
   kills: number;
+  /** Counted when the engine starts the first container of one. */
   tasks: number;
   workers: number;
   killsPerLeg: number;
@@ -67,6 +67,8 @@ const REST_MS = 180_000;
 const LOG_EVERY_MS = 500;
 const DOWN_MS = { min: 0, max: 1500 } as const;
 const MAX_SERVICES = 10;
+/** Between two wishes at the most, so that some come true before the next. */
+const STEP_MS = 600;
 /** The server dies as often as so many workers. */
 const SERVER_WEIGHT = 2;
 
@@ -91,7 +93,6 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
     await clear(fleet, recorder, project);
     while (!signal.aborted && !isDone(options, progress)) {
       const beganMs = performance.now();
-      const startsBefore = recorder.starts();
       recorder.forget();
       const n = progress.legs + 1;
       const random = createRandom(progress.seed, `leg ${n}`);
@@ -109,10 +110,10 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
       progress.legs = n;
       progress.kills.server += kills.server;
       progress.kills.workers += kills.workers;
-      progress.tasks += churn.tasks();
+      progress.tasks += recorder.tasks();
       progress.writes += churn.writes();
       progress.repeatedWrites += churn.repeated();
-      progress.starts += recorder.starts() - startsBefore;
+      progress.starts += recorder.starts();
       progress.seconds += (performance.now() - beganMs) / 1000;
       progress.findings.push(...findings);
       await save(progress);
@@ -165,10 +166,13 @@ async function disturb(leg: Leg): Promise<Progress["kills"]> {
 
   async function changing(): Promise<void> {
     const killed = () => kills.server + kills.workers;
-    while ((killed() < leg.kills || churn.tasks() < leg.tasks) && !signal.aborted) {
-      const ahead = churn.tasks() / Math.max(1, leg.tasks) > killed() / Math.max(1, leg.kills);
+    while ((killed() < leg.kills || recorder.tasks() < leg.tasks) && !signal.aborted) {
+      const ahead = recorder.tasks() / Math.max(1, leg.tasks) > killed() / Math.max(1, leg.kills);
       if (ahead && killed() < leg.kills) await pause(random.between(50, 300));
-      else await churn.step();
+      else {
+        await churn.step();
+        await pause(random.between(0, STEP_MS));
+      }
     }
   }
 
@@ -191,7 +195,7 @@ async function disturb(leg: Leg): Promise<Progress["kills"]> {
 }
 
 /** Waits until nothing is to be found any more, or for so long that what is found stands. */
-async function rest({ recorder, churn, options: { signal } }: Leg): Promise<Finding[]> {
+async function rest({ fleet, recorder, churn, options: { signal } }: Leg): Promise<Finding[]> {
   const untilMs = performance.now() + REST_MS;
   while (true) {
     const evidence = await recorder.evidence();
@@ -199,6 +203,9 @@ async function rest({ recorder, churn, options: { signal } }: Leg): Promise<Find
     const findings: Finding[] = evidence
       ? audit({ ...evidence, wanted, kinds: churn.kinds })
       : [{ kind: "lost", what: "the server does not answer" }];
+    for (const [name, words] of fleet.ended()) {
+      findings.push({ kind: "lost", what: `${name} ended by itself: ${words}` });
+    }
     if (findings.length === 0 || signal.aborted) return findings;
     if (performance.now() > untilMs) return findings;
     if (findings.every(({ kind }) => kind === "doubled")) return findings;

@@ -19,8 +19,6 @@ export interface Churn {
   wanted(): Wanted[];
   /** The kind of each service that ever was. */
   kinds: ReadonlyMap<string, Wanted["kind"]>;
-  /** Tasks that the wishes so far amount to. */
-  tasks(): number;
   writes(): number;
   /** Writes that had to be repeated since they got no answer. */
   repeated(): number;
@@ -53,7 +51,7 @@ export function createChurn(deps: ChurnDeps): Churn {
   const { client, random, project, newKey, prefix, maxServices } = deps;
   const services = new Map<string, Wanted & { command: string[] }>();
   const kinds = new Map<string, Wanted["kind"]>();
-  let tasks = 0, writes = 0, repeated = 0, names = 0;
+  let writes = 0, repeated = 0, names = 0;
 
   function specOf({ name, kind, count, version, command }: Wanted & { command: string[] }) {
     return {
@@ -103,7 +101,6 @@ export function createChurn(deps: ChurnDeps): Churn {
     kinds.set(name, kind);
     await write(`create ${name}`, (o) => client.createService(specOf(service), o));
     services.set(name, service);
-    tasks += count;
   }
 
   /** Changes a service, once it is known what the change is to be. */
@@ -113,7 +110,6 @@ export function createChurn(deps: ChurnDeps): Churn {
     const after = { ...before, ...fields };
     await write(`change ${name}`, (o) => client.putService(name, specOf(after), o));
     services.set(name, after);
-    tasks += after.version > before.version ? after.count : Math.max(0, after.count - before.count);
   }
 
   async function remove(name: string): Promise<void> {
@@ -147,7 +143,6 @@ export function createChurn(deps: ChurnDeps): Churn {
     step,
     wanted: () => [...services.values()].map(({ command: _, ...wanted }) => wanted),
     kinds,
-    tasks: () => tasks,
     writes: () => writes,
     repeated: () => repeated,
     async deleteAll() {

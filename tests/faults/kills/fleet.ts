@@ -14,8 +14,8 @@ export interface Fleet {
   kill(name: string): Promise<void>;
   /** Starts what was killed on its old data, without waiting for anything. */
   start(name: string): void;
-  /** The last words of a process, for a finding. */
-  lastWords(name: string): string;
+  /** The last words of those that do not run, by name. */
+  ended(): [name: string, words: string][];
   /** SIGTERM to all. */
   close(): Promise<void>;
 }
@@ -66,7 +66,9 @@ export async function startFleet(
       await children.get(name)?.stop("SIGKILL");
     },
     start: (name) => void children.set(name, commandOf(name)),
-    lastWords: (name) => children.get(name)?.log().slice(-WORDS) ?? "",
+    ended: () =>
+      [...children].filter(([, child]) => child.ended())
+        .map(([name, child]) => [name, child.log().slice(-WORDS)]),
     async close() {
       const workersFirst = [...children].sort(([a], [b]) =>
         Number(a === SERVER) - Number(b === SERVER)

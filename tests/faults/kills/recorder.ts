@@ -19,8 +19,10 @@ export interface Recorder {
   present(): Promise<Present[]>;
   /** Forgets what happened so far. */
   forget(): void;
-  /** Starts seen, since the campaign began. */
+  /** Starts of containers since {@link Recorder.forget}. */
   starts(): number;
+  /** Tasks of which a container was started, since then. */
+  tasks(): number;
   close(): Promise<void>;
 }
 
@@ -35,20 +37,24 @@ export async function record(
   let sightings: Sighting[] = [];
   let events: EventView[] = [];
   let starts = 0;
+  let started = new Set<string>();
   let after: string | undefined;
 
   function take({ Action, timeNano, Actor: { ID, Attributes } }: EngineEvent): void {
     const action = ACTIONS.find((one) => one === Action);
     if (!action) return;
-    if (action === "start") starts++;
     const exitCode = Attributes["exitCode"];
-    sightings.push({
+    const sighting = {
       atMs: timeNano / NANOSECONDS,
       action,
       containerId: ID,
       ...identityOf(Attributes),
       ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }),
-    });
+    };
+    sightings.push(sighting);
+    if (action !== "start") return;
+    starts++;
+    started.add(sighting.taskId);
   }
   const label = `berth.project=${project}`;
   const watch = await watchEngine(connection, { label, events: [...ACTIONS] }, take);
@@ -93,8 +99,11 @@ export async function record(
     forget() {
       sightings = [];
       events = [];
+      starts = 0;
+      started = new Set();
     },
     starts: () => starts,
+    tasks: () => started.size,
     close: watch.close,
   };
 }
