@@ -25,6 +25,8 @@ export interface EngineWatch {
   remove(id: string): Promise<void>;
   /** Kills a container's main process. */
   kill(id: string): Promise<void>;
+  /** Restarts a container, as `docker restart -t 0` does. */
+  restart(id: string): Promise<void>;
   /** Why the stream ended by itself, if it did: from then on events are missed. */
   failure(): string | undefined;
   /** Throws when the stream had ended by itself. */
@@ -75,6 +77,7 @@ export async function watchEngine(
     },
     remove: (id) => ask("DELETE", `/containers/${id}?force=1&v=1`),
     kill: (id) => ask("POST", `/containers/${id}/kill`),
+    restart: (id) => ask("POST", `/containers/${id}/restart?t=0`),
     failure: () => failure,
     async close() {
       stop.abort();
