@@ -5,6 +5,7 @@
  * @module
  */
 import type { EngineConnection } from "../../worker/docker/connect.ts";
+import { type EngineEvent, watchEngine } from "./engine_watch.ts";
 
 export interface Observer {
   /** How many run now, as far as events tell. */
@@ -20,36 +21,16 @@ export interface Observer {
   close(): Promise<void>;
 }
 
-interface EngineEvent {
-  Action: string;
-  timeNano: number;
-  Actor: { ID: string; Attributes: Record<string, string> };
-}
-
 /** Watches the containers that carry the label of this service. */
 export async function watchContainers(
   connection: EngineConnection,
   service: string,
 ): Promise<Observer> {
-  if (connection.kind !== "socket") throw new Error("the observer needs an engine on a socket");
-  const client = Deno.createHttpClient({ proxy: { transport: "unix", path: connection.path } });
-  const stop = new AbortController();
-  const label = encodeURIComponent(JSON.stringify({ label: [`berth.service=${service}`] }));
-  const filters = encodeURIComponent(JSON.stringify({
-    type: ["container"],
-    label: [`berth.service=${service}`],
-    event: ["start", "die"],
-  }));
-  const stream = await fetch(`http://engine/events?filters=${filters}`, {
-    client,
-    signal: stop.signal,
-  });
-  const listed = await fetch(`http://engine/containers/json?filters=${label}`, { client });
-  const live = new Set<string>((await listed.json()).map(({ Id }: { Id: string }) => Id));
-  let most = live.size;
-  let fewest = live.size;
-  const history = [`${live.size} at first`];
+  const live = new Set<string>();
+  const history: string[] = [];
   const startsMs: number[] = [];
+  let most = 0;
+  let fewest = 0;
 
   function take({ Action, timeNano, Actor }: EngineEvent): void {
     if (Action === "start") {
@@ -61,18 +42,13 @@ export async function watchContainers(
     history.push(`${timeNano} ${Action} ${Actor.Attributes["name"]}: ${live.size} run`);
   }
 
-  const reading = (async () => {
-    let rest = "";
-    try {
-      for await (const text of stream.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-        const lines = (rest + text).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) if (line.trim() !== "") take(JSON.parse(line));
-      }
-    } catch (error) {
-      if (!stop.signal.aborted) throw error;
-    }
-  })();
+  const label = `berth.service=${service}`;
+  const watch = await watchEngine(connection, { label, events: ["start", "die"] }, take);
+  const runningNow = async () =>
+    new Set((await watch.list()).filter((c) => c.State === "running").map(({ Id }) => Id));
+  for (const id of await runningNow()) live.add(id);
+  most = fewest = live.size;
+  history.push(`${live.size} at first`);
 
   return {
     running: () => live.size,
@@ -81,17 +57,12 @@ export async function watchContainers(
     history: () => history,
     startsMs: () => startsMs,
     async settle() {
-      const now = await fetch(`http://engine/containers/json?filters=${label}`, { client });
-      const ids = new Set((await now.json()).map(({ Id }: { Id: string }) => Id));
+      const ids = await runningNow();
       const untilMs = performance.now() + 5_000;
       while (ids.symmetricDifference(live).size > 0 && performance.now() < untilMs) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },
-    async close() {
-      stop.abort();
-      await reading;
-      client.close();
-    },
+    close: watch.close,
   };
 }

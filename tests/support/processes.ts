@@ -37,11 +37,16 @@ const FLAGS = {
 };
 
 /** Starts `deno task`'s command of that permission set, without the task runner in between. */
-export function spawn(set: "server" | "worker", args: string[]): ChildProcess {
+export function spawn(
+  set: "server" | "worker",
+  args: string[],
+  env: Record<string, string> = {},
+): ChildProcess {
   const script = set === "server" ? "main.ts" : "worker/main.ts";
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", ...FLAGS[set], `-P=${set}`, script, ...args],
     cwd: ROOT,
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -93,16 +98,22 @@ export async function startServer(
 /** A worker that has joined `server` and is ready. */
 export async function startWorker(
   server: ServerProcess,
-  options: { name: string; stateDir: string; args?: string[] },
+  options: {
+    name: string;
+    stateDir: string;
+    args?: string[];
+    /** Besides this process's own. */
+    env?: Record<string, string>;
+  },
 ): Promise<ChildProcess> {
-  const { name, stateDir, args = [] } = options;
+  const { name, stateDir, args = [], env = {} } = options;
   const join = await server.client.createJoinToken();
   if (!join.ok) throw new Error(`no join token: ${JSON.stringify(join.error)}`);
   const child = spawn("worker", [
     ...["--server", server.url, "--join", join.value.token, "--name", name],
     ...["--state-dir", `${stateDir}/${name}`],
     ...args,
-  ]);
+  ], env);
   await eventually(async () => {
     const node = await server.client.getNode(name);
     return node.ok && node.value.status.state === "ready";
