@@ -4,10 +4,13 @@
  * @module
  */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { createEndpointTable } from "../kv/endpoint_table.ts";
 import { createImmutable } from "../kv/immutable.ts";
+import { messageOf } from "../kv/store.ts";
 import { createTokenReader } from "../kv/tokens.ts";
 import type { ApiApp, ApiDeps, ApiEnv, Rooms } from "./deps.ts";
 import { docsAsset, docsPage } from "./docs.ts";
+import { createEndpointPolls } from "./endpoint_polls.ts";
 import { createEventStreams } from "./event_stream.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPolls } from "./polls.ts";
@@ -21,6 +24,7 @@ import {
   validationProblem,
 } from "./problems.ts";
 import { agentRoutes } from "./routes/agents.ts";
+import { endpointRoutes } from "./routes/endpoints.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { forecastRoutes } from "./routes/forecast.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
@@ -80,6 +84,7 @@ export function createApp(deps: ApiDeps): Api {
   runRoutes(app, rooms);
   rolloutRoutes(app, rooms);
   taskRoutes(app, rooms);
+  endpointRoutes(app, rooms);
   forecastRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);
@@ -100,6 +105,8 @@ export function createApp(deps: ApiDeps): Api {
     async close() {
       closing.abort();
       rooms.polls.close();
+      rooms.endpoints.polls.close();
+      rooms.endpoints.table.close();
       rooms.streams.close();
       await rooms.tunnels.close();
     },
@@ -110,9 +117,15 @@ function createRooms(deps: ApiDeps, closing: AbortSignal, openapi: () => object)
   const immutable = createImmutable(deps.kv);
   const tunnels = createTunnels(deps);
   const polls = createPolls(deps, { immutable, tunnels });
+  const table = createEndpointTable({
+    ...{ ...deps, immutable },
+    onError: (error) =>
+      deps.log.error("endpoints could not be read; trying again", { error: messageOf(error) }),
+  });
+  const endpoints = { table, polls: createEndpointPolls(deps, table) };
   const streams = createEventStreams(deps);
   const metrics = createMetrics(deps, {
-    heldPolls: polls.held,
+    heldPolls: () => polls.held() + endpoints.polls.held(),
     eventStreams: streams.count,
     tunnels: tunnels.count,
   });
@@ -122,6 +135,7 @@ function createRooms(deps: ApiDeps, closing: AbortSignal, openapi: () => object)
     immutable,
     tokens: createTokenReader(deps),
     polls,
+    endpoints,
     streams,
     tunnels,
     metrics,
@@ -145,7 +159,17 @@ function document(app: ApiApp, version: string): object {
       description: "Runs containers across machines. Every error is a problem (RFC 9457).",
     },
     // What people use first; what only agents call last.
-    tags: ["services", "tasks", "nodes", "forecasts", "events", "system", "playground", "agents"]
+    tags: [
+      "services",
+      "endpoints",
+      "tasks",
+      "nodes",
+      "forecasts",
+      "events",
+      "system",
+      "playground",
+      "agents",
+    ]
       .map((name) => ({ name })),
   });
 }

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { pageOf, Problem } from "../kv/schema/common.ts";
+import { EndpointsResponse, ServiceEndpoints } from "../kv/schema/endpoint.ts";
 import { type RunRequestInput, RunView } from "../kv/schema/run.ts";
 import { RevisionView, type RolloutCommand } from "../kv/schema/rollout.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
@@ -233,6 +234,15 @@ export function createClient(options: ClientOptions) {
     simulate: (request: SimulateRequestInput, o: CallOptions = {}) =>
       call("POST", "/v1/simulate", Forecast, { ...o, body: request, extraTimeoutMs: FORECAST_MS }),
 
+    /** Where services can be reached. */
+    listEndpoints: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/endpoints", pageOf(ServiceEndpoints), { ...o, query: { ...query } }),
+    getEndpoints: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/services/${seg(ref)}/endpoints`, ServiceEndpoints, {
+        ...o,
+        query: { project },
+      }),
+
     listNodes: (query: ListQuery = {}, o: CallOptions = {}) =>
       call("GET", "/v1/nodes", pageOf(NodeView), { ...o, query: { ...query } }),
     getNode: (ref: string, o: CallOptions = {}) =>
@@ -283,6 +293,17 @@ export function createClient(options: ClientOptions) {
       o: CallOptions = {},
     ) =>
       call("GET", `/v1/nodes/${seg(nodeId)}/assignments`, PollResponse, {
+        ...o,
+        query,
+        extraTimeoutMs: query.holdMs ?? 0,
+      }),
+    /** Long poll: answers at once when something changed after `since`, else after `holdMs`. */
+    pollEndpoints: (
+      nodeId: string,
+      query: { since?: number; holdMs?: number },
+      o: CallOptions = {},
+    ) =>
+      call("GET", `/v1/nodes/${seg(nodeId)}/endpoints`, EndpointsResponse, {
         ...o,
         query,
         extraTimeoutMs: query.holdMs ?? 0,

@@ -5,6 +5,7 @@
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { BeatCollector } from "../kv/beats.ts";
+import type { EndpointTable } from "../kv/endpoint_table.ts";
 import type { Immutable } from "../kv/immutable.ts";
 import type { LogFeed } from "../kv/log.ts";
 import type { Token } from "../kv/schema/control.ts";
@@ -12,6 +13,7 @@ import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { TokenReader } from "../kv/tokens.ts";
 import type { World } from "../scheduler/world.ts";
+import type { EndpointPolls } from "./endpoint_polls.ts";
 import type { EventStreams } from "./event_stream.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Polls } from "./polls.ts";
@@ -76,6 +78,7 @@ export interface Rooms {
   immutable: Immutable;
   tokens: TokenReader;
   polls: Polls;
+  endpoints: { table: EndpointTable; polls: EndpointPolls };
   streams: EventStreams;
   tunnels: Tunnels;
   metrics: Metrics;

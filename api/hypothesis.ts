@@ -86,7 +86,8 @@ function tasksOf({ mode }: Service, nodes: number): number {
 function created(spec: ServiceSpec, { newId, at }: HypothesisDeps): SupposedService {
   const { template, ...rest } = spec;
   const stamps = { createdAt: at, updatedAt: at };
-  const service: Service = { ...rest, id: newId(), revision: 1, ...stamps, deleting: false };
+  const own = { revision: 1, ingressPorts: [], deleting: false };
+  const service: Service = { ...rest, id: newId(), ...own, ...stamps };
   return { service, template, result: "created" };
 }
 

@@ -5,6 +5,7 @@
  * | --- | --- |
  * | service, service_name, revision, node_spec | users, through the API |
  * | rollout_request, node_restart, playground | users, through the API |
+ * | port | users, through the API; deleted by the leader with the service |
  * | node, observed, report | the node's agent, through the API |
  * | run | users, through the API; deleted by the leader with the run's last task |
  * | task, assign, task_of, rollout, run_cursor, elapsed, node_status, log, failed | the leader |
@@ -22,6 +23,11 @@ export const key = {
   revision: (serviceId: string, revision: number) => ["revision", serviceId, revision],
   rollout: (serviceId: string) => ["rollout", serviceId],
   rolloutRequest: (serviceId: string) => ["rollout_request", serviceId],
+
+  /** The id of the service for which the cluster listens on the port. */
+  port: (protocol: string, published: number) => ["port", protocol, published],
+  /** Written with every change of those, so that one check guards many. */
+  portHead: () => ["port_head"],
 
   run: (serviceId: string, runId: string) => ["run", serviceId, runId],
   runCursor: (serviceId: string) => ["run_cursor", serviceId],
@@ -79,6 +85,7 @@ export const prefix = {
   serviceNames: () => ["service_name"],
   allRevisions: () => ["revision"],
   revisions: (serviceId: string) => ["revision", serviceId],
+  ports: (protocol: string) => ["port", protocol],
   runs: (serviceId: string) => ["run", serviceId],
   allRuns: () => ["run"],
   runCursors: () => ["run_cursor"],

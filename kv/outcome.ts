@@ -7,6 +7,7 @@
 
 /**
  * - `not-found`: no such object. `name-taken`: the name belongs to another one.
+ * - `port-taken`: the cluster listens on the port for another service.
  * - `ambiguous`: the reference fits several. `busy`: the object's state forbids it now.
  * - `changed`: it is not at the version that the caller named.
  * - `key-reused`: the idempotency key stands for another request.
@@ -16,6 +17,7 @@
 export type RefusalKind =
   | "not-found"
   | "name-taken"
+  | "port-taken"
   | "ambiguous"
   | "busy"
   | "changed"

@@ -5,6 +5,7 @@
  * @module
  */
 import { recordUse, writeOnce } from "./idempotency.ts";
+import { type Claim, claimPorts } from "./ingress_ports.ts";
 import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
@@ -39,8 +40,9 @@ export async function steerRollout(
       const { id } = current.row;
       const op = kv.atomic().check({ key: key.service(id), versionstamp: current.versionstamp });
       recordUse(op, once, { status: 200, objectId: id });
-      const { row, request } = change.value;
+      const { row, claim, request } = change.value;
       if (row) op.set(key.service(id), row);
+      claim?.addTo(op);
       if (request) op.set(key.rolloutRequest(id), request);
       enqueue(op, { kind: "service", id }, deps.newId);
       const committed = await op.commit();
@@ -54,6 +56,7 @@ export async function steerRollout(
 
 interface Change {
   row?: Service;
+  claim?: Claim;
   request?: RolloutRequest;
 }
 
@@ -95,11 +98,19 @@ async function undo(
   if (wanted === row.revision) {
     return refuse("busy", `service ${row.name} is at revision ${wanted} already`, { hint });
   }
-  if (!await getRevision(deps.kv, row.id, wanted)) {
+  const revision = await getRevision(deps.kv, row.id, wanted);
+  if (!revision) {
     return refuse("not-found", `service ${row.name} has no revision ${wanted}`, { hint });
   }
-  const at = timestamp(deps.clock.wallMs());
-  return done({ row: { ...row, revision: wanted, updatedAt: at } });
+  const service = { id: row.id, held: row.ingressPorts };
+  const claim = await claimPorts(deps.kv, service, revision.template.ports);
+  if (!claim.ok) return claim;
+  const updatedAt = timestamp(deps.clock.wallMs());
+  const { ports: ingressPorts } = claim.value;
+  return done({
+    row: { ...row, revision: wanted, ingressPorts, updatedAt },
+    claim: claim.value,
+  });
 }
 
 /** Where an unfinished or failed rollout came from; of a finished one the revision before it. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Once, recordUse, writeOnce } from "./idempotency.ts";
+import { claimPorts } from "./ingress_ports.ts";
 import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
@@ -50,10 +51,13 @@ export async function createService(
       const at = timestamp(deps.clock.wallMs());
       const { template, ...rest } = spec;
       const id = deps.newId();
+      const claim = await claimPorts(kv, { id, held: [] }, template.ports);
+      if (!claim.ok) return claim;
       const row: Service = {
         ...rest,
         id,
         revision: 1,
+        ingressPorts: claim.value.ports,
         createdAt: at,
         updatedAt: at,
         deleting: false,
@@ -64,6 +68,7 @@ export async function createService(
         .set(nameKey, id)
         .set(key.service(id), row)
         .set(key.revision(id, 1), revision);
+      claim.value.addTo(op);
       recordUse(op, once, { status: 201, objectId: id });
       enqueue(op, { kind: "service", id }, deps.newId);
       const committed = await commitSpec(op, spec.name);
@@ -102,7 +107,11 @@ export async function putService(
       const op = kv.atomic().check({ key: key.service(id), versionstamp: current.versionstamp });
       recordUse(op, once, { status: 200, objectId: id });
       if (change) {
-        op.set(key.service(id), change.row);
+        const held = current.row.ingressPorts;
+        const claim = await claimPorts(kv, { id, held }, spec.template.ports);
+        if (!claim.ok) return claim;
+        change.row.ingressPorts = claim.value.ports;
+        claim.value.addTo(op).set(key.service(id), change.row);
         if (change.revision) op.set(key.revision(id, change.revision.revision), change.revision);
         enqueue(op, { kind: "service", id }, deps.newId);
       }
@@ -248,13 +257,14 @@ export function changeOf(
 
 /** What of a service is its user's spec, beside the template. */
 function specFieldsOf(row: Service): Omit<ServiceSpec, "template"> {
-  const { id: _, revision: _r, createdAt: _c, updatedAt: _u, deleting: _d, ...spec } = row;
+  const { id: _, revision: _r, createdAt: _c, updatedAt: _u, ...rest } = row;
+  const { ingressPorts: _p, deleting: _d, ...spec } = rest;
   return spec;
 }
 
 /** What of a service is the program's: an optional field that is absent in a new spec goes. */
-function ownFieldsOf({ id, createdAt, deleting }: Service) {
-  return { id, createdAt, deleting };
+function ownFieldsOf({ id, createdAt, ingressPorts, deleting }: Service) {
+  return { id, createdAt, ingressPorts, deleting };
 }
 
 /** Commits; `undefined` when a check failed. A row over KV's limit is the sender's mistake. */

@@ -116,6 +116,9 @@ function deleteService(
   op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name))
     .delete(key.rollout(service.id)).delete(key.rolloutRequest(service.id))
     .delete(key.runCursor(service.id));
+  for (const { protocol, published } of service.ingressPorts) {
+    op.delete(key.port(protocol, published));
+  }
   for (const runId of runs.keys()) op.delete(key.run(service.id, runId));
   for (const slot of elapsed.keys()) op.delete(key.elapsed(service.id, slot));
   const newest = Math.max(service.revision, ...templates.keys());

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hostPortOf, portName } from "../kv/schema/port.ts";
 import type { Resources, TaskTemplate } from "../kv/schema/service.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
 import type { ServiceRecord, TaskRecord, World } from "./world.ts";
@@ -12,11 +13,12 @@ export function demandOf(reserve: Resources): { milliCpus: number; memoryMiB: nu
   return { milliCpus: Math.round(reserve.cpus * 1000), memoryMiB: reserve.memoryMiB };
 }
 
-/** The host ports that a template asks for by number, as `tcp/8080`. */
+/** The ports of its own node that a template asks for by number, as `tcp/8080`. */
 export function hostPortsOf(template: TaskTemplate): string[] {
-  return template.ports.flatMap((p) =>
-    p.published === undefined ? [] : [`${p.protocol}/${p.published}`]
-  );
+  return template.ports.flatMap((port) => {
+    const published = hostPortOf(port);
+    return published === undefined ? [] : [portName({ protocol: port.protocol, published })];
+  });
 }
 
 /** Adds a task to the slots of its service and, while it has not ended, to what its node holds. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
-import type { BoundPort } from "../kv/schema/task.ts";
+import { type BoundPort, hostPortOf } from "../kv/schema/port.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Book } from "./book.ts";
 import type { TaskMemory } from "./driver.ts";
@@ -194,9 +194,11 @@ function isDurable({ record }: View, next: TaskRecord): boolean {
 
 /** The ports on the node, when the assignment says them all. */
 function knownPorts({ template }: Assignment): BoundPort[] | undefined {
-  const bound = template.ports.flatMap(({ published, ...port }) =>
-    published === undefined ? [] : [{ ...port, published, hostIp: "0.0.0.0" }]
-  );
+  const bound = template.ports.flatMap((port) => {
+    const published = hostPortOf(port);
+    const { target, protocol } = port;
+    return published === undefined ? [] : [{ target, protocol, published, hostIp: "0.0.0.0" }];
+  });
   return bound.length === template.ports.length ? bound : undefined;
 }
 

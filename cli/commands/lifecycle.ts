@@ -95,7 +95,7 @@ export async function setStopped(
 /** The spec in a service's view. */
 export function specOf(service: ServiceView): ServiceSpecInput {
   const { id: _i, revision: _r, createdAt: _c, updatedAt: _u, deleting: _d, ...rest } = service;
-  const { version: _v, counts: _n, phase: _p, rollout: _o, ...spec } = rest;
+  const { ingressPorts: _g, version: _v, counts: _n, phase: _p, rollout: _o, ...spec } = rest;
   return spec;
 }
 

@@ -9,7 +9,7 @@ import type { ServerDeps } from "../deps.ts";
 import type { ExitCode } from "../exit.ts";
 import { listAll } from "../find.ts";
 import { age } from "../format/duration.ts";
-import { memory } from "../format/quantity.ts";
+import { memory, servicePorts } from "../format/quantity.ts";
 import { phasePaint, qualified } from "../format/state.ts";
 import { style } from "../format/style.ts";
 import type { Column } from "../format/table.ts";
@@ -57,10 +57,7 @@ export function serviceColumns(deps: Pick<ServerDeps, "clock" | "view">): Column
     { header: "IMAGE", cell: (s) => s.template.image, minWidth: 8 },
     {
       header: "PORTS",
-      cell: (s) =>
-        s.template.ports.map((p) =>
-          `${p.published ? `${p.published}→` : ""}${p.target}${p.protocol === "udp" ? "/udp" : ""}`
-        ).join(", "),
+      cell: servicePorts,
       minWidth: 6,
       drop: 1,
     },

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Parsed } from "../command.ts";
-import type { Port } from "../../kv/schema/service.ts";
+import type { Port } from "../../kv/schema/port.ts";
+import type { ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 
 const MEBIBYTES: Record<string, number> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024 };
@@ -41,25 +42,32 @@ export function parseRatio(text: string): Parsed<number> {
     : { ok: false, message: "write a number from 0 to 1, like 0.2" };
 }
 
-/** `80`, `8080:80`, `5353:53/udp`. */
+/**
+ * `80`, `8080:80`, `8000-8009:80`, `5353:53/udp`, and with `@host` at the end for the task's own node
+ * alone.
+ */
 export function parsePort(text: string): Parsed<Port> {
-  const match = /^(?:(\d+):)?(\d+)(?:\/(tcp|udp))?$/.exec(text);
-  const [published, target] = [match?.[1], match?.[2]].map((port) =>
+  const match = /^(?:(\d+)(?:-(\d+))?:)?(\d+)(?:\/(tcp|udp))?(@host)?$/.exec(text);
+  const [from, to, target] = [match?.[1], match?.[2], match?.[3]].map((port) =>
     port === undefined ? undefined : Number(port)
   );
   const inRange = (port: number | undefined) => port === undefined || (port >= 1 && port <= 65535);
-  if (!match || target === undefined || !inRange(target) || !inRange(published)) {
+  const host = match?.[5] !== undefined;
+  const ordered = to === undefined || (from !== undefined && from <= to && !host);
+  if (target === undefined || ![from, to, target].every(inRange) || !ordered) {
     return {
       ok: false,
-      message: "write [HOST:]CONTAINER[/udp] with ports from 1 to 65535, like 8080:80",
+      message: "write [PORT:]CONTAINER[/udp][@host] with ports from 1 to 65535, like 8080:80 " +
+        "or 8000-8009:80",
     };
   }
   return {
     ok: true,
     value: {
       target,
-      protocol: match[3] === "udp" ? "udp" : "tcp",
-      ...(published === undefined ? {} : { published }),
+      protocol: match?.[4] === "udp" ? "udp" : "tcp",
+      mode: host ? "host" : "ingress",
+      ...(from === undefined ? {} : { published: to === undefined ? from : { from, to } }),
     },
   };
 }
@@ -97,6 +105,24 @@ export function ports(task: Pick<TaskView, "observed" | "nodeAddress">, full: bo
   return (task.observed?.ports ?? [])
     .map((p) => `${host}${p.published}→${p.target}${p.protocol === "udp" ? "/udp" : ""}`)
     .join(", ");
+}
+
+/** Ports of a service: `8080→80` for one that is published, `80` for one that is not. */
+export function servicePorts(
+  { template, ingressPorts }: Pick<ServiceView, "template" | "ingressPorts">,
+) {
+  return template.ports.map((port) => {
+    const { target, protocol, published: wanted } = port;
+    const fits = (published: number) =>
+      typeof wanted === "object" && published >= wanted.from && published <= wanted.to;
+    const published = typeof wanted === "number"
+      ? wanted
+      : ingressPorts.find((one) =>
+        one.target === target && one.protocol === protocol && fits(one.published)
+      )?.published;
+    const before = published === undefined ? "" : `${published}→`;
+    return `${before}${target}${protocol === "udp" ? "/udp" : ""}`;
+  }).join(", ");
 }
 
 /** The address of each published tcp port, as a URL to open. */

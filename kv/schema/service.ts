@@ -8,6 +8,7 @@ import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
+import { BalanceOptions, IngressPort, Port, Ports } from "./port.ts";
 import { RolloutView } from "./rollout.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
 import { RollbackConfig, UpdateConfig } from "./update.ts";
@@ -19,14 +20,6 @@ export const Resources = z.object({
   memoryMiB: z.int().min(0).max(64 * 1024 * 1024).default(0),
 }).meta({ id: "Resources" });
 export type Resources = z.infer<typeof Resources>;
-
-export const Port = z.object({
-  target: z.int().min(1).max(65535).meta({ description: "Port inside the container" }),
-  published: z.int().min(1).max(65535).optional()
-    .meta({ description: "Port on the node; chosen by the engine when absent" }),
-  protocol: z.enum(["tcp", "udp"]).default("tcp"),
-}).meta({ id: "Port" });
-export type Port = z.infer<typeof Port>;
 
 export const RestartPolicy = z.object({
   condition: z.enum(["any", "on-failure", "none"]).default("any")
@@ -40,7 +33,7 @@ export const RestartPolicy = z.object({
 }).meta({ id: "RestartPolicy" });
 export type RestartPolicy = z.infer<typeof RestartPolicy>;
 
-export { Placement, StrategyName };
+export { Placement, Port, StrategyName };
 
 const Argv = z.array(z.string().max(32 * 1024)).max(1024);
 
@@ -61,7 +54,7 @@ export const TaskTemplate = z.object({
   user: z.string().max(256).optional(),
   tty: z.boolean().default(false),
   init: z.boolean().default(false),
-  ports: z.array(Port).max(64).default([]),
+  ports: Ports.default([]),
   reserve: Resources.default({ cpus: 0, memoryMiB: 0 })
     .meta({ description: "What the scheduler sets aside on the node" }),
   limit: Resources.default({ cpus: 0, memoryMiB: 0 })
@@ -131,6 +124,7 @@ const SpecFields = z.object({
     description: "When room is short, tasks of lower priority are stopped for those of higher",
   }),
   disruption: Disruption.prefault({}),
+  balance: BalanceOptions.optional().meta({ description: "For all its ports; see also there" }),
   update: UpdateConfig.prefault({}),
   rollback: RollbackConfig.prefault({}),
   stopped: z.boolean().default(false)
@@ -168,6 +162,8 @@ export const Service = SpecFields.omit({ template: true }).extend({
   }),
   createdAt: Timestamp,
   updatedAt: Timestamp,
+  ingressPorts: z.array(IngressPort).max(64).default([])
+    .meta({ description: "Ports that every node listens on for it: it has them to itself" }),
   deleting: z.boolean().default(false)
     .meta({ description: "Asked to go: gone once its last container is" }),
 });

@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import { Id, Name, Timestamp } from "./common.ts";
-import { Port } from "./service.ts";
+import { BoundPort } from "./port.ts";
 import { isTerminal, TaskState } from "./task_state.ts";
 
 /** The leader's row. It is small on purpose: tens of thousands are written in one go. */
@@ -36,11 +36,7 @@ export const Task = z.object({
 });
 export type Task = z.infer<typeof Task>;
 
-export const BoundPort = Port.extend({
-  published: z.int().min(1).max(65535),
-  hostIp: z.string().max(64).default("0.0.0.0"),
-}).meta({ id: "BoundPort" });
-export type BoundPort = z.infer<typeof BoundPort>;
+export { BoundPort };
 
 export const Health = z.enum(["none", "starting", "healthy", "unhealthy"]);
 

@@ -77,7 +77,15 @@ function timePlan(): number {
     putNode(world, { node, spec, status: { state: "ready", since: at, why: "bench" } }, 0);
   }
   const { template, ...rest } = ServiceSpec.parse(specOf(10_000, RULES));
-  const row = { ...rest, id: "bench", revision: 1, createdAt: at, updatedAt: at, deleting: false };
+  const row = {
+    ...rest,
+    id: "bench",
+    revision: 1,
+    createdAt: at,
+    updatedAt: at,
+    ingressPorts: [],
+    deleting: false,
+  };
   putService(world, row, template);
   const begin = performance.now();
   const { actions } = plan(world, 0, { services: ["bench"], nodes: [] }, {

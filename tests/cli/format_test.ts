@@ -95,17 +95,48 @@ Deno.test("cores are a number from 0.001 on", () => {
   }
 });
 
-Deno.test("ports are read as [HOST:]CONTAINER[/udp]", () => {
-  assertEquals(parsePort("80"), { ok: true, value: { target: 80, protocol: "tcp" } });
+Deno.test("ports are read as [PORT:]CONTAINER[/udp][@host]", () => {
+  assertEquals(parsePort("80"), {
+    ok: true,
+    value: { target: 80, protocol: "tcp", mode: "ingress" },
+  });
+  assertEquals(parsePort("8000-8009:80"), {
+    ok: true,
+    value: {
+      target: 80,
+      published: { from: 8000, to: 8009 },
+      protocol: "tcp",
+      mode: "ingress",
+    },
+  });
+  assertEquals(parsePort("53:53/udp@host"), {
+    ok: true,
+    value: { target: 53, published: 53, protocol: "udp", mode: "host" },
+  });
   assertEquals(parsePort("8080:80/tcp"), {
     ok: true,
-    value: { target: 80, published: 8080, protocol: "tcp" },
+    value: { target: 80, published: 8080, protocol: "tcp", mode: "ingress" },
   });
   assertEquals(parsePort("5353:53/udp"), {
     ok: true,
-    value: { target: 53, published: 5353, protocol: "udp" },
+    value: { target: 53, published: 5353, protocol: "udp", mode: "ingress" },
   });
-  for (const text of ["", "0", "65536", "0:80", "80:", ":80", "a", "80/sctp", "1:2:3", "80-90"]) {
+  for (
+    const text of [
+      "",
+      "0",
+      "65536",
+      "0:80",
+      "80:",
+      ":80",
+      "a",
+      "80/sctp",
+      "1:2:3",
+      "80-90",
+      "9-8:80",
+      "8-9:80@host",
+    ]
+  ) {
     assertFalse(parsePort(text).ok, text);
   }
 });

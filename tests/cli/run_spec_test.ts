@@ -54,7 +54,7 @@ Deno.test("everything else lands where it belongs", () => {
       ...{ name: "web", project: "shop", node: "n1", label: [["tier", "front"]] },
       ...{
         env: [["A", "1"], ["A", "2"]],
-        publish: [{ target: 80, published: 8080, protocol: "tcp" }],
+        publish: [{ target: 80, published: 8080, protocol: "tcp", mode: "ingress" }],
       },
       ...{ detach: true },
     },
@@ -63,7 +63,12 @@ Deno.test("everything else lands where it belongs", () => {
   );
   assertEquals([made.name, made.project, made.template.placement.node], ["web", "shop", "n1"]);
   assertEquals(made.template.env, { A: "2" });
-  assertEquals(made.template.ports, [{ target: 80, published: 8080, protocol: "tcp" }]);
+  assertEquals(made.template.ports, [{
+    target: 80,
+    published: 8080,
+    protocol: "tcp",
+    mode: "ingress",
+  }]);
   assertEquals(made.template.command, ["nginx", "-g", "daemon off;"]);
   assertEquals([made.labels, made.template.labels], [{ tier: "front" }, { tier: "front" }]);
 });

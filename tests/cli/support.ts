@@ -126,6 +126,7 @@ export function serviceView(more: Record<string, unknown> = {}) {
     revision: 1,
     createdAt: "2026-01-31T10:00:00.000Z",
     updatedAt: "2026-01-31T10:00:00.000Z",
+    ingressPorts: [],
     deleting: false,
     version: "00000001",
     counts: { wanted: 2, running: 1, ready: 1, pending: 1, succeeded: 0, failed: 0 },

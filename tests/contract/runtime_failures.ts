@@ -26,11 +26,11 @@ export const failures: Record<string, Case> = {
   },
 
   "a port that is taken on the engine is refused, and free again after the stop": async (bench) => {
-    const free = await bench.started({ ports: [{ target: 80, protocol: "tcp" }] });
+    const free = await bench.started({ ports: [{ target: 80, protocol: "tcp", mode: "ingress" }] });
     const [port] = (await bench.status(free.taskId)).ports;
     assert(port && port.published > 0, "the engine chose no port");
     assertEquals(port.target, 80);
-    const taken = bench.assignment({ ports: [{ ...port, target: 81 }] });
+    const taken = bench.assignment({ ports: [{ ...port, target: 81, mode: "host" }] });
     ok(await bench.runtime.create(taken, soon()));
     const { message } = failure(await bench.runtime.start(taken.taskId, soon()), "refused");
     assertStringIncludes(message, String(port.published));
@@ -44,7 +44,9 @@ export const failures: Record<string, Case> = {
   },
 
   "ports of containers that do not run are not told": async (bench) => {
-    const assignment = bench.assignment({ ports: [{ target: 80, protocol: "tcp" }] });
+    const assignment = bench.assignment({
+      ports: [{ target: 80, protocol: "tcp", mode: "ingress" }],
+    });
     ok(await bench.runtime.create(assignment, soon()));
     assertEquals((await bench.status(assignment.taskId)).ports, []);
   },

@@ -138,7 +138,7 @@ const aTemplate: fc.Arbitrary<NonNullable<ServiceInput["template"]>> = fc.record
     cpus: fc.constantFrom(0, 0.25, 1),
     memoryMiB: fc.constantFrom(0, 100, 512),
   }),
-  ports: fc.constantFrom([], [], [], [{ target: 80, published: 8080 }]),
+  ports: fc.constantFrom([], [], [], [{ target: 80, published: 8080, mode: "host" }]),
   placement: aPlacement,
 });
 
@@ -191,7 +191,7 @@ Deno.test("place never writes to the world", () => {
     nodes: nodes(3),
     services: [{
       name: "web",
-      template: { reserve: { cpus: 1 }, ports: [{ target: 80, published: 80 }] },
+      template: { reserve: { cpus: 1 }, ports: [{ target: 80, published: 80, mode: "host" }] },
     }],
   });
   const before = structuredClone(made);
@@ -206,8 +206,8 @@ Deno.test("two placements on one overlay see each other's tasks", () => {
   const made = world({
     nodes: nodes(2),
     services: [
-      { name: "web", template: { ports: [{ target: 80, published: 80 }] } },
-      { name: "db", template: { ports: [{ target: 81, published: 80 }] } },
+      { name: "web", template: { ports: [{ target: 80, published: 80, mode: "host" }] } },
+      { name: "db", template: { ports: [{ target: 81, published: 80, mode: "host" }] } },
     ],
   });
   const overlay = overlayOf(made);

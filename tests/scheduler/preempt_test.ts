@@ -136,8 +136,12 @@ const CASES: Case[] = [
   {
     property: "a host port is room as well",
     services: [
-      { name: "high", priority: 1, template: { ports: [{ target: 80, published: 80 }] } },
-      { name: "low", template: { ports: [{ target: 81, published: 80 }] } },
+      {
+        name: "high",
+        priority: 1,
+        template: { ports: [{ target: 80, published: 80, mode: "host" }] },
+      },
+      { name: "low", template: { ports: [{ target: 81, published: 80, mode: "host" }] } },
     ],
     tasks: [{ id: "a", service: "low", slot: 1, node: "n1" }],
     stops: ["a"],
@@ -316,7 +320,7 @@ const aFullWorld: fc.Arbitrary<WorldInput> = fc.record({
       name: `s${i}`,
       template: {
         reserve: { cpus },
-        ports: port ? [{ target: 80, published: 80 }] : [],
+        ports: port ? [{ target: 80, published: 80, mode: "host" }] : [],
         placement: far
           ? { affinity: [{ to: { service: "s0" }, anti: true, required: true }], maxPerNode: 2 }
           : {},

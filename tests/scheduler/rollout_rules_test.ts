@@ -69,7 +69,7 @@ Deno.test("starting first without room: the old task stays, and the new one says
   const a = act({
     replicas: 1,
     nodes: 1,
-    template: { ports: [{ target: 80, published: 8080 }] },
+    template: { ports: [{ target: 80, published: 8080, mode: "host" }] },
     update: { order: "start-first", progressDeadlineMs: 60_000 },
   });
   a.put({ revision: 2 });

@@ -31,7 +31,10 @@ function pendingWhy(made: World) {
 
 const holder: ServiceInput = {
   name: "db",
-  template: { ports: [{ target: 80, published: 8080 }], reserve: { cpus: 1, memoryMiB: 3584 } },
+  template: {
+    ports: [{ target: 80, published: 8080, mode: "host" }],
+    reserve: { cpus: 1, memoryMiB: 3584 },
+  },
 };
 
 const CASES: Case[] = [
@@ -84,7 +87,7 @@ const CASES: Case[] = [
   {
     name: "the host port is held by a task",
     nodes: nodes(1),
-    template: { ports: [{ target: 80, published: 8080 }] },
+    template: { ports: [{ target: 80, published: 8080, mode: "host" }] },
     others: [holder],
     tasks: [{ id: "a", service: "db", slot: 1, node: "n1" }],
     summary: "0 of 1 node fits: 1 has host port tcp/8080 taken",
@@ -93,7 +96,7 @@ const CASES: Case[] = [
   {
     name: "the host port is held by something else",
     nodes: nodes(1, { usedPorts: [8080] }),
-    template: { ports: [{ target: 80, published: 8080, protocol: "udp" }] },
+    template: { ports: [{ target: 80, published: 8080, protocol: "udp", mode: "host" }] },
     summary: "0 of 1 node fits: 1 has host port udp/8080 taken",
     remedy: "free host port udp/8080 on n1 or publish another",
   },

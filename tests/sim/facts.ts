@@ -25,7 +25,7 @@ export interface ServiceRow {
 
 export interface TemplateRow {
   reserve: { cpus: number; memoryMiB: number };
-  ports: { published?: number; protocol: string }[];
+  ports: { published?: number; protocol: string; mode: string }[];
   placement: { node?: string; labels: Record<string, string> };
 }
 
@@ -174,8 +174,8 @@ export function heldOf(facts: Facts, nodeId: string): Held {
     if (!template) continue;
     held.milliCpus += Math.round(template.reserve.cpus * 1000);
     held.memoryMiB += template.reserve.memoryMiB;
-    for (const { published, protocol } of template.ports) {
-      if (published === undefined) continue;
+    for (const { published, protocol, mode } of template.ports) {
+      if (published === undefined || mode !== "host") continue;
       const port = `${protocol}/${published}`;
       held.ports.set(port, [...held.ports.get(port) ?? [], task.id]);
     }

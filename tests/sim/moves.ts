@@ -59,7 +59,7 @@ function replicatedTemplate(random: Random): Template {
     env: { V: String(random.int(1000)) },
     reserve: { cpus: random.pick([0, 0.25, 0.5, 1]), memoryMiB: random.pick([0, 128, 512]) },
     ports: random.chance(0.3)
-      ? [{ target: 80, published: random.pick([8080, 8081]) }]
+      ? [{ target: 80, published: random.pick([8080, 8081]), mode: "host" }]
       : random.chance(0.2)
       ? [{ target: 80 }]
       : [],

@@ -85,7 +85,7 @@ const aService: fc.Arbitrary<Omit<ServiceInput, "name">> = fc.record({
       cpus: fc.constantFrom(0, 0.25, 1),
       memoryMiB: fc.constantFrom(0, 100, 512),
     }),
-    ports: fc.constantFrom([], [], [{ target: 80, published: 8080 }]),
+    ports: fc.constantFrom([], [], [{ target: 80, published: 8080, mode: "host" }]),
     restart: fc.record({ condition: fc.constantFrom("any", "on-failure", "none") }),
     placement: fc.constantFrom<z.input<typeof Placement>>(...PLACEMENTS),
   }),

@@ -59,7 +59,15 @@ export async function seedNode(
 /** Writes a service and its first revision as the API would; answers its id. */
 export async function seedService(kv: Kv, id: string, spec: ServiceSpec): Promise<string> {
   const { template, ...rest } = spec;
-  const row = { ...rest, id, revision: 1, createdAt: AT, updatedAt: AT, deleting: false };
+  const row = {
+    ...rest,
+    id,
+    revision: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ingressPorts: [],
+    deleting: false,
+  };
   await kv.atomic()
     .set(key.service(id), row)
     .set(key.serviceName(spec.project, spec.name), id)

@@ -164,6 +164,7 @@ export function addService(made: World, input: ServiceInput): void {
     stopped: input.stopped ?? false,
     ...(input.singleton ? { singleton: input.singleton } : {}),
     ...(input.disconnect ? { disconnect: Disconnect.parse(input.disconnect) } : {}),
+    ingressPorts: [],
     deleting: input.deleting ?? false,
     revision: input.revision ?? 1,
     createdAt: AT,

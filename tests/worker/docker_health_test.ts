@@ -36,7 +36,7 @@ Deno.test("the engine is told of its own probe, of no other, and of none when th
   ];
   const found = table.map(([what, health]) => {
     const assignment = assignmentOf(1, health ? { health } : {});
-    return [what, createOptions(assignment, "node-1").Healthcheck];
+    return [what, createOptions(assignment, { nodeId: "node-1" }).Healthcheck];
   });
   assertEquals(found, table.map(([what, , expected]) => [what, expected]));
 });

@@ -22,7 +22,7 @@ function assignment(template: Partial<Assignment["template"]>): Assignment {
 }
 
 Deno.test("a bare template gives the image's own command, no limits and no restart", () => {
-  assertEquals(createOptions(assignment({}), "node-1"), {
+  assertEquals(createOptions(assignment({}), { nodeId: "node-1" }), {
     name: `berth-web-3-${TASK}`,
     Image: "nginx:1.27",
     Labels: {
@@ -53,15 +53,16 @@ Deno.test("every field of a template reaches the engine, and labels cannot pose 
       tty: true,
       init: true,
       ports: [
-        { target: 80, published: 8080, protocol: "tcp" },
-        { target: 80, published: 8081, protocol: "tcp" },
-        { target: 53, protocol: "udp" },
+        { target: 80, published: 8080, protocol: "tcp", mode: "host" },
+        { target: 80, published: 8081, protocol: "tcp", mode: "host" },
+        { target: 53, protocol: "udp", mode: "ingress" },
+        { target: 53, published: 5353, protocol: "udp", mode: "ingress" },
       ],
       limit: { cpus: 0.25, memoryMiB: 64 },
       stopGraceMs: 1500,
       stopSignal: "SIGINT",
     }),
-    "node-1",
+    { nodeId: "node-1", bindAddress: "10.0.0.1" },
   );
   assertEquals(options.Entrypoint, ["/entry"]);
   assertEquals(options.Cmd, []);
@@ -74,7 +75,7 @@ Deno.test("every field of a template reaches the engine, and labels cannot pose 
     RestartPolicy: { Name: "no" },
     PortBindings: {
       "80/tcp": [{ HostPort: "8080" }, { HostPort: "8081" }],
-      "53/udp": [{ HostPort: "" }],
+      "53/udp": [{ HostPort: "", HostIp: "10.0.0.1" }],
     },
     Init: true,
     NanoCpus: 250_000_000,

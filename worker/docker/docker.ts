@@ -36,6 +36,8 @@ export interface DockerRuntimeOptions {
   connection: EngineConnection;
   /** The label of the containers that this runtime sees and touches. */
   nodeId: string;
+  /** The machine's address on which ports that the engine chooses are bound; absent: on all. */
+  bindAddress?: string;
   clock?: Clock;
 }
 
@@ -55,6 +57,7 @@ class DockerRuntime implements Runtime {
   readonly #connection: EngineConnection;
   readonly #client: EngineClient;
   readonly #nodeId: string;
+  readonly #bindAddress: string | undefined;
   readonly #clock: Clock;
   readonly #containers: Containers;
   readonly #listing: Listing;
@@ -62,10 +65,11 @@ class DockerRuntime implements Runtime {
   #execs = 0;
   readonly prober: Prober;
 
-  constructor({ connection, nodeId, clock = systemClock }: DockerRuntimeOptions) {
+  constructor({ connection, nodeId, bindAddress, clock = systemClock }: DockerRuntimeOptions) {
     this.#connection = connection;
     this.#client = connectEngine(connection);
     this.#nodeId = nodeId;
+    this.#bindAddress = bindAddress;
     this.#clock = clock;
     this.#containers = new Containers(this.#client.docker, nodeId);
     this.#listing = new Listing(this.#containers);
@@ -113,7 +117,10 @@ class DockerRuntime implements Runtime {
 
   create: Runtime["create"] = async (assignment, signal) => {
     const { taskId } = assignment;
-    const spec = createOptions(assignment, this.#nodeId);
+    const spec = createOptions(assignment, {
+      nodeId: this.#nodeId,
+      ...(this.#bindAddress === undefined ? {} : { bindAddress: this.#bindAddress }),
+    });
     const made = await ask(
       "create",
       signal,

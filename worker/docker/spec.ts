@@ -5,20 +5,22 @@
  */
 import type { Assignment } from "../../kv/schema/agent.ts";
 import type { HealthCheck } from "../../kv/schema/health.ts";
+import { hostPortOf } from "../../kv/schema/port.ts";
 import { containerName, LABEL } from "../runtime.ts";
 import type { CreateOptions } from "./client.ts";
 
 /**
  * The options of the container. Restart is left to the agent, logging to the engine's configuration.
- * A port without `published` gets a host port from the engine.
+ * A port that is not published in mode host gets a port from the engine, on `bindAddress` alone if
+ * there is one: that is where agents find it.
  */
 export function createOptions(
   assignment: Assignment,
-  nodeId: string,
+  { nodeId, bindAddress }: { nodeId: string; bindAddress?: string },
 ): CreateOptions & { name: string } {
   const { template } = assignment;
   const { entrypoint, command, workingDir, user, stopSignal, limit } = template;
-  const ports = portOptions(template.ports);
+  const ports = portOptions(template.ports, bindAddress);
   return {
     name: containerName(assignment),
     Image: template.image,
@@ -89,13 +91,21 @@ function healthOptions(health: HealthCheck | undefined) {
   };
 }
 
-function portOptions(ports: Assignment["template"]["ports"]) {
+function portOptions(ports: Assignment["template"]["ports"], bindAddress?: string) {
   const exposed: Record<string, Record<string, never>> = {};
-  const bindings: Record<string, { HostPort: string }[]> = {};
-  for (const { target, protocol, published } of ports) {
-    const key = `${target}/${protocol}`;
+  const bindings: Record<string, { HostPort: string; HostIp?: string }[]> = {};
+  const dynamic = { HostPort: "", ...(bindAddress === undefined ? {} : { HostIp: bindAddress }) };
+  const chosen = new Set<string>();
+  for (const port of ports) {
+    const key = `${port.target}/${port.protocol}`;
+    const published = hostPortOf(port);
     exposed[key] = {};
-    (bindings[key] ??= []).push({ HostPort: published === undefined ? "" : String(published) });
+    // However often a target is published by the cluster, the container answers on one port.
+    if (published === undefined && chosen.has(key)) continue;
+    if (published === undefined) chosen.add(key);
+    (bindings[key] ??= []).push(
+      published === undefined ? dynamic : { HostPort: String(published) },
+    );
   }
   return { exposed, bindings };
 }

@@ -13,7 +13,7 @@
 import type { Assignment } from "../../kv/schema/agent.ts";
 import { timestamp } from "../../kv/schema/common.ts";
 import type { Resources } from "../../kv/schema/service.ts";
-import type { BoundPort } from "../../kv/schema/task.ts";
+import { type BoundPort, hostPortOf } from "../../kv/schema/port.ts";
 import type { Clock } from "../../kv/schema/time.ts";
 import {
   containerName,
@@ -220,8 +220,9 @@ export class SimEngine {
   /** Binds the container's ports, all or none. */
   #bind(container: SimContainer): string | undefined {
     const bound: BoundPort[] = [];
-    for (const { target, published, protocol } of container.assignment.template.ports) {
-      const port = published ?? this.#freePort(protocol);
+    for (const wanted of container.assignment.template.ports) {
+      const { target, protocol } = wanted;
+      const port = hostPortOf(wanted) ?? this.#freePort(protocol);
       if (port === undefined) return "all dynamic ports are allocated";
       const clash = bound.some((b) => b.published === port && b.protocol === protocol);
       if (clash || this.#usedPorts.has(`${port}/${protocol}`)) {

@@ -97,7 +97,8 @@ function nodesThatFit(facts: Facts, task: TaskRow): string[] {
       held.milliCpus + Math.round(reserve.cpus * 1000) <= node.capacity.cpus * 1000 &&
       held.memoryMiB + reserve.memoryMiB <= node.capacity.memoryMiB &&
       ports.every((p) =>
-        p.published === undefined || !held.ports.has(`${p.protocol}/${p.published}`)
+        p.published === undefined || p.mode !== "host" ||
+        !held.ports.has(`${p.protocol}/${p.published}`)
       );
   }).map(({ name }) => name);
 }

@@ -1,0 +1,119 @@
+/**
+ * What clients see of a service, put together from rows. Pure.
+ *
+ * @module
+ */
+import type { Endpoint, EndpointState, ServiceEndpoints } from "./schema/endpoint.ts";
+import { balancingOf, type Port } from "./schema/port.ts";
+import type { Service } from "./schema/service.ts";
+import { type BoundPort, isReady, type Observed, stateOf, type Task } from "./schema/task.ts";
+import { isTerminal } from "./schema/task_state.ts";
+import { sameValue } from "./same.ts";
+
+/** What of a service's row matters to clients. */
+export type KnownService = Pick<
+  Service,
+  "id" | "project" | "name" | "balance" | "ingressPorts" | "revision"
+>;
+
+/** What of a node's rows matters. */
+export interface KnownNode {
+  address: string;
+  down: boolean;
+}
+
+/** What of a task's rows matters. There are tens of thousands of these. */
+export interface KnownTask {
+  id: string;
+  slot: number;
+  revision: number;
+  nodeId: string;
+  state: EndpointState;
+  bound: readonly BoundPort[];
+}
+
+/** The task as clients see it; nothing for one that has no place or has ended. */
+export function knownTask(task: Task, observed: Observed | undefined): KnownTask | undefined {
+  const state = stateOf(task, observed);
+  if (task.nodeId === undefined || isTerminal(state)) return undefined;
+  const { id, slot, revision, nodeId, desired, disconnected } = task;
+  const endpoint: EndpointState = desired === "stop"
+    ? "draining"
+    : disconnected
+    ? "unreachable"
+    : isReady(state, observed)
+    ? "ready"
+    : "starting";
+  return { id, slot, revision, nodeId, state: endpoint, bound: observed?.ports ?? [] };
+}
+
+export interface Scene {
+  service: KnownService;
+  /** The ports of each revision that a task has, and of the wanted one. */
+  portsOf(revision: number): readonly Port[];
+  tasks: Iterable<KnownTask>;
+  node(nodeId: string): KnownNode | undefined;
+}
+
+export function serviceEndpoints({ service, portsOf, tasks, node }: Scene): ServiceEndpoints {
+  const wanted = portsOf(service.revision);
+  const ports = wanted.flatMap((port): ServiceEndpoints["ports"] => {
+    const { target, protocol } = port;
+    const balancing = balancingOf(protocol, service.balance, port.balance);
+    if (port.mode === "host" || port.published === undefined) {
+      return [{ target, protocol, balancing }];
+    }
+    const published = allocated(service, port);
+    return published === undefined ? [] : [{ target, protocol, published, balancing }];
+  });
+  const inside = new Map<number, number[]>();
+  const endpoints: Endpoint[] = [];
+  for (const task of tasks) {
+    const at = node(task.nodeId);
+    if (!at) continue;
+    const own = inside.get(task.revision) ?? targetsIn(portsOf(task.revision), wanted);
+    inside.set(task.revision, own);
+    endpoints.push({
+      taskId: task.id,
+      slot: task.slot,
+      nodeId: task.nodeId,
+      address: at.address,
+      ports: wanted.flatMap(({ target, protocol }, i) => {
+        const bound = task.bound.find((b) => b.target === own[i] && b.protocol === protocol);
+        return bound ? [{ target, protocol, port: bound.published }] : [];
+      }),
+      state: at.down && task.state !== "draining" ? "unreachable" : task.state,
+    });
+  }
+  endpoints.sort((a, b) => a.slot - b.slot || (a.taskId < b.taskId ? -1 : 1));
+  const { id, project, name } = service;
+  return { id, project, name, aliases: [], ports, endpoints };
+}
+
+/** The number that the service holds for one of its ports. */
+function allocated(
+  { ingressPorts }: Pick<KnownService, "ingressPorts">,
+  { target, protocol, published }: Port,
+): number | undefined {
+  const fits = (number: number) =>
+    typeof published === "object"
+      ? number >= published.from && number <= published.to
+      : number === published;
+  return ingressPorts.find((held) =>
+    held.target === target && held.protocol === protocol && fits(held.published)
+  )?.published;
+}
+
+/**
+ * The ports inside a task of another revision that stand for those of the wanted one: what it published
+ * under the same number, or else the same target. So a published port may change its target in a
+ * rollout, and old and new tasks serve side by side.
+ */
+function targetsIn(own: readonly Port[], wanted: readonly Port[]): number[] {
+  return wanted.map(({ published, target, protocol }) => {
+    const same = published === undefined
+      ? undefined
+      : own.find((port) => port.protocol === protocol && sameValue(port.published, published));
+    return same?.target ?? target;
+  });
+}
