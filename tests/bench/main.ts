@@ -11,8 +11,9 @@ import { heal } from "./heal.ts";
 import { idle } from "./idle.ts";
 import { nodeLoss } from "./node_loss.ts";
 import { placements } from "./placements.ts";
+import { soak } from "./soak.ts";
 
-const BENCHES: readonly Bench[] = [firstRun, placements, heal, nodeLoss, burst, idle];
+const BENCHES: readonly Bench[] = [firstRun, placements, heal, nodeLoss, burst, idle, soak];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
   const flags: Record<string, string> = {};
