@@ -32,7 +32,8 @@ export async function readSpecs(
   return await parseSpecs(text, name);
 }
 
-async function readInput(input: ReadableStream<Uint8Array>): Promise<string> {
+/** Standard input, up to the bound of a file. */
+export async function readInput(input: ReadableStream<Uint8Array>): Promise<string> {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   for await (const piece of input) {
