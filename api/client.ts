@@ -29,6 +29,7 @@ import {
   ReportResponse,
 } from "../kv/schema/agent.ts";
 import { PlaygroundSet, type SeedRequest } from "../kv/schema/playground.ts";
+import { type LockRequestInput, ProjectLockView } from "../kv/schema/project.ts";
 import { ClusterView, JoinTokenView } from "../kv/schema/views.ts";
 
 /**
@@ -180,6 +181,13 @@ export function createClient(options: ClientOptions) {
       }),
     deleteService: (ref: string, project?: string, o: CallOptions = {}) =>
       call("DELETE", `/v1/services/${seg(ref)}`, ServiceView, { ...o, query: { project } }),
+    readLock: (project: string, o: CallOptions = {}) =>
+      call("GET", `/v1/projects/${seg(project)}/lock`, ProjectLockView, o),
+    /** Takes the lock of a project, or renews it. Refused with 409 while somebody else holds it. */
+    lockProject: (project: string, request: LockRequestInput, o: CallOptions = {}) =>
+      call("PUT", `/v1/projects/${seg(project)}/lock`, ProjectLockView, { ...o, body: request }),
+    unlockProject: (project: string, id: string, o: CallOptions = {}) =>
+      call("DELETE", `/v1/projects/${seg(project)}/lock`, Nothing, { ...o, query: { id } }),
     /** The newest revision first. */
     listRevisions: (
       ref: string,

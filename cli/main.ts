@@ -6,6 +6,7 @@
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
+import { composeCommands } from "./catalog/compose.ts";
 import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { rolloutCommands } from "./catalog/rollout.ts";
@@ -29,6 +30,7 @@ export const VERSION = "0.1.0";
 /** The command table. */
 export const COMMANDS: readonly AnyCommand[] = [
   ...runCommands,
+  ...composeCommands,
   ...modeCommands,
   ...rolloutCommands,
   ...lookCommands,
@@ -234,6 +236,14 @@ if (import.meta.main) {
   if (!WRITERS.has(Deno.args[0] ?? "")) await Deno.permissions.revoke({ name: "write" });
   const env = (name: string) => Deno.env.get(name) || undefined;
   Deno.exit(
-    await guarded(io, () => main(Deno.args, io, (globals) => processDeps(globals, io, env))),
+    await guarded(
+      io,
+      () =>
+        main(
+          Deno.args,
+          io,
+          (globals) => processDeps(globals, io, env, (name) => Deno.env.get(name)),
+        ),
+    ),
   );
 }

@@ -42,8 +42,15 @@ export interface DockerRuntimeOptions {
 }
 
 /** What the engine says when a container cannot start for a reason of its own. */
-const OWN_FAULT =
-  /already allocated|address already in use|port is not available|executable file not found|no such file or directory|permission denied|not a directory|exec format error|OCI runtime|runc create/i;
+const OWN_FAULT = new RegExp(
+  [
+    "already allocated|address already in use|port is not available|executable file not found",
+    "no such file or directory|permission denied|not a directory|exec format error|OCI runtime",
+    "runc create|unable to find (user|group)|no matching entries|gathering device information",
+    "could not select device driver|unknown logging|failed to initialize logging driver",
+  ].join("|"),
+  "i",
+);
 
 /** Somebody is removing the container: soon it is gone, and another one can be made. */
 const LEAVING = /marked for removal|removal .* in progress/i;
