@@ -36,11 +36,13 @@ export function createLoops(
     const leaseBell = createWake(clock);
     const rowsBell = createWake(clock);
     const listBell = createWake(clock);
+    const factsBell = createWake(clock);
     bells.set = setBell.ring;
     bells.look = listBell.ring;
     bells.due = dueBell.ring;
     bells.lease = leaseBell.ring;
     bells.rows = rowsBell.ring;
+    bells.facts = factsBell.ring;
     bells.task = (taskId) => driver.kick(taskId, signal);
 
     /** Waits after a failure and says whether to go on. */
@@ -155,7 +157,7 @@ export function createLoops(
       while (!signal.aborted) {
         const exchange = await parts.facts(signal);
         await recover("sending this machine's facts", exchange, backOff);
-        if (exchange.kind === "done") return;
+        if (exchange.kind === "done") await factsBell.wait(signal);
       }
     }
 

@@ -11,10 +11,12 @@
  * 5. A task whose lease ended (lease.ts) is over: its node stops it as if it had been asked to.
  * 6. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
  *    again: its end is a failure that the restart policy deals with.
+ * 7. A task that gets connections is stopped only after its drain: balancers turn to others first.
  *
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
+import { isReady } from "../kv/schema/task.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
 import { verdictOf } from "./probes/subject.ts";
 import type { ContainerStatus } from "./runtime.ts";
@@ -53,7 +55,9 @@ export function nextStep(view: View): Step {
   const running = container?.state === "running";
   if (isTerminal(record.observed.state)) return running ? stopStep(record) : NONE; // rule 3
   if (assignment.desired === "stop") {
-    return running ? stopStep(record) : { kind: "note", record: stopped(view, record) };
+    if (!running) return { kind: "note", record: stopped(view, record) };
+    const drainedMs = drainedAtMs(view, assignment, record); // rule 7
+    return drainedMs > view.nowMs ? { kind: "wait", untilMs: drainedMs } : stopStep(record);
   }
   const { standing } = view;
   if (standing?.kind === "hold") return NONE; // rule 5
@@ -65,6 +69,18 @@ export function nextStep(view: View): Step {
   return record.observed.state === "running"
     ? stepRunning(view, assignment, record)
     : stepTowardsRunning(view, assignment, record);
+}
+
+/**
+ * When its clients have turned away: every balancer has heard by then that it gets no new connections.
+ * One that is not ready gets none anyway.
+ */
+function drainedAtMs(
+  { stopSeenMs = -Infinity }: View,
+  { drainMs = 0 }: Assignment,
+  { observed }: TaskRecord,
+): number {
+  return isReady(observed.state, observed) ? stopSeenMs + drainMs : -Infinity;
 }
 
 /** The task is not in the set: stop, say so, remove, forget. */
