@@ -1,6 +1,7 @@
 /**
- * An HTTP server for containers, out of busybox alone. It keeps connections open; once it is told to end
- * it says `Connection: close` with each answer, and goes a second later.
+ * An HTTP server for containers, out of busybox alone. It keeps connections open. Once it is told to end
+ * it takes no new ones, as most servers do, says `Connection: close` with each answer on those that it
+ * has, and goes a second later.
  *
  * @module
  */
@@ -25,7 +26,7 @@ export function keepAliveCommand(page: string): string[] {
   const script = [
     `export PAGE=${page} LENGTH=${page.length + 1}`,
     `cat > /tmp/handler <<'END'${HANDLER}END`,
-    `trap 'touch /tmp/bye; sleep 1; exit 0' TERM`,
+    `trap 'touch /tmp/bye; kill $!; sleep 1; exit 0' TERM`,
     `nc -ll -p 80 -e sh /tmp/handler & wait`,
   ];
   return ["sh", "-c", script.join("\n")];
