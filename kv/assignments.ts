@@ -52,6 +52,7 @@ export async function readAssignments(
       revision: task.revision,
       desired: ended.has(task.id) ? "stop" : task.desired,
       template,
+      ...drainOf(task, service, template),
       ...(service.singleton === "strict" ? { strict: true } : {}),
       ...(service.disconnect?.stopAfterMs === undefined
         ? {}
@@ -59,6 +60,16 @@ export async function readAssignments(
     });
   }
   return assignments;
+}
+
+/** A service that is taken away as a whole has nobody to turn its clients to. */
+function drainOf(
+  { desired }: Task,
+  { deleting, stopped, update: { drainMs } }: Service,
+  { ports }: TaskTemplate,
+): { drainMs?: number } {
+  const drains = desired === "stop" && ports.length > 0 && !deleting && !stopped && drainMs > 0;
+  return drains ? { drainMs } : {};
 }
 
 /** What may change without a new revision, so it is read anew each time. */

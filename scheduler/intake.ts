@@ -15,6 +15,7 @@ import { refreshNode, refreshService, refreshTask } from "./load.ts";
 import { globalServices } from "./modes/global.ts";
 import { pendingServices } from "./plan.ts";
 import type { Context, Term } from "./term.ts";
+import { missingPorts, missingText } from "./unbound_ports.ts";
 import { dropNode } from "./world.ts";
 
 /** Beats are read this often. */
@@ -22,6 +23,7 @@ export const BEATS_MS = 1000;
 /** Messages read in one go. */
 export const QUEUE_BATCH = 200;
 const RETRY_MS = 1000;
+const MAX_WHY = 1024;
 /**
  * Grace periods in a row for a node that was not heard between them. Without a bound, a leader that is only
  * called now and then (request-driven, and no worker left to call) would never judge.
@@ -159,7 +161,9 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
       if (task) term.dirtyServices.add(task.serviceId);
     }
     if (record) {
-      const why = `availability ${record.spec.availability}`;
+      const missing = missingText(missingPorts(world, record.node));
+      const ports = missing === "" ? "" : `; ${missing}`;
+      const why = `availability ${record.spec.availability}${ports}`.slice(0, MAX_WHY);
       term.events.push({ type: "node.changed", nodeId: id, node: record.node.name, why });
     }
   }

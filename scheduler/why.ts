@@ -19,6 +19,7 @@ import {
 import { precedes } from "./place.ts";
 import { ownPreference, type Preference, preferencesFor, sharedPreference } from "./rules/rules.ts";
 import { scoreOf, STRATEGIES, type Strategy } from "./scores.ts";
+import { portTrouble } from "./unbound_ports.ts";
 import type { ServiceRecord, TaskRecord, World } from "./world.ts";
 
 /** The longest `why` that a task row takes. */
@@ -105,9 +106,11 @@ export function explain(world: World, record: TaskRecord): Why {
   if (own) giveBack(overlay, own, request);
   const judged = judge(world, overlay, request, task.slot);
   const remedy = state === "pending" ? smallestRemedy(judged) : undefined;
+  const summary = summaryOf(record, { world, service, overlay, request, judged });
+  const trouble = isTerminal(state) ? [] : portTrouble(world, service.service.ingressPorts);
   return {
     ...why,
-    summary: clip(summaryOf(record, { world, service, overlay, request, judged })),
+    summary: clip([summary, ...trouble].join("; ")),
     ...(remedy === undefined ? {} : { remedy }),
     strategy: template.placement.strategy ?? world.strategy,
     nodes: judged.map(({ verdict }) => verdict),

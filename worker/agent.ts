@@ -81,6 +81,8 @@ export interface Agent {
   reportOnce(signal: AbortSignal): Promise<Exchange>;
   /** Tells the server what this machine is. */
   factsOnce(signal: AbortSignal): Promise<Exchange>;
+  /** What this machine is has changed: the server is told soon. */
+  factsChanged(): void;
   /** Does all that until the signal aborts, the node was removed, or a restart is asked for. */
   run(signal: AbortSignal): Promise<AgentEnd>;
   /** The row of every task, as it would be reported now. */
@@ -109,6 +111,7 @@ export function createAgent(deps: AgentDeps): Agent {
     },
     reportOnce: report,
     factsOnce: facts,
+    factsChanged: () => parts.bells.facts(),
     run: createLoops(deps, parts),
     rows: () => book.rows(),
     nextDueMs: () => driver.nextDueMs(),
@@ -124,6 +127,7 @@ function createParts(deps: AgentDeps) {
     rows: () => {},
     later: () => {},
     look: () => {},
+    facts: () => {},
     task: (_taskId: string) => {},
   };
   const reporter = createReporter({ now: () => bells.rows(), later: () => bells.later() });

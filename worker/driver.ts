@@ -70,6 +70,8 @@ export interface TaskMemory {
   stopSent: boolean;
   /** When the container was first seen exited, since it last ran. */
   exitSeenMs?: number;
+  /** When it was first seen that the task is to stop. */
+  stopSeenMs?: number;
   /** The engine's life in which the container was last seen running. */
   seenLife?: number;
 }
@@ -101,6 +103,8 @@ export function createDriver(deps: DriverDeps): Driver {
       delete memory.exitSeenMs;
     } else if (container?.state === "exited") memory.exitSeenMs ??= clock.monoMs();
     const assignment = book.set?.assignments.get(taskId);
+    if (assignment?.desired === "stop") memory.stopSeenMs ??= clock.monoMs();
+    else delete memory.stopSeenMs;
     const record = book.records.get(taskId);
     const standing = assignment && keeper.standing(assignment);
     const known = {
@@ -117,6 +121,7 @@ export function createDriver(deps: DriverDeps): Driver {
       confirmed: book.confirmed,
       interrupted: memory.seenLife !== undefined && memory.seenLife < engineLife,
       ...(memory.exitSeenMs === undefined ? {} : { exitSeenMs: memory.exitSeenMs }),
+      ...(memory.stopSeenMs === undefined ? {} : { stopSeenMs: memory.stopSeenMs }),
       stopSent: memory.stopSent,
       nowMs: clock.monoMs(),
       wallMs: clock.wallMs(),

@@ -39,12 +39,14 @@ export function createLoops(
     const rowsBell = createWake(clock);
     const laterBell = createWake(clock);
     const listBell = createWake(clock);
+    const factsBell = createWake(clock);
     bells.set = setBell.ring;
     bells.look = listBell.ring;
     bells.due = dueBell.ring;
     bells.lease = leaseBell.ring;
     bells.rows = rowsBell.ring;
     bells.later = laterBell.ring;
+    bells.facts = factsBell.ring;
     bells.task = (taskId) => driver.kick(taskId, signal);
 
     /** Waits after a failure and says whether to go on. */
@@ -169,7 +171,7 @@ export function createLoops(
       while (!signal.aborted) {
         const exchange = await parts.facts(signal);
         await recover("sending this machine's facts", exchange, backOff);
-        if (exchange.kind === "done") return;
+        if (exchange.kind === "done") await factsBell.wait(signal);
       }
     }
 

@@ -64,10 +64,15 @@ async function loadEngine(config: WorkerConfig, log: Log): Promise<Engine | { mi
   });
   if (!found.ok) return { missing: found.message };
   const { connection } = found;
+  // An address that is not this machine's own (a translated one, or the engine is elsewhere) cannot be
+  // bound: then on all of them.
+  const isOwn = connection.kind === "socket" &&
+    Deno.networkInterfaces().some(({ address }) => address === config.address);
+  const bindAddress = isOwn ? { bindAddress: config.address } : {};
   const { createDockerRuntime } = await import("./docker/docker.ts");
   const guard = { stateDir, target: connection, clock: systemClock, newId: newKey, log };
   return {
-    createRuntime: (nodeId) => createDockerRuntime({ connection, nodeId }),
+    createRuntime: (nodeId) => createDockerRuntime({ connection, nodeId, ...bindAddress }),
     createGuard: () => createGuard(guard),
   };
 }

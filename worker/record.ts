@@ -52,6 +52,8 @@ export interface View {
   interrupted: boolean;
   /** When the container was first seen exited, since it last ran. */
   exitSeenMs?: number;
+  /** When the agent first knew that it is to stop, since it was last to run. */
+  stopSeenMs?: number;
   /** The agent itself has asked this run to stop. */
   stopSent: boolean;
   /** Its lease: absent while it may run. */

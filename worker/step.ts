@@ -13,11 +13,16 @@
  *    again: they are done when that is on record, next to the run that they were for.
  * 7. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
  *    again: its end is a failure that the restart policy deals with.
+ * 7. A task that gets connections is stopped only after its drain: balancers turn to others first.
  *
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
+<<<<<<< HEAD
 import type { Hook } from "../kv/schema/container.ts";
+=======
+import { isReady } from "../kv/schema/task.ts";
+>>>>>>> traffic
 import { isTerminal } from "../kv/schema/task_state.ts";
 import { verdictOf } from "./probes/subject.ts";
 import type { ContainerStatus } from "./runtime.ts";
@@ -58,7 +63,9 @@ export function nextStep(view: View): Step {
   const running = container?.state === "running";
   if (isTerminal(record.observed.state)) return running ? stopStep(record) : NONE; // rule 3
   if (assignment.desired === "stop") {
-    return running ? stopStep(record) : { kind: "note", record: stopped(view, record) };
+    if (!running) return { kind: "note", record: stopped(view, record) };
+    const drainedMs = drainedAtMs(view, assignment, record); // rule 7
+    return drainedMs > view.nowMs ? { kind: "wait", untilMs: drainedMs } : stopStep(record);
   }
   const { standing } = view;
   if (standing?.kind === "hold") return NONE; // rule 5
@@ -70,6 +77,18 @@ export function nextStep(view: View): Step {
   return record.observed.state === "running"
     ? stepRunning(view, assignment, record)
     : stepTowardsRunning(view, assignment, record);
+}
+
+/**
+ * When its clients have turned away: every balancer has heard by then that it gets no new connections.
+ * One that is not ready gets none anyway.
+ */
+function drainedAtMs(
+  { stopSeenMs = -Infinity }: View,
+  { drainMs = 0 }: Assignment,
+  { observed }: TaskRecord,
+): number {
+  return isReady(observed.state, observed) ? stopSeenMs + drainMs : -Infinity;
 }
 
 /** The task is not in the set: stop, say so, remove, forget. */

@@ -4,8 +4,10 @@
  * @module
  */
 import { type Client, createClient } from "../api/client.ts";
+import type { UnboundPort } from "../kv/schema/node.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import { createAgent } from "./agent.ts";
+import { runTraffic } from "./balancer/traffic.ts";
 import type { WorkerConfig } from "./config.ts";
 import {
   factsOf,
@@ -156,19 +158,45 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
   const { config, clock, random, log } = deps;
   const { nodeId, credential } = identity;
   const runtime = deps.createRuntime(nodeId);
+  const client = clientOf(deps, credential);
+  let unboundPorts: UnboundPort[] = [];
   const agent = createAgent({
     runtime,
-    client: clientOf(deps, credential),
+    client,
     clock,
     random,
     state: createFileStore(config.stateDir),
     log,
     guard: deps.createGuard(),
-    config: { nodeId, facts: (info) => factsOf(info, config) },
+    config: {
+      nodeId,
+      facts: (info) => ({
+        ...factsOf(info, config),
+        ...(unboundPorts.length === 0 ? {} : { unboundPorts }),
+      }),
+    },
   });
+  const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal]);
+  // Simulated containers answer on no port.
+  const balancing = config.runtime === "sim" ? undefined : runTraffic({
+    ...{ client, nodeId, clock, random, log, stateDir: config.stateDir },
+    onProblems(ports) {
+      unboundPorts = ports;
+      agent.factsChanged();
+    },
+  }, until);
   log("info", "agent runs", { node: config.name, nodeId, server: config.server });
   try {
-    return await agent.run(signal);
+    // One that throws is a bug: both end, and whoever watches starts them again.
+    const leave = () => over.abort();
+    const [end, balanced] = await Promise.allSettled([
+      agent.run(until).finally(leave),
+      balancing?.finally(leave),
+    ]);
+    if (end.status === "rejected") throw end.reason;
+    if (balanced.status === "rejected") throw balanced.reason;
+    return end.value;
   } finally {
     await runtime.close();
   }

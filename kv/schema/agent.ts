@@ -29,6 +29,9 @@ export const Assignment = z.object({
   revision: z.int().min(1),
   desired: z.enum(["run", "stop"]),
   template: TaskTemplate,
+  drainMs: DurationMs.optional().meta({
+    description: "While it is to stop: how long it goes on first, getting no new connections",
+  }),
   strict: z.boolean().optional().meta({
     description: "Its container must be dead before the node's TTL ends without a poll",
   }),

@@ -7,7 +7,16 @@
 import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
 import { Taint } from "./placement.ts";
+import { PortNumber, Protocol } from "./port.ts";
 import { Resources } from "./service.ts";
+
+/** A published port of the cluster that a node cannot listen on. */
+export const UnboundPort = z.object({
+  protocol: Protocol,
+  published: PortNumber,
+  reason: z.string().max(256),
+}).meta({ id: "UnboundPort" });
+export type UnboundPort = z.infer<typeof UnboundPort>;
 
 /** What the agent says of its machine. Written when it starts and when something changed. */
 export const NodeFacts = z.object({
@@ -34,6 +43,11 @@ export const NodeFacts = z.object({
   agentVersion: z.string().max(32),
   usedPorts: z.array(z.int().min(1).max(65535)).max(4096).default([])
     .meta({ description: "Host ports that something other than Berth holds" }),
+  unboundPorts: z.array(UnboundPort).max(4096).optional().meta({
+    description:
+      "Published ports on which it cannot listen. Where several nodes share a machine, " +
+      "one of them listens for all",
+  }),
 }).meta({ id: "NodeFacts" });
 export type NodeFacts = z.infer<typeof NodeFacts>;
 

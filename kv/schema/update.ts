@@ -40,8 +40,9 @@ export const UpdateConfig = z.object({
   progressDeadlineMs: DurationMs.default(600_000)
     .meta({ description: "Without progress for so long, `failureAction` is taken; 0: never" }),
   drainMs: DurationMs.default(1000).meta({
-    description: "How long a task goes on beside its successor that serves, so that clients turn " +
-      "to that one, before it is stopped (when starting first)",
+    description:
+      "How long a task with ports that is to stop goes on without new connections; and " +
+      "before that, when starting first, beside its successor that serves already",
   }),
   canary: z.int().min(1).max(200_000).default(1)
     .meta({ description: "Slots that a canary changes first" }),

@@ -350,3 +350,25 @@ Deno.test("whatever is known, a note only ever advances the position", () => {
     }
   }
 });
+
+Deno.test("a task that gets connections is stopped only after its drain, counted from when that was known", () => {
+  const assignment = { ...stop, drainMs: 1_000 };
+  const running = { assignment, record: record("running"), container: container("running") };
+  assertEquals(step({ ...running, stopSeenMs: 700 }), { kind: "wait", untilMs: 1_700 });
+  assertEquals(step({ ...running, stopSeenMs: 0 }).kind, "stop");
+  assertEquals(step({ ...running, assignment: stop, stopSeenMs: 700 }).kind, "stop");
+  const exited = { ...running, container: container("exited"), stopSeenMs: 700 };
+  assertEquals(step(exited).kind, "note");
+});
+
+Deno.test("a task that gets no connections anyway is not drained", () => {
+  const assignment = { ...stop, drainMs: 1_000 };
+  const known = { assignment, container: container("running"), stopSeenMs: 1_000 };
+  assertEquals(step({ ...known, record: record("starting") }).kind, "stop");
+  assertEquals(step({ ...known, record: sick() }).kind, "stop");
+  const unready = record("running");
+  unready.observed = { ...unready.observed, ready: false };
+  assertEquals(step({ ...known, record: unready }).kind, "stop");
+  const { assignment: _, ...strayed } = known;
+  assertEquals(step({ ...strayed, record: record("running") }).kind, "stop");
+});

@@ -1,0 +1,198 @@
+/**
+ * The node's balancer: listens on every published port of the cluster and passes connections on to the
+ * tasks that the table names.
+ *
+ * 1. What is open follows the table. A port whose settings or tasks change is not closed for it.
+ * 2. A port that cannot be bound is tried again and again, slowly: another agent of this machine may have
+ *    it, and may go. It is told once, to the log and through `onProblems`.
+ * 3. Nothing here waits for the control plane.
+ *
+ * @module
+ */
+import type { Protocol } from "../../kv/schema/port.ts";
+import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
+import type { UnboundPort } from "../../kv/schema/node.ts";
+import type { Clock } from "../../kv/schema/time.ts";
+import type { Log } from "../log.ts";
+import { messageOf } from "../state_file.ts";
+import { createWake } from "../wake.ts";
+import { createDeadlines } from "./deadlines.ts";
+import { createPool, type Pool } from "./pool.ts";
+import { createBuffers } from "./splice.ts";
+import { type Table, type Wanted, wantedPorts } from "./table.ts";
+import { listenTcp, type Proxy, type ProxyDeps, type Route } from "./tcp_proxy.ts";
+import { listenUdp } from "./udp_proxy.ts";
+
+export interface BalancerDeps {
+  nodeId: string;
+  clock: Clock;
+  log: Log;
+  /** Addresses to listen on, the first that the machine has; default: all, of IPv6 and IPv4. */
+  hostnames?: readonly string[];
+  /** Called with the ports that cannot be bound, whenever that changes. */
+  onProblems?: (ports: UnboundPort[]) => void;
+}
+
+export interface Balancer {
+  /** Makes this the table in effect. */
+  update(table: Table): void;
+  /** Binds ports, and closes connections that are idle, until the signal aborts; then ends all. */
+  run(signal: AbortSignal): Promise<void>;
+  /** The ports that are bound, as `tcp/8080`. */
+  bound(): string[];
+  connections(): number;
+}
+
+const EVERYWHERE = ["::", "0.0.0.0"];
+const RETRY_MS = 5_000;
+const TICK_MS = 1_000;
+
+export function createBalancer(deps: BalancerDeps): Balancer {
+  const { nodeId, clock, log, hostnames = EVERYWHERE, onProblems = () => {} } = deps;
+  const ticker = { nowMs: clock.monoMs() };
+  const deadlines = createDeadlines(clock);
+  const proxyDeps: ProxyDeps = { buffers: createBuffers(), ticker, clock, deadlines, log };
+  const bell = createWake(clock);
+  const pools = new Map<string, { pool: Pool; serviceId: string; made?: ServiceEndpoints }>();
+  const open = new Map<string, Proxy>();
+  /** No longer listening, with connections that live on. */
+  const leaving = new Set<Proxy>();
+  const problems = new Map<string, UnboundPort>();
+  let wanted = new Map<string, Wanted>();
+
+  function poolOf({ serviceId, target, protocol }: Wanted): Pool {
+    const name = `${serviceId} ${target} ${protocol}`;
+    const known = pools.get(name);
+    if (known) return known.pool;
+    const pool = createPool({ target, protocol }, { nodeId });
+    pools.set(name, { pool, serviceId });
+    return pool;
+  }
+
+  const routeOf = (port: Wanted): Route => ({ pool: poolOf(port), balancing: port.balancing });
+
+  function update(table: Table): void {
+    wanted = wantedPorts(table);
+    for (const port of wanted.values()) poolOf(port);
+    for (const entry of pools.values()) {
+      const service = table.services.get(entry.serviceId);
+      if (service && service === entry.made) continue;
+      entry.pool.update(service);
+      if (service) entry.made = service;
+      else delete entry.made;
+    }
+    for (const [name, proxy] of open) {
+      const port = wanted.get(name);
+      if (port) proxy.route = routeOf(port); // invariant 1
+      else {
+        open.delete(name);
+        proxy.close();
+        leaving.add(proxy);
+      }
+    }
+    dropPools();
+    bell.ring();
+  }
+
+  /** Pools that no port leads to, once their connections have ended. */
+  function dropPools(): void {
+    const used = new Set([...wanted.values()].map(poolOf));
+    for (const [name, { pool }] of pools) {
+      if (!used.has(pool) && pool.targets.every((one) => one.active === 0)) pools.delete(name);
+    }
+  }
+
+  async function bind(port: Wanted): Promise<void> {
+    const { name, protocol, published, service } = port;
+    let failure: unknown;
+    for (const hostname of hostnames) {
+      try {
+        const proxy = await listen(protocol, { hostname, port: published }, routeOf(port));
+        problems.delete(name);
+        log("info", "listening on a published port", { port: name, service });
+        open.set(name, proxy);
+        return;
+      } catch (error) {
+        failure = error;
+        // A machine without IPv6 has no such address; anything else is the answer.
+        if (!/not available|not supported|EADDRNOTAVAIL|EAFNOSUPPORT/i.test(messageOf(error))) {
+          break;
+        }
+      }
+    }
+    const reason = reasonOf(failure);
+    if (problems.get(name)?.reason === reason) return;
+    problems.set(name, { protocol, published, reason }); // invariant 2
+    log("warn", "cannot listen on a published port; trying again", { port: name, service, reason });
+  }
+
+  async function listen(
+    protocol: Protocol,
+    at: { hostname: string; port: number },
+    route: Route,
+  ): Promise<Proxy> {
+    return protocol === "tcp"
+      ? listenTcp(at, route, proxyDeps)
+      : await listenUdp(at, route, proxyDeps);
+  }
+
+  async function bindAll(): Promise<void> {
+    const before = problemsText();
+    for (const name of problems.keys()) if (!wanted.has(name)) problems.delete(name);
+    for (const port of wanted.values()) {
+      if (!open.has(port.name)) await bind(port);
+      // The table may have changed meanwhile.
+      const proxy = open.get(port.name);
+      if (proxy && !wanted.has(port.name)) {
+        open.delete(port.name);
+        proxy.cut();
+      }
+    }
+    if (problemsText() !== before) onProblems([...problems.values()]);
+  }
+
+  const problemsText = () => JSON.stringify([...problems.values()]);
+  const all = () => [...open.values(), ...leaving];
+  const connections = () => all().reduce((sum, proxy) => sum + proxy.connections, 0);
+
+  function sweep(): void {
+    ticker.nowMs = clock.monoMs();
+    for (const proxy of all()) proxy.sweep(ticker.nowMs);
+    for (const proxy of leaving) if (proxy.connections === 0) leaving.delete(proxy);
+  }
+
+  async function tick(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      sweep();
+      await clock.sleep(TICK_MS, signal);
+    }
+  }
+
+  return {
+    update,
+    async run(signal) {
+      const ticking = tick(signal);
+      while (!signal.aborted) {
+        await bindAll();
+        await bell.wait(signal, problems.size > 0 ? RETRY_MS : undefined);
+      }
+      for (const proxy of all()) proxy.cut();
+      deadlines.close();
+      await ticking;
+    },
+    bound: () => [...open.keys()],
+    connections,
+  };
+}
+
+/** Why a port cannot be bound, for people. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  if (error instanceof Deno.errors.AddrInUse || /EADDRINUSE|in use/i.test(message)) {
+    return "another program of this machine has it";
+  }
+  if (error instanceof Deno.errors.PermissionDenied || /EACCES|permission/i.test(message)) {
+    return "the worker may not bind it: ports below 1024 need root or CAP_NET_BIND_SERVICE";
+  }
+  return message.slice(0, 200);
+}

@@ -1,0 +1,35 @@
+/**
+ * A node's traffic: the feed of endpoints and the balancer that follows it, for one life of the agent.
+ *
+ * @module
+ */
+import type { Client } from "../../api/client.ts";
+import type { UnboundPort } from "../../kv/schema/node.ts";
+import type { Clock } from "../../kv/schema/time.ts";
+import type { Log } from "../log.ts";
+import { createBalancer } from "./balancer.ts";
+import { createTableStore, followEndpoints } from "./feed.ts";
+
+export interface TrafficDeps {
+  client: Pick<Client, "pollEndpoints">;
+  nodeId: string;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  log: Log;
+  /** Where the known endpoints are kept. */
+  stateDir: string;
+  /** Called with the ports that cannot be bound, whenever that changes. */
+  onProblems(ports: UnboundPort[]): void;
+}
+
+/** Balances until the signal aborts. */
+export async function runTraffic(deps: TrafficDeps, signal: AbortSignal): Promise<void> {
+  const { nodeId, clock, log, onProblems } = deps;
+  const balancer = createBalancer({ nodeId, clock, log, onProblems });
+  const store = createTableStore(deps.stateDir);
+  await Promise.all([
+    followEndpoints({ ...deps, store }, (table) => balancer.update(table), signal),
+    balancer.run(signal),
+  ]);
+}
