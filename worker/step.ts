@@ -13,16 +13,13 @@
  *    again: they are done when that is on record, next to the run that they were for.
  * 7. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
  *    again: its end is a failure that the restart policy deals with.
- * 7. A task that gets connections is stopped only after its drain: balancers turn to others first.
+ * 8. A task that gets connections is stopped only after its drain: balancers turn to others first.
  *
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
-<<<<<<< HEAD
 import type { Hook } from "../kv/schema/container.ts";
-=======
 import { isReady } from "../kv/schema/task.ts";
->>>>>>> traffic
 import { isTerminal } from "../kv/schema/task_state.ts";
 import { verdictOf } from "./probes/subject.ts";
 import type { ContainerStatus } from "./runtime.ts";
@@ -64,7 +61,7 @@ export function nextStep(view: View): Step {
   if (isTerminal(record.observed.state)) return running ? stopStep(record) : NONE; // rule 3
   if (assignment.desired === "stop") {
     if (!running) return { kind: "note", record: stopped(view, record) };
-    const drainedMs = drainedAtMs(view, assignment, record); // rule 7
+    const drainedMs = drainedAtMs(view, assignment, record); // rule 8
     return drainedMs > view.nowMs ? { kind: "wait", untilMs: drainedMs } : stopStep(record);
   }
   const { standing } = view;
