@@ -24,7 +24,7 @@ import type { ServiceRecord, TaskRecord, World } from "../world.ts";
  */
 const MOMENTARY: ReadonlySet<string> = new Set([
   ...["ready", "resources", "hostports"],
-  ...["maxPerNode", "affinity", "spread"],
+  ...["maxpernode", "affinity", "spread"],
 ]);
 /** Keep new tasks away and leave those that run: a `no-execute` taint empties its node as a drain does. */
 const AT_THE_DOOR: ReadonlySet<string> = new Set(["taints"]);
