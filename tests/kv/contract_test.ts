@@ -79,26 +79,32 @@ contract("a row that is not there has no value and no versionstamp", async (kv) 
   assertEquals(await kv.get(["a"]), { key: ["a"], value: null, versionstamp: null });
 });
 
-contract("the rows of one commit share a versionstamp, and later commits have greater ones", async (kv) => {
-  const first = await put(kv, ["a"], ["b"]);
-  const second = await put(kv, ["c"]);
-  assert(first < second && first.length === second.length);
-  const stamps = (await kv.getMany([["a"], ["b"], ["c"]])).map((entry) => entry.versionstamp);
-  assertEquals(stamps, [first, first, second]);
-});
+contract(
+  "the rows of one commit share a versionstamp, and later commits have greater ones",
+  async (kv) => {
+    const first = await put(kv, ["a"], ["b"]);
+    const second = await put(kv, ["c"]);
+    assert(first < second && first.length === second.length);
+    const stamps = (await kv.getMany([["a"], ["b"], ["c"]])).map((entry) => entry.versionstamp);
+    assertEquals(stamps, [first, first, second]);
+  },
+);
 
-contract("a commit whose check fails changes nothing, and one whose checks hold all", async (kv) => {
-  const stamp = await put(kv, ["a"]);
-  const stale = kv.atomic().check({ key: ["a"], versionstamp: null }).set(["b"], 1).delete(["a"]);
-  assertFalse((await stale.commit()).ok);
-  assertEquals((await kv.get(["b"])).versionstamp, null);
-  assertEquals((await kv.get(["a"])).versionstamp, stamp);
-  const fresh = kv.atomic().check({ key: ["a"], versionstamp: stamp })
-    .check({ key: ["b"], versionstamp: null }).set(["b"], 1).delete(["a"]);
-  assert((await fresh.commit()).ok);
-  assertEquals((await kv.get(["a"])).value, null);
-  assertEquals((await kv.get(["b"])).value, 1);
-});
+contract(
+  "a commit whose check fails changes nothing, and one whose checks hold all",
+  async (kv) => {
+    const stamp = await put(kv, ["a"]);
+    const stale = kv.atomic().check({ key: ["a"], versionstamp: null }).set(["b"], 1).delete(["a"]);
+    assertFalse((await stale.commit()).ok);
+    assertEquals((await kv.get(["b"])).versionstamp, null);
+    assertEquals((await kv.get(["a"])).versionstamp, stamp);
+    const fresh = kv.atomic().check({ key: ["a"], versionstamp: stamp })
+      .check({ key: ["b"], versionstamp: null }).set(["b"], 1).delete(["a"]);
+    assert((await fresh.commit()).ok);
+    assertEquals((await kv.get(["a"])).value, null);
+    assertEquals((await kv.get(["b"])).value, 1);
+  },
+);
 
 contract("a row that was deleted and set again has another versionstamp", async (kv) => {
   const before = await put(kv, ["a"]);
@@ -142,24 +148,30 @@ contract("keys are listed strings first, by their UTF-8, then numbers by value",
   assertEquals(found, keys);
 });
 
-contract("a prefix has the keys below it: not itself, and none that merely begins alike", async (kv) => {
-  await put(kv, ["p"], ["p", "a"], ["p", "a", 1], ["p", "b"], ["pp", "c"], ["p\0x", "d"], ["q"]);
-  assertEquals(await listed(kv, { prefix: ["p"] }), ["a", "a/1", "b"]);
-  assertEquals(await listed(kv, { prefix: ["p", "a"] }), ["a/1"]);
-  assertEquals(await listed(kv, { prefix: ["none"] }), []);
-  assertEquals((await listed(kv, { prefix: [] })).length, 7);
-});
+contract(
+  "a prefix has the keys below it: not itself, and none that merely begins alike",
+  async (kv) => {
+    await put(kv, ["p"], ["p", "a"], ["p", "a", 1], ["p", "b"], ["pp", "c"], ["p\0x", "d"], ["q"]);
+    assertEquals(await listed(kv, { prefix: ["p"] }), ["a", "a/1", "b"]);
+    assertEquals(await listed(kv, { prefix: ["p", "a"] }), ["a/1"]);
+    assertEquals(await listed(kv, { prefix: ["none"] }), []);
+    assertEquals((await listed(kv, { prefix: [] })).length, 7);
+  },
+);
 
-contract("a list begins at its start, ends before its end, and goes backwards on request", async (kv) => {
-  await put(kv, ...[1, 2, 3, 4, 5].map((n) => ["p", n]));
-  assertEquals(await listed(kv, { prefix: ["p"], start: ["p", 3] }), ["3", "4", "5"]);
-  assertEquals(await listed(kv, { prefix: ["p"], end: ["p", 3] }), ["1", "2"]);
-  assertEquals(await listed(kv, { start: ["p", 2], end: ["p", 4] }), ["2", "3"]);
-  assertEquals(await listed(kv, { prefix: ["p"] }, { reverse: true, limit: 2 }), ["5", "4"]);
-  const above = { prefix: ["p"], start: ["p", 2.5] };
-  assertEquals(await listed(kv, above, { limit: 2 }), ["3", "4"]);
-  assertEquals(await listed(kv, above, { reverse: true }), ["5", "4", "3"]);
-});
+contract(
+  "a list begins at its start, ends before its end, and goes backwards on request",
+  async (kv) => {
+    await put(kv, ...[1, 2, 3, 4, 5].map((n) => ["p", n]));
+    assertEquals(await listed(kv, { prefix: ["p"], start: ["p", 3] }), ["3", "4", "5"]);
+    assertEquals(await listed(kv, { prefix: ["p"], end: ["p", 3] }), ["1", "2"]);
+    assertEquals(await listed(kv, { start: ["p", 2], end: ["p", 4] }), ["2", "3"]);
+    assertEquals(await listed(kv, { prefix: ["p"] }, { reverse: true, limit: 2 }), ["5", "4"]);
+    const above = { prefix: ["p"], start: ["p", 2.5] };
+    assertEquals(await listed(kv, above, { limit: 2 }), ["3", "4"]);
+    assertEquals(await listed(kv, above, { reverse: true }), ["5", "4", "3"]);
+  },
+);
 
 contract("a list in batches is the same list", async (kv) => {
   const all = Array.from({ length: 23 }, (_, i) => i);
@@ -188,30 +200,39 @@ contract("a start outside of its prefix is refused", async (kv) => {
   }
 });
 
-contract("limits: what is too large is refused by name, changes nothing, and is told as too large", async (kv) => {
-  const many = (n: number) => Array.from({ length: n }, (_, i) => i);
-  const cases: [string, (op: Deno.AtomicOperation) => void][] = [
-    ["Value too large (max 65536 bytes)", (op) => op.set(["a"], "x".repeat(65_531))],
-    ["Value too large (max 65536 bytes)", (op) => op.set(["a"], "é".repeat(65_531))],
-    ["Value too large (max 65536 bytes)", (op) => op.set(["a"], "ж".repeat(32_766))],
-    ["Key too large for write (max 2048 bytes)", (op) => op.set(["x".repeat(2047)], 1)],
-    ["Key too large for write (max 2048 bytes)", (op) => op.set(["é".repeat(1024)], 1)],
-    ["Too many mutations (max 1000)", (op) => many(1001).forEach((i) => op.set(["a", i], 1))],
-    ["Total mutation size too large (max 819200 bytes)", (op) =>
-      many(14).forEach((i) => op.set(["a", i], "x".repeat(60_000)))],
-    ["Total key size too large (max 81920 bytes)", (op) =>
-      many(82).forEach((i) => op.set(["a", i, "x".repeat(1000)], 1))],
-    ["Too many checks (max 100)", (op) =>
-      many(101).forEach((i) => op.check({ key: ["a", i], versionstamp: null }))],
-  ];
-  for (const [message, fill] of cases) {
-    const op = kv.atomic().set(["first"], 1);
-    fill(op);
-    const error = await refused(() => op.commit(), message);
-    assertEquals(storeFailure(error)?.kind, "too-large", message);
-  }
-  assertEquals(await listed(kv, { prefix: [] }), []);
-});
+contract(
+  "limits: what is too large is refused by name, changes nothing, and is told as too large",
+  async (kv) => {
+    const many = (n: number) => Array.from({ length: n }, (_, i) => i);
+    const cases: [string, (op: Deno.AtomicOperation) => void][] = [
+      ["Value too large (max 65536 bytes)", (op) => op.set(["a"], "x".repeat(65_531))],
+      ["Value too large (max 65536 bytes)", (op) => op.set(["a"], "é".repeat(65_531))],
+      ["Value too large (max 65536 bytes)", (op) => op.set(["a"], "ж".repeat(32_766))],
+      ["Key too large for write (max 2048 bytes)", (op) => op.set(["x".repeat(2047)], 1)],
+      ["Key too large for write (max 2048 bytes)", (op) => op.set(["é".repeat(1024)], 1)],
+      ["Too many mutations (max 1000)", (op) => many(1001).forEach((i) => op.set(["a", i], 1))],
+      [
+        "Total mutation size too large (max 819200 bytes)",
+        (op) => many(14).forEach((i) => op.set(["a", i], "x".repeat(60_000))),
+      ],
+      [
+        "Total key size too large (max 81920 bytes)",
+        (op) => many(82).forEach((i) => op.set(["a", i, "x".repeat(1000)], 1)),
+      ],
+      [
+        "Too many checks (max 100)",
+        (op) => many(101).forEach((i) => op.check({ key: ["a", i], versionstamp: null })),
+      ],
+    ];
+    for (const [message, fill] of cases) {
+      const op = kv.atomic().set(["first"], 1);
+      fill(op);
+      const error = await refused(() => op.commit(), message);
+      assertEquals(storeFailure(error)?.kind, "too-large", message);
+    }
+    assertEquals(await listed(kv, { prefix: [] }), []);
+  },
+);
 
 contract("limits: what just fits is taken", async (kv) => {
   const many = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -237,23 +258,26 @@ contract("limits: reads", async (kv) => {
   await refused(() => kv.atomic().set([], 1).commit(), "key cannot be empty");
 });
 
-contract("a watch tells the state at first and after each change, several at once as one", async (kv) => {
-  await put(kv, ["a"]);
-  const reader = kv.watch<[string, string]>([["a"], ["b"]]).getReader();
-  const next = async () => (await reader.read()).value?.map((entry) => entry.value);
-  assertEquals(await next(), ["a", null]);
-  const waiting = next();
-  await put(kv, ["unrelated"]);
-  await put(kv, ["b"]);
-  assertEquals(await waiting, ["a", "b"]);
-  await kv.atomic().set(["a"], 1).commit();
-  await kv.atomic().set(["a"], 2).delete(["b"]).commit();
-  let seen = await next();
-  // Whether the first of the two is told by itself is a matter of time.
-  if (seen?.[0] as unknown === 1) seen = await next();
-  assertEquals(seen as unknown[], [2, null]);
-  await reader.cancel();
-});
+contract(
+  "a watch tells the state at first and after each change, several at once as one",
+  async (kv) => {
+    await put(kv, ["a"]);
+    const reader = kv.watch<[string, string]>([["a"], ["b"]]).getReader();
+    const next = async () => (await reader.read()).value?.map((entry) => entry.value);
+    assertEquals(await next(), ["a", null]);
+    const waiting = next();
+    await put(kv, ["unrelated"]);
+    await put(kv, ["b"]);
+    assertEquals(await waiting, ["a", "b"]);
+    await kv.atomic().set(["a"], 1).commit();
+    await kv.atomic().set(["a"], 2).delete(["b"]).commit();
+    let seen = await next();
+    // Whether the first of the two is told by itself is a matter of time.
+    if (seen?.[0] as unknown === 1) seen = await next();
+    assertEquals(seen as unknown[], [2, null]);
+    await reader.cancel();
+  },
+);
 
 contract("a watch that is cancelled ends", async (kv) => {
   const reader = kv.watch([["a"]]).getReader();
