@@ -15,6 +15,7 @@ import { type Filter, FILTERS, filtersFor, firstRefusal } from "../filters.ts";
 import { ask, type Candidate, type Request, requestOf, take } from "../overlay.ts";
 import type { Policy } from "../policy.ts";
 import { replicaPolicy } from "../replicas.ts";
+import { evicting, taintText } from "../rules/taints.ts";
 import { newestEnded } from "../slots.ts";
 import type { ServiceRecord, TaskRecord, World } from "../world.ts";
 
@@ -26,7 +27,7 @@ const MOMENTARY: ReadonlySet<string> = new Set([
   ...["ready", "resources", "hostports"],
   ...["maxpernode", "affinity", "spread"],
 ]);
-/** Keep new tasks away and leave those that run: a `no-execute` taint empties its node as a drain does. */
+/** Keep new tasks away and leave those that run, unless a taint is `no-execute`. */
 const AT_THE_DOOR: ReadonlySet<string> = new Set(["taints"]);
 
 export function globalPolicy(record: ServiceRecord): Policy {
@@ -144,6 +145,8 @@ function reasonToStop(
 ): string | undefined {
   const { name } = node.record.node;
   if (node.record.spec.availability === "drain") return `node ${name} is being drained`;
+  const taint = evicting(node.record, request.template.placement.tolerations);
+  if (taint) return `node ${name} has taint ${taintText(taint)}`;
   const refusal = firstRefusal(lasting, node, request);
   return refusal && `node ${name} ${refusal.group(node, request).one}`;
 }
