@@ -1,0 +1,18 @@
+/**
+ * Bugs to build into a simulation, to see that the checker finds them. Each is one entry of a table, put
+ * between the real parts; none is in the program.
+ *
+ * @module
+ */
+import { COMMIT_PLANTS } from "./plants_commits.ts";
+import { EDGE_PLANTS } from "./plants_edges.ts";
+import type { Sim } from "./sim.ts";
+
+export interface Plant {
+  name: string;
+  /** What the checker must say: a part of it. */
+  finds: RegExp;
+  install(sim: Sim): void;
+}
+
+export const PLANTS: readonly Plant[] = [...COMMIT_PLANTS, ...EDGE_PLANTS];
