@@ -101,8 +101,8 @@ function check(
   if (isCompose(value)) {
     return wrong(
       place(["services"]),
-      "this looks like a Compose file, which is not read here: write the services as a list, " +
-        "each with its name and its template",
+      "this looks like a Compose file: apply it with berth up -f, or write the services as a list, each " +
+        "with its name and its template",
     );
   }
   const parsed = ServiceSpec.safeParse(value);

@@ -13,7 +13,7 @@ import { sameValue } from "./same.ts";
 /** What of a service's row matters to clients. */
 export type KnownService = Pick<
   Service,
-  "id" | "project" | "name" | "balance" | "ingressPorts" | "revision"
+  "id" | "project" | "name" | "balance" | "ingressPorts" | "revision" | "aliases"
 >;
 
 /** What of a node's rows matters. */
@@ -87,7 +87,7 @@ export function serviceEndpoints({ service, portsOf, tasks, node }: Scene): Serv
   }
   endpoints.sort((a, b) => a.slot - b.slot || (a.taskId < b.taskId ? -1 : 1));
   const { id, project, name } = service;
-  return { id, project, name, aliases: [], ports, endpoints };
+  return { id, project, name, aliases: service.aliases ?? [], ports, endpoints };
 }
 
 /** The number that the service holds for one of its ports. */

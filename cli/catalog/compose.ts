@@ -88,4 +88,19 @@ export const composeCommands = [
     run: async (options, names, deps) =>
       (await import("../commands/compose/look.ts")).config(options, names, deps),
   }),
+  localCommand({
+    name: "convert",
+    group: GROUP,
+    summary: "Turn docker run lines into a Compose file, or back",
+    details: "With a line, prints a Compose file; without, a docker run line for each service.",
+    args: "[docker-run-line...]",
+    passThrough: true,
+    options: FILES,
+    examples: [
+      ["berth convert docker run -d -p 8080:80 --restart always nginx", "to a Compose file"],
+      ["berth convert -f compose.yaml", "to docker run lines, in the order of depends_on"],
+    ],
+    run: async (options, words, deps) =>
+      (await import("../commands/compose/convert.ts")).convert(options, words, deps),
+  }),
 ];

@@ -71,7 +71,7 @@ export const DIFFERENCES: readonly Difference[] = [
     what: "`container_name`",
     compose: "the container's name",
     swarm: "ignored",
-    berth: "not the container's name",
+    berth: "one more name of the service",
   },
   {
     what: "`depends_on`",
@@ -80,16 +80,10 @@ export const DIFFERENCES: readonly Difference[] = [
     berth: "`up` waits, for tasks on any node",
   },
   {
-    what: "`env_file`, `label_file`, files of configs and secrets",
+    what: "`env_file`, `label_file`",
     compose: "read where the command runs",
     swarm: "read where the command runs",
     berth: "read where the command runs",
-  },
-  {
-    what: "relative paths of bind mounts",
-    compose: "of the machine at hand",
-    swarm: "of each node",
-    berth: "absolute paths of each node, made from the project's directory",
   },
   {
     what: "`cpus`, `mem_limit`",

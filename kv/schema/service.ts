@@ -119,6 +119,8 @@ export type Disruption = z.infer<typeof Disruption>;
 const SpecFields = z.object({
   name: Name,
   project: Name.default("default"),
+  aliases: z.array(Name).max(32).optional()
+    .meta({ description: "Further names by which the project's services reach it" }),
   labels: Labels.default({}),
   mode: Mode.default({ type: "replicated", replicas: 1 }),
   template: TaskTemplate,

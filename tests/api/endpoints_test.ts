@@ -245,3 +245,13 @@ Deno.test("endpoints are listed by project and name, page by page", () =>
     const one = okValue(await t.client().getEndpoints("web"));
     assertEquals(one.name, "web");
   }));
+
+Deno.test("a service's further names are told with it", () =>
+  withApi(async (t) => {
+    const poll = await prepare(t);
+    const spec = { name: "db", aliases: ["store", "data"], template: { image: "postgres:17" } };
+    const { id } = okValue(await t.client().createService(spec));
+    await told(t.kv, id);
+    const { services } = await poll();
+    assertEquals(services.map(({ name, aliases }) => [name, aliases]), [["db", ["store", "data"]]]);
+  }));

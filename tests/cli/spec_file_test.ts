@@ -57,8 +57,8 @@ const REFUSED: [string, string, string][] = [
   [
     "a Compose file",
     "services:\n  web:\n    image: nginx\n",
-    "f.yaml:2:3: this looks like a Compose file, which is not read here: write the services as a " +
-    "list, each with its name and its template",
+    "f.yaml:2:3: this looks like a Compose file: apply it with berth up -f, or write the services " +
+    "as a list, each with its name and its template",
   ],
   [
     "a service twice",

@@ -80,21 +80,36 @@ export const SERVICE: Keys = {
     "A port for the cluster's own use, on a host port of the engine's choice",
   ),
   ports: honoured(listOf(either(integer, text, keys(PORT, "target")))),
-  volumes: honoured(listOf(either(text, keys(MOUNT, "type")))),
+  volumes: honoured(
+    listOf(either(text, keys(MOUNT, "type"))),
+    "Of type `tmpfs`; the others are refused: see `type`",
+  ),
   volumes_from: refused(
     "containers of a service may run on different machines",
     "name the same volume in both services",
   ),
   tmpfs: honoured(textOrTexts),
-  configs: honoured(listOf(either(text, keys(CONFIG_FILES, "source")))),
-  secrets: honoured(listOf(either(text, keys(SECRET_FILES, "source")))),
-  networks: honoured(either(texts, named(keys(NETWORK_OF_SERVICE)))),
+  configs: refused(
+    "tasks get no files from the cluster",
+    "put the file into the image, or its content into environment",
+    listOf(either(text, keys(CONFIG_FILES, "source"))),
+  ),
+  secrets: refused(
+    "tasks get no files from the cluster",
+    "let the image fetch it, or use environment where that is safe enough",
+    listOf(either(text, keys(SECRET_FILES, "source"))),
+  ),
+  networks: emulated(
+    either(texts, named(keys(NETWORK_OF_SERVICE))),
+    "The services of a project reach one another, whichever networks they are on; aliases are " +
+      "further names",
+  ),
   network_mode: honoured(
     text,
     "`host`, `none` and `bridge`; `service:` and `container:` are refused: tasks do not share a " +
       "network stack",
   ),
-  links: emulated(texts, "Services of a project reach each other by name; an alias is one more"),
+  links: emulated(texts, "Services of a project reach each other by name; an alias is one for all"),
   external_links: refused(
     "containers that Berth does not run are not looked up",
     "write their address into extra_hosts",
@@ -155,7 +170,7 @@ export const SERVICE: Keys = {
   scale: honoured(integer),
   container_name: emulated(
     text,
-    "Berth names containers itself, `berth-SERVICE-SLOT-TASK`; the name is a host name for others",
+    "Berth names containers itself, `berth-SERVICE-SLOT-TASK`; the name is an alias of the service",
   ),
   attach: emulated(flag, "`berth up` attaches to nothing; follow with `berth logs -f`"),
   stdin_open: honoured(flag),

@@ -25,6 +25,8 @@ import { SERVICE } from "./service.ts";
 
 export type { Decision, Key, KeyRow } from "./key.ts";
 
+const OF_SERVICES = "It matters to the services that use it alone: see";
+
 /** A whole file. */
 export const FILE: Shape = keys({
   version: emulated(either({ kind: "number" }, text), "It says nothing since Compose 2"),
@@ -38,10 +40,10 @@ export const FILE: Shape = keys({
     }, "path"),
   ))),
   services: honoured(named(keys(SERVICE))),
-  networks: honoured(named(keys(NETWORK))),
-  volumes: honoured(named(keys(VOLUME))),
-  secrets: honoured(named(keys(SECRET))),
-  configs: honoured(named(keys(CONFIG))),
+  networks: emulated(named(keys(NETWORK)), "A project has one network of its own"),
+  volumes: emulated(named(keys(VOLUME)), `${OF_SERVICES} \`services.*.volumes\``),
+  secrets: emulated(named(keys(SECRET)), `${OF_SERVICES} \`services.*.secrets\``),
+  configs: emulated(named(keys(CONFIG)), `${OF_SERVICES} \`services.*.configs\``),
   models: refused("Berth runs no model runners", "run the model server as a service", named(any)),
 });
 

@@ -14,6 +14,8 @@ import { healthOf } from "./health.ts";
 import { runningOf } from "./mode.ts";
 import { originOf } from "./origin.ts";
 import { portsOf } from "./ports.ts";
+import { aliasesOf } from "./names.ts";
+import { refuseMounts } from "./mounts.ts";
 import { durationAt, flagAt, pairsAt, present, textAt, textsAt } from "./read.ts";
 
 /** On services that `up` made: what the file calls them. */
@@ -31,12 +33,15 @@ export function specOf(project: Project, service: ComposeService): ServiceSpec {
 
 function inputOf(project: Project, service: ComposeService): ServiceSpecInput {
   const { tree, name, berthName } = service;
+  refuseMounts(tree);
+  const aliases = aliasesOf(project, service);
   const container = containerOf(tree);
   const health = healthOf(tree);
   const { mode, restart } = runningOf(tree, { awaited: isAwaited(project, name) });
   return {
     name: berthName,
     project: project.name,
+    ...(aliases ? { aliases } : {}),
     labels: { ...pairsAt(tree, "deploy", "labels"), [COMPOSE_LABEL]: name },
     mode,
     template: {
