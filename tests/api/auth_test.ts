@@ -33,6 +33,7 @@ const ALLOWED: Record<string, Kind[]> = {
   simulate: ["admin"],
   openLogs: ["admin"],
   openExec: ["admin"],
+  openForward: ["admin"],
   listNodes: ["admin"],
   getNode: ["admin"],
   putNodeSpec: ["admin"],
