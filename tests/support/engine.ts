@@ -69,14 +69,14 @@ export function engineTest(
 
 let imported: Promise<void> | undefined;
 
-/** Makes {@link TEST_IMAGE} present, once per process. */
+/** Makes {@link TEST_IMAGE} present on the machine's engine, once per process. */
 export function ensureTestImage(connection: EngineConnection): Promise<void> {
-  imported ??= importBusyboxImage(connection, {
-    tag: TEST_IMAGE,
-    cmd: ["sh"],
-    signal: AbortSignal.timeout(IMPORT_MS),
-  }).then((outcome) => {
-    if (!outcome.ok) throw new Error(outcome.message);
-  });
-  return imported;
+  return imported ??= importTestImage(connection);
+}
+
+/** Makes {@link TEST_IMAGE} on any engine. */
+export async function importTestImage(connection: EngineConnection): Promise<void> {
+  const signal = AbortSignal.timeout(IMPORT_MS);
+  const made = await importBusyboxImage(connection, { tag: TEST_IMAGE, cmd: ["sh"], signal });
+  if (!made.ok) throw new Error(made.message);
 }

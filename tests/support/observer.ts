@@ -13,6 +13,8 @@ export interface Observer {
   fewestAtOnce(): number;
   /** One line an event. */
   history(): string[];
+  /** How many ran at first, then the change with each event, by the machine's clock in ns. */
+  changes(): { atNano: number; by: number }[];
   /** Monotonic ms at which each start came. */
   startsMs(): number[];
   /** Waits until all events up to now have been read. */
@@ -49,13 +51,16 @@ export async function watchContainers(
   let most = live.size;
   let fewest = live.size;
   const history = [`${live.size} at first`];
+  const changes = [{ atNano: 0, by: live.size }];
   const startsMs: number[] = [];
 
   function take({ Action, timeNano, Actor }: EngineEvent): void {
+    const before = live.size;
     if (Action === "start") {
       live.add(Actor.ID);
       startsMs.push(performance.now());
     } else live.delete(Actor.ID);
+    changes.push({ atNano: timeNano, by: live.size - before });
     most = Math.max(most, live.size);
     fewest = Math.min(fewest, live.size);
     history.push(`${timeNano} ${Action} ${Actor.Attributes["name"]}: ${live.size} run`);
@@ -79,6 +84,7 @@ export async function watchContainers(
     mostAtOnce: () => most,
     fewestAtOnce: () => fewest,
     history: () => history,
+    changes: () => changes,
     startsMs: () => startsMs,
     async settle() {
       const now = await fetch(`http://engine/containers/json?filters=${label}`, { client });
@@ -94,4 +100,15 @@ export async function watchContainers(
       client.close();
     },
   };
+}
+
+/** The most that ran at once on all these engines together, which share one machine's clock. */
+export function mostAtOnceOver(observers: readonly Observer[]): number {
+  const changes = observers.flatMap((one) => one.changes());
+  let running = 0;
+  let most = 0;
+  for (const { by } of changes.sort((a, b) => a.atNano - b.atNano || a.by - b.by)) {
+    most = Math.max(most, running += by);
+  }
+  return most;
 }

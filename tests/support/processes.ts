@@ -37,10 +37,24 @@ const FLAGS = {
 };
 
 /** Starts `deno task`'s command of that permission set, without the task runner in between. */
-export function spawn(set: "server" | "worker", args: string[]): ChildProcess {
+export function spawn(
+  set: "server" | "worker",
+  args: string[],
+  { within = [], env = {} }: { within?: readonly string[]; env?: Record<string, string> } = {},
+): ChildProcess {
   const script = set === "server" ? "main.ts" : "worker/main.ts";
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...FLAGS[set], `-P=${set}`, script, ...args],
+  const deno = [Deno.execPath(), "run", "--quiet", ...FLAGS[set], `-P=${set}`, script];
+  return launch([...within, ...deno, ...args], env);
+}
+
+/** Starts a command, and gathers what it says. */
+export function launch(
+  [command = "", ...args]: readonly string[],
+  env: Record<string, string> = {},
+): ChildProcess {
+  const child = new Deno.Command(command, {
+    args,
+    env,
     cwd: ROOT,
     stdin: "null",
     stdout: "piped",
@@ -75,10 +89,10 @@ export function spawn(set: "server" | "worker", args: string[]): ChildProcess {
 
 /** A control plane on a free port, answering. Its data stay in `dataDir`. */
 export async function startServer(
-  options: { dataDir: string; port?: number; args?: string[] },
+  options: { dataDir: string; host?: string; port?: number; args?: string[] },
 ): Promise<ServerProcess> {
-  const { dataDir, port = 0, args = [] } = options;
-  const child = spawn("server", ["--listen", `127.0.0.1:${port}`, "--data", dataDir, ...args]);
+  const { dataDir, host = "127.0.0.1", port = 0, args = [] } = options;
+  const child = spawn("server", ["--listen", `${host}:${port}`, "--data", dataDir, ...args]);
   const bound = await eventually(() => /"listening".*?"port":(\d+)/.exec(child.log())?.[1], {
     timeoutMs: 30_000,
     what: `the server to listen; it said: ${child.log()}`,
@@ -86,23 +100,30 @@ export async function startServer(
   const token = await eventually(() => readText(`${dataDir}/admin-token`), {
     what: "the admin token",
   });
-  const url = `http://127.0.0.1:${bound}`;
+  const url = `http://${host}:${bound}`;
   return { ...child, url, token, client: createClient({ url, token }) };
 }
 
 /** A worker that has joined `server` and is ready. */
 export async function startWorker(
   server: ServerProcess,
-  options: { name: string; stateDir: string; args?: string[] },
+  options: {
+    name: string;
+    stateDir: string;
+    args?: string[];
+    /** A command that starts it somewhere else, like `nsenter`. */
+    within?: readonly string[];
+    env?: Record<string, string>;
+  },
 ): Promise<ChildProcess> {
-  const { name, stateDir, args = [] } = options;
+  const { name, stateDir, args = [], ...place } = options;
   const join = await server.client.createJoinToken();
   if (!join.ok) throw new Error(`no join token: ${JSON.stringify(join.error)}`);
   const child = spawn("worker", [
     ...["--server", server.url, "--join", join.value.token, "--name", name],
     ...["--state-dir", `${stateDir}/${name}`],
     ...args,
-  ]);
+  ], place);
   await eventually(async () => {
     const node = await server.client.getNode(name);
     return node.ok && node.value.status.state === "ready";
