@@ -83,6 +83,31 @@ export interface ContainerStatus {
   address?: string;
 }
 
+/** A network of the engine's that the containers of one project are in. */
+export interface ProjectNetwork {
+  id: string;
+  name: string;
+  project: string;
+  /** In CIDR notation. */
+  subnet: string;
+  /** The machine's address in it. */
+  gateway: string;
+}
+
+/** The networks of this node's projects, where the engine has such. */
+export interface ProjectNetworks {
+  list(signal: AbortSignal): Promise<Outcome<ProjectNetwork[]>>;
+  /** Removes those without containers; answers their projects. */
+  prune(signal: AbortSignal): Promise<Outcome<string[]>>;
+  /** The addresses of the project's running containers in its network, by task. */
+  addresses(project: string, signal: AbortSignal): Promise<Outcome<Map<string, string>>>;
+  /**
+   * From now on this is asked before a container is made: the name servers for the network's
+   * containers, or undefined for none but the engine's.
+   */
+  onUse(serve: (network: ProjectNetwork) => Promise<string[] | undefined>): void;
+}
+
 export interface EngineEvent {
   taskId: string;
   type: "start" | "exit" | "health" | "removed";
@@ -112,6 +137,8 @@ export interface ExecSession {
 export interface Runtime {
   /** Carries out the probes that the agent asks for. */
   readonly prober: Prober;
+  /** Absent where all containers are in the engine's default network. */
+  readonly networks?: ProjectNetworks;
   /** What the machine is. The first call an agent makes; fails as `unavailable` without an engine. */
   info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
   /** All containers of this node, whatever their state. */
