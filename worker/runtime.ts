@@ -106,6 +106,8 @@ export interface ProjectNetworks {
    * containers, or undefined for none but the engine's.
    */
   onUse(serve: (network: ProjectNetwork) => Promise<string[] | undefined>): void;
+  /** Makes the machine take every address of a network, in CIDR notation, for its own. */
+  takeAddresses(network: string, signal: AbortSignal): Promise<Outcome>;
 }
 
 export interface EngineEvent {

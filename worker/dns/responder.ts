@@ -10,6 +10,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { createSocket, type Socket } from "node:dgram";
+import { bindDatagram, closeDatagram } from "../datagram.ts";
 import type { Log } from "../log.ts";
 import { messageOf } from "../state_file.ts";
 import type { Transport } from "./message.ts";
@@ -38,16 +39,16 @@ export async function listenForQueries(
   const { address, port = DNS_PORT } = options;
   const socket = createSocket("udp4");
   try {
-    await bind(socket, { address, port });
+    await bindDatagram(socket, { address, port });
   } catch (error) {
-    socket.close();
+    await closeDatagram(socket);
     return { ok: false, message: `udp ${address}:${port}: ${messageOf(error)}` };
   }
   let listener: Deno.Listener;
   try {
     listener = Deno.listen({ hostname: address, port });
   } catch (error) {
-    await end(socket);
+    await closeDatagram(socket);
     return { ok: false, message: `tcp ${address}:${port}: ${messageOf(error)}` };
   }
   answerDatagrams(socket, options);
@@ -57,28 +58,13 @@ export async function listenForQueries(
     ok: true,
     responder: {
       async close() { // invariant 3
-        const ended = end(socket);
+        const ended = closeDatagram(socket);
         listener.close();
         for (const stream of streams) closeStream(stream);
         await Promise.all([ended, accepting]);
       },
     },
   };
-}
-
-function bind(socket: Socket, at: { address: string; port: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once("error", reject);
-    socket.bind(at, () => {
-      socket.off("error", reject);
-      resolve();
-    });
-  });
-}
-
-/** Its address is free again. */
-function end(socket: Socket): Promise<void> {
-  return new Promise((resolve) => socket.close(() => resolve()));
 }
 
 function answerDatagrams(socket: Socket, { answer, log }: ResponderOptions): void {

@@ -18,6 +18,7 @@ import {
   type ProjectNetwork,
   type ProjectNetworks,
 } from "../runtime.ts";
+import { routeToMachine } from "./host_route.ts";
 import { type Answer, ask, type Engine, refused } from "./client.ts";
 
 export interface NetworksDeps {
@@ -190,6 +191,7 @@ export function createNetworks(
       });
       return { ok: true, value: new Map(addresses) };
     },
+    takeAddresses: (network, signal) => routeToMachine(docker, { network, nodeId, exists }, signal),
     onUse(listener) {
       serve = listener;
     },
@@ -202,6 +204,8 @@ export function createNetworks(
 export function networkName(project: string, nodeId: string): string {
   return `berth-${project}-${nodeId}`;
 }
+
+const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
 function failure({ kind, message }: EngineFailure): EngineFailure {
   return { ok: false, kind, message };
