@@ -97,8 +97,11 @@ export interface ProjectNetwork {
 /** The networks of this node's projects, where the engine has such. */
 export interface ProjectNetworks {
   list(signal: AbortSignal): Promise<Outcome<ProjectNetwork[]>>;
-  /** Removes those without containers; answers their projects. */
-  prune(signal: AbortSignal): Promise<Outcome<string[]>>;
+  /**
+   * Removes those without containers; answers their projects. One that was asked for less than
+   * `graceMs` ago, by default a minute, is kept: a container is about to be made in it.
+   */
+  prune(signal: AbortSignal, options?: { graceMs?: number }): Promise<Outcome<string[]>>;
   /** The addresses of the project's running containers in its network, by task. */
   addresses(project: string, signal: AbortSignal): Promise<Outcome<Map<string, string>>>;
   /**

@@ -42,12 +42,13 @@ export interface Names {
    * had here.
    */
   serve(network: ProjectNetwork): Promise<string[] | undefined>;
-  /** Looks after all networks until the signal aborts, then closes everything. */
+  /** Looks after all networks until the signal aborts; then closes everything, and removes what is unused. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 const LOOK_EVERY_MS = 20_000;
 const ENGINE_MS = 10_000;
+const LEAVE_MS = 3_000;
 /** Addresses of containers may be so old. */
 const LOCAL_MS = 500;
 
@@ -127,6 +128,7 @@ export function createNames(deps: NamesDeps): Names {
         await Promise.all(starting.values());
         await Promise.all(Array.from(served.values(), ({ responder }) => responder.close()));
         served.clear();
+        await networks.prune(AbortSignal.timeout(LEAVE_MS), { graceMs: 0 });
       }
     },
   };

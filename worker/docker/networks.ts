@@ -48,7 +48,6 @@ interface NetworkItem {
   IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] | null };
 }
 
-/** How long a network is kept for a container to come. */
 const GRACE_MS = 60_000;
 /** A machine has fewer networks than this in the way. */
 const MAX_TRIES = 64;
@@ -142,7 +141,7 @@ export function createNetworks(
       : made;
   }
 
-  async function prune(signal: AbortSignal): Promise<Outcome<string[]>> {
+  async function prune(signal: AbortSignal, graceMs: number): Promise<Outcome<string[]>> {
     const listed = await list(signal);
     if (!listed.ok || listed.value.length === 0) {
       return listed.ok ? { ok: true, value: [] } : listed;
@@ -153,7 +152,7 @@ export function createNetworks(
     const removed: string[] = [];
     for (const { id, project } of listed.value) {
       const asked = askedMs.get(project);
-      const expected = asked !== undefined && clock.monoMs() - asked < GRACE_MS; // invariant 3
+      const expected = asked !== undefined && clock.monoMs() - asked < graceMs; // invariant 3
       if (used.has(project) || expected) continue;
       const gone = await ask(
         "remove of a network",
@@ -196,7 +195,7 @@ export function createNetworks(
       serve = listener;
     },
     forget: (project) => known.delete(project),
-    prune: (signal) => inTurn(() => prune(signal)),
+    prune: (signal, { graceMs = GRACE_MS } = {}) => inTurn(() => prune(signal, graceMs)),
   };
 }
 
