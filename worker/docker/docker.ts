@@ -8,11 +8,12 @@
  * @module
  */
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
-import { type EngineFailure, LABEL, type Runtime } from "../runtime.ts";
+import { LABEL, type Runtime } from "../runtime.ts";
 import {
   ask,
   connectEngine,
   type EngineClient,
+  failure,
   getInfo,
   gpusOf,
   openLogs,
@@ -286,9 +287,4 @@ function done(): { ok: true; value: undefined };
 function done<T>(value: T): { ok: true; value: T };
 function done<T>(value?: T): { ok: true; value: T | undefined } {
   return { ok: true, value };
-}
-
-/** A failure as the contract has it, without the HTTP status. */
-function failure({ kind, message }: EngineFailure): EngineFailure {
-  return { ok: false, kind, message };
 }

@@ -11,15 +11,9 @@
  */
 import type { Clock } from "../../kv/schema/time.ts";
 import { overlaps, type Pool, type Subnet, subnets } from "../dns/pool.ts";
-import {
-  type EngineFailure,
-  LABEL,
-  type Outcome,
-  type ProjectNetwork,
-  type ProjectNetworks,
-} from "../runtime.ts";
+import { LABEL, type Outcome, type ProjectNetwork, type ProjectNetworks } from "../runtime.ts";
 import { routeToMachine } from "./host_route.ts";
-import { type Answer, ask, type Engine, refused } from "./client.ts";
+import { type Answer, ask, type Engine, failure, refused } from "./client.ts";
 
 export interface NetworksDeps {
   docker: Engine;
@@ -205,7 +199,3 @@ export function networkName(project: string, nodeId: string): string {
 }
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
-
-function failure({ kind, message }: EngineFailure): EngineFailure {
-  return { ok: false, kind, message };
-}
