@@ -21,7 +21,7 @@ import { sameValue } from "./same.ts";
 import type { ReportRequest, ReportResponse } from "./schema/agent.ts";
 import { Observed, Task } from "./schema/task.ts";
 import { advances, isTerminal } from "./schema/task_state.ts";
-import { getRows, type Kv, LIMITS, type Versioned } from "./store.ts";
+import { getInOrder, type Kv, LIMITS, type Versioned, versionedOf } from "./store.ts";
 
 export interface ReportDeps {
   kv: Kv;
@@ -75,18 +75,23 @@ async function reportSome(
 ): Promise<Outcome<PartAnswer>> {
   const { kv } = deps;
   for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
-    const serial = await kv.get(key.report(nodeId));
-    const now = serial.versionstamp ?? "";
+    // The report row comes first: a report that is applied meanwhile fails the commit.
+    const [serial, ...rows] = await getInOrder(kv, [
+      key.report(nodeId),
+      ...seen.map((o) => key.task(o.taskId)),
+      ...seen.map((o) => key.observed(o.taskId)),
+    ]);
+    const now = serial?.versionstamp ?? "";
     if (base !== undefined && base !== now) { // (4)
       return done({ unknown: [], behind: [], base: now, stale: true });
     }
-    const [tasks, before] = await Promise.all([
-      getRows(kv, seen.map((o) => key.task(o.taskId)), Task),
-      getRows(kv, seen.map((o) => key.observed(o.taskId)), Observed),
-    ]);
+    const tasks = rows.slice(0, seen.length).map((entry) => versionedOf(entry, Task));
+    const before = rows.slice(seen.length).map((entry) => versionedOf(entry, Observed));
     const unknown: PartAnswer["unknown"] = [];
     const behind: PartAnswer["behind"] = [];
-    const op = kv.atomic().check(serial).set(key.report(nodeId), 1); // (2)
+    const op = kv.atomic()
+      .check({ key: key.report(nodeId), versionstamp: serial?.versionstamp ?? null })
+      .set(key.report(nodeId), 1); // (2)
     let writes = 0;
     seen.forEach((next, i) => {
       const task = tasks[i];

@@ -146,7 +146,7 @@ export function storeFailure(error: unknown): StoreFailure | undefined {
   if (/disk is full|No space left|os error 28|disk quota/i.test(message)) {
     return { kind: "full", message: "the database's disk is full" };
   }
-  if (/too large \(max|Too many (mutations|checks)|Total mutation size/i.test(message)) {
+  if (/too large (for (read|write) )?\(max|Too many (mutations|checks)/i.test(message)) {
     return { kind: "too-large", message };
   }
   const ours =
@@ -170,9 +170,7 @@ export async function getRow<S extends z.ZodType>(
   key: Deno.KvKey,
   schema: S,
 ): Promise<Versioned<z.output<S>> | undefined> {
-  const entry = await kv.get(key);
-  if (entry.versionstamp === null) return undefined;
-  return { row: parseRow(key, entry.value, schema), versionstamp: entry.versionstamp };
+  return versionedOf(await kv.get(key), schema);
 }
 
 /** Reads and parses rows by key, ten a call (KV's limit), answers in the order of the keys. */
@@ -186,12 +184,30 @@ export async function getRows<S extends z.ZodType>(
     chunks.push(keys.slice(at, at + LIMITS.getMany));
   }
   const answers = await Promise.all(chunks.map((chunk) => kv.getMany(chunk)));
-  return answers.flat().map((entry) =>
-    entry.versionstamp === null ? undefined : {
-      row: parseRow(entry.key, entry.value, schema),
-      versionstamp: entry.versionstamp,
-    }
-  );
+  return answers.flat().map((entry) => versionedOf(entry, schema));
+}
+
+/** Parses what was read; undefined when there is no such row. */
+export function versionedOf<S extends z.ZodType>(
+  entry: Deno.KvEntryMaybe<unknown>,
+  schema: S,
+): Versioned<z.output<S>> | undefined {
+  if (entry.versionstamp === null) return undefined;
+  return { row: parseRow(entry.key, entry.value, schema), versionstamp: entry.versionstamp };
+}
+
+/**
+ * Reads entries ten a call, one call after the other: none is older than those before it.
+ */
+export async function getInOrder(
+  kv: Kv,
+  keys: readonly Deno.KvKey[],
+): Promise<Deno.KvEntryMaybe<unknown>[]> {
+  const entries: Deno.KvEntryMaybe<unknown>[] = [];
+  for (let at = 0; at < keys.length; at += LIMITS.getMany) {
+    entries.push(...await kv.getMany<unknown[]>(keys.slice(at, at + LIMITS.getMany)));
+  }
+  return entries;
 }
 
 export interface ListOptions {

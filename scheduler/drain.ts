@@ -83,6 +83,6 @@ function unavailable(draft: Draft, record: ServiceRecord, policy: Policy): numbe
       else if (isReady(state, observed) && task.slot <= policy.wanted) ready.add(task.slot);
     }
   }
-  // A job has no number of tasks that ought to run now: only what is on its way down counts.
-  return policy.rolls ? Math.max(0, policy.wanted - ready.size) : stopping;
+  const due = policy.due?.();
+  return due === undefined ? stopping : Math.max(0, due - ready.size);
 }

@@ -11,25 +11,15 @@
  * @module
  */
 import type { CreateTask } from "./action.ts";
-import {
-  candidateOf,
-  type Draft,
-  emit,
-  overlay,
-  room,
-  type Unplaced,
-  unplacedNow,
-  wake,
-} from "./draft.ts";
-import { type Candidate, type Overlay, type Request, requestOf, take } from "./overlay.ts";
-import { filtersFor, firstRefusal } from "./filters.ts";
-import { place } from "./place.ts";
+import { assign, choose } from "./assign.ts";
+import { type Draft, emit, overlay, room, type Unplaced, unplacedNow, wake } from "./draft.ts";
+import { type Request, requestOf } from "./overlay.ts";
 import type { Policy } from "./policy.ts";
 import { makeRoom, whyNominated } from "./preempt.ts";
 import { type Surge, surge } from "./rollout/course.ts";
 import { type Course, revisionFor } from "./rollout/moves.ts";
 import { ascending, newestEnded, unfilledSlots } from "./slots.ts";
-import { strategyOf, whyNowhere } from "./why.ts";
+import { whyNowhere } from "./why.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
 
 /** What is on its way in the wanted slots. */
@@ -149,66 +139,6 @@ function waitingTasks(
     }
   }
   return [...waiting].sort(([a], [b]) => Number(a === record.goal) - Number(b === record.goal));
-}
-
-/** Gives nodes to the first of the waiting tasks, as many as there is room for; answers the others. */
-function assign(
-  draft: Draft,
-  record: ServiceRecord,
-  request: Request,
-  waiting: readonly TaskRecord[],
-): TaskRecord[] {
-  const first = waiting.slice(0, room(draft));
-  const nominated = assignNominated(draft, record, request, first);
-  const others = first.filter((task) => !nominated.has(task));
-  const nodes = choose(draft, request, others.map(({ task }) => task.slot));
-  for (const [i, node] of nodes.entries()) {
-    const task = others[i];
-    if (task) give(draft, record, task, node);
-  }
-  const given = new Set([...nominated, ...others.slice(0, nodes.length)]);
-  return waiting.filter((task) => !given.has(task));
-}
-
-/** Whom room was made for gets that room, so that it does not take another's. */
-function assignNominated(
-  draft: Draft,
-  record: ServiceRecord,
-  request: Request,
-  waiting: readonly TaskRecord[],
-): Set<TaskRecord> {
-  const given = new Set<TaskRecord>();
-  for (const task of waiting) {
-    const { nominated } = task.task;
-    const node = nominated === undefined
-      ? undefined
-      : candidateOf(draft, overlay(draft), nominated);
-    if (!node || firstRefusal(filtersFor(overlay(draft), request), node, request)) continue;
-    take(overlay(draft), node, request);
-    if (draft.future) mirror(draft.future, [node], request);
-    give(draft, record, task, node);
-    given.add(task);
-  }
-  return given;
-}
-
-function give(draft: Draft, record: ServiceRecord, { task }: TaskRecord, node: Candidate): void {
-  emit(draft, record, { kind: "assign", taskId: task.id, nodeId: node.record.node.id });
-}
-
-function choose(draft: Draft, request: Request, slots: readonly number[]): Candidate[] {
-  if (slots.length === 0) return [];
-  const strategy = strategyOf(draft.world, request);
-  const nodes = place(overlay(draft), request, { strategy, slots });
-  if (draft.future) mirror(draft.future, nodes, request);
-  return nodes;
-}
-
-function mirror(future: Overlay, nodes: readonly Candidate[], request: Request): void {
-  for (const { index } of nodes) {
-    const node = future.candidates[index];
-    if (node) take(future, node, request);
-  }
 }
 
 /** The tasks to create now, by slot, and how many slots have to wait for it. */

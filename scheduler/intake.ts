@@ -7,7 +7,8 @@
 import { type BeatReader, MAX_READ_GAP_MS } from "../kv/beats.ts";
 import { failMessage, type QueuedMessage, readQueue } from "../kv/queue.ts";
 import type { Service } from "../kv/schema/service.ts";
-import { messageOf } from "../kv/store.ts";
+import { key } from "../kv/keys.ts";
+import { getInOrder, messageOf } from "../kv/store.ts";
 import { isReady } from "../kv/schema/task.ts";
 import { taskEvent } from "./apply.ts";
 import { refreshNode, refreshService, refreshTask } from "./load.ts";
@@ -93,22 +94,34 @@ export async function readMessages(context: Context): Promise<number> {
   const { deps, term } = context;
   const nowMs = deps.clock.monoMs();
   const skip = term.inFlight.size + term.retryAtMs.size;
-  const messages = await readQueue(deps.kv, QUEUE_BATCH + skip);
-  let read = 0;
+  const messages = (await readQueue(deps.kv, QUEUE_BATCH + skip)).filter(({ messageId }) =>
+    !term.inFlight.has(messageId) && (term.retryAtMs.get(messageId) ?? 0) <= nowMs
+  );
+  const observed = await readObserved(context, messages);
   for (const queued of messages) {
-    if (term.inFlight.has(queued.messageId)) continue;
-    if ((term.retryAtMs.get(queued.messageId) ?? 0) > nowMs) continue;
-    read++;
     try {
-      await refresh(context, queued, nowMs);
+      const entry = observed.get(queued.message.id);
+      if (entry) refreshObserved(context, queued.message.id, entry);
+      else await refresh(context, queued, nowMs);
       term.inFlight.set(queued.messageId, queued);
     } catch (error) {
       await fail(context, queued, error);
     }
   }
-  return read;
+  return messages.length;
 }
 
+/** What was observed of the tasks that the messages name, by task: most messages are of this kind. */
+async function readObserved(
+  { deps: { kv } }: Context,
+  messages: readonly QueuedMessage[],
+): Promise<Map<string, Deno.KvEntryMaybe<unknown>>> {
+  const ids = new Set(messages.flatMap(({ message }) => message.kind === "task" ? message.id : []));
+  const entries = await getInOrder(kv, [...ids].map((id) => key.observed(id)));
+  return new Map([...ids].flatMap((id, i) => entries[i] ? [[id, entries[i]]] : []));
+}
+
+/** Brings a service or node up to date. */
 async function refresh(context: Context, queued: QueuedMessage, nowMs: number): Promise<void> {
   const { deps: { kv }, term } = context;
   const { world } = term;
@@ -130,7 +143,7 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
         ? "asked to be removed"
         : `revision ${service.revision}${service.stopped ? ", stopped" : ""}`,
     });
-  } else if (kind === "node") {
+  } else {
     term.dirtyNodes.add(id);
     if (!await refreshNode(kv, world, id, nowMs)) {
       const node = world.nodes.get(id)?.node.name;
@@ -153,8 +166,6 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
       const why = `availability ${record.spec.availability}${ports}`.slice(0, MAX_WHY);
       term.events.push({ type: "node.changed", nodeId: id, node: record.node.name, why });
     }
-  } else {
-    await refreshObserved(context, id, nowMs);
   }
 }
 
@@ -173,10 +184,13 @@ function tellNodes({ term }: Context, serviceId: string): void {
   }
 }
 
-async function refreshObserved(context: Context, taskId: string, nowMs: number): Promise<void> {
-  const { deps: { kv }, term } = context;
+function refreshObserved(
+  { deps, term }: Context,
+  taskId: string,
+  entry: Deno.KvEntryMaybe<unknown>,
+): void {
   const before = term.world.tasks.get(taskId);
-  if (!before || !await refreshTask(kv, term.world, taskId, nowMs)) return;
+  if (!before || !refreshTask(term.world, taskId, entry, deps.clock.monoMs())) return;
   const after = term.world.tasks.get(taskId);
   if (!after?.observed) return;
   const moved = after.state !== before.state ||

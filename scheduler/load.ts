@@ -11,7 +11,7 @@ import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
 import { Elapsed, Run, RunCursor } from "../kv/schema/run.ts";
-import { getRow, type Kv, listRows } from "../kv/store.ts";
+import { getRow, type Kv, listRows, versionedOf } from "../kv/store.ts";
 import { FAILING } from "./failing.ts";
 import {
   emptyWorld,
@@ -154,15 +154,14 @@ export async function refreshNode(
 }
 
 /** Brings what was observed of one task up to date; false when the leader knows no such task. */
-export async function refreshTask(
-  kv: Kv,
+export function refreshTask(
   world: World,
   taskId: string,
+  observed: Deno.KvEntryMaybe<unknown>,
   nowMs: number,
-): Promise<boolean> {
+): boolean {
   const known = world.tasks.get(taskId);
   if (!known) return false;
-  const observed = await getRow(kv, key.observed(taskId), Observed);
-  putTask(world, known.task, observed?.row, nowMs);
+  putTask(world, known.task, versionedOf(observed, Observed)?.row, nowMs);
   return true;
 }

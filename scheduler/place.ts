@@ -5,22 +5,16 @@
  *    a task, and a node that refuses by itself refuses for good, because nothing is taken away meanwhile.
  * 2. What is shared is the same for all nodes of the same domains. They form a cell with a heap of its own;
  *    each task goes to the best of the cells' best, so that a task costs as much as there are cells.
- * 3. Only a strategy whose scores depend on the slot looks further, and one such strategy together with
- *    preferences or shared rules does scan all nodes for each task.
+ * 3. A strategy whose scores depend on the slot has no heap: lots.ts draws among a cell's best.
  *
  * @module
  */
+import { cellsOf, type Check, passes, type Search } from "./cells.ts";
 import { type Filter, filtersFor, firstRefusal } from "./filters.ts";
-import { ask, type Candidate, type Overlay, rank, type Request, take } from "./overlay.ts";
-import { domainOf } from "./rules/domains.ts";
-import {
-  ownPreference,
-  type Preference,
-  preferencesFor,
-  sharedPreference,
-  topologiesOf,
-} from "./rules/rules.ts";
-import { lotOf, scoreOf, type Strategy } from "./scores.ts";
+import { drawLots } from "./lots.ts";
+import { ask, type Candidate, type Overlay, type Request, take } from "./overlay.ts";
+import { ownPreference, preferencesFor, sharedPreference } from "./rules/rules.ts";
+import { scoreOf, type Strategy } from "./scores.ts";
 
 /**
  * Places one task for each slot, in order, and sets aside in the overlay what they need. Answers the
@@ -47,37 +41,13 @@ export function place(
     fitting.push(node);
   }
   const search = { overlay, request, strategy, slots, filters, own, preferences, fitting };
-  if (!strategy.some(({ scorer }) => scorer.perSlot)) return draw(search);
-  rank(overlay);
-  const plain = strategy.length === 1 && preferences.length === 0 &&
-    !filters.some((filter) => filter.checkShared);
-  return plain ? probe(search) : scan(search);
+  return strategy.some(({ scorer }) => scorer.perSlot) ? drawLots(search) : draw(search);
 }
 
 /** Whether any node has room for one such task. */
 export function fitsSomewhere(overlay: Overlay, request: Request): boolean {
   const filters = filtersFor(overlay, request);
   return overlay.candidates.some((node) => !firstRefusal(filters, node, request));
-}
-
-type Check = (node: Candidate) => boolean;
-
-interface Search {
-  overlay: Overlay;
-  request: Request;
-  strategy: Strategy;
-  slots: readonly number[];
-  filters: Filter[];
-  /** What each filter says of a node by itself. */
-  own: Check[];
-  preferences: Preference[];
-  /** The nodes that pass these checks. */
-  fitting: Candidate[];
-}
-
-function passes(checks: readonly Check[], node: Candidate): boolean {
-  for (const check of checks) if (!check(node)) return false;
-  return true;
 }
 
 /** Invariant 2. */
@@ -132,70 +102,6 @@ function bestCell(
     least = preference;
   }
   return best;
-}
-
-/** The fitting nodes by the domains that they are in. */
-function cellsOf({ request, fitting }: Search): Candidate[][] {
-  const topologies = request.rules ? topologiesOf(request.rules) : [];
-  let cellOf = new Map<Candidate, number>();
-  let cells: Candidate[][] = [fitting];
-  for (const topology of topologies) {
-    const numbers = new Map<number, number>();
-    const finer: Candidate[][] = [];
-    const { values } = topology;
-    const next = new Map<Candidate, number>();
-    for (const node of fitting) {
-      const domain = Math.min(domainOf(topology, node), values.length); // The alone are as one.
-      const key = (cellOf.get(node) ?? 0) * (values.length + 1) + domain;
-      let number = numbers.get(key);
-      if (number === undefined) {
-        numbers.set(key, number = finer.length);
-        finer.push([]);
-      }
-      next.set(node, number);
-      finer[number]?.push(node);
-    }
-    cellOf = next;
-    cells = finer;
-  }
-  return cells;
-}
-
-/** Tries the nodes in the order of the slot's lot: about one try while most of them fit. */
-function probe({ overlay, request, slots, own, fitting }: Search): Candidate[] {
-  const ranked = rank(overlay);
-  const open = new Set(fitting);
-  const chosen: Candidate[] = [];
-  for (const slot of slots) {
-    if (open.size === 0) break;
-    const { of, start, stride } = lotOf(request, slot, ranked.length);
-    let at = start;
-    let node = ranked[at];
-    while (!node || !open.has(node)) node = ranked[at = (at + stride) % of];
-    take(overlay, node, request);
-    chosen.push(node);
-    if (!passes(own, node)) open.delete(node);
-  }
-  return chosen;
-}
-
-/** Every slot looks at every node. */
-function scan({ overlay, request, strategy, slots, filters, preferences, fitting }: Search) {
-  const chosen: Candidate[] = [];
-  for (const slot of slots) {
-    let best: Candidate | undefined;
-    for (const node of fitting) {
-      if (firstRefusal(filters, node, request)) continue;
-      node.preference = ownPreference(preferences, node, request) +
-        sharedPreference(preferences, node, request);
-      node.score = scoreOf(strategy, node, request, slot);
-      if (!best || precedes(node, best)) best = node;
-    }
-    if (!best) break;
-    take(overlay, best, request);
-    chosen.push(best);
-  }
-  return chosen;
 }
 
 /** The order among scored candidates. */

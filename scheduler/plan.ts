@@ -33,7 +33,7 @@ export { pendingServices } from "./nodes.ts";
  * node that is ready now, and those of a node that drains.
  */
 export function plan(world: World, nowMs: number, scope: Scope, options: PlanOptions): Plan {
-  const draft = newDraft(world, nowMs, options, (record) => policyOf(record));
+  const draft = newDraft(world, nowMs, options, (record) => policyOf(world, record));
   const services = new Set(scope.services);
   for (const nodeId of new Set(scope.nodes)) {
     for (const serviceId of planNode(draft, nodeId)) services.add(serviceId);
@@ -79,7 +79,7 @@ function planService(draft: Draft, record: ServiceRecord): void {
   if (rankNodes(draft, record)) return;
   const { mode } = record.service;
   if (mode.type === "cron") return planCron(draft, record, mode);
-  const policy = policyOf(record);
+  const policy = policyOf(draft.world, record);
   if (mode.type === "job" && stopOverdue(draft, record, mode)) policy.openings = 0;
   stopSuperfluous(draft, record, policy.wanted);
   const plotted = plotCourse(draft, record, policy);
@@ -104,13 +104,13 @@ function planCron(draft: Draft, record: ServiceRecord, mode: CronMode): void {
   const { service } = record;
   if (service.deleting) return purgeAll(draft, record);
   if (service.stopped) return;
-  const policy = policyOf(record);
+  const policy = policyOf(draft.world, record);
   stopIdle(draft, record, policy);
   const filling = { placed: 0, waiting: 0, surged: new Set<number>() };
   stopNext(draft, record, policy, { filling, course: undefined });
 }
 
-function policyOf(record: ServiceRecord): Policy {
+function policyOf(world: World, record: ServiceRecord): Policy {
   const { mode } = record.service;
   switch (mode.type) {
     case "cron": // Its tasks are runs (modes/runs.ts): no slot is to be filled.
@@ -118,7 +118,7 @@ function policyOf(record: ServiceRecord): Policy {
     case "replicated":
       return replicaPolicy(record, mode.replicas);
     case "global":
-      return globalPolicy(record);
+      return globalPolicy(world, record);
     case "job":
       return jobPolicy(record, mode);
   }

@@ -15,6 +15,11 @@ export interface Policy {
   openings: number;
   /** Whether running tasks of an older revision are replaced, so that all slots are to keep running. */
   rolls: boolean;
+  /**
+   * How many tasks ought to run now, for the disruption budget; absent: as many as are live, since slots
+   * without a task are not late.
+   */
+  due?(): number;
   /** When and how a task of the newest revision is replaced; undefined: never. */
   fate(ended: TaskRecord): Restart | undefined;
 }

@@ -48,21 +48,25 @@ export function makeRoom(draft: Draft, unplaced: Unplaced): void {
   const future = futureOf(draft);
   const { serviceId, template } = unplaced.request;
   const request = requestOf(serviceId, template);
-  const scene: Scene = {
-    draft,
-    now,
-    future,
-    request,
-    filters: filtersFor(future, request),
-    unplaced,
-  };
+  const filters = filtersFor(future, request);
+  const only = unplaced.only && future.candidates[unplaced.only.index];
+  const scene: Scene = { draft, now, future, request, filters, unplaced, ...(only && { only }) };
   const left = keepNominations(scene);
-  const fitted = place(future, request, {
-    strategy: strategyOf(draft.world, request),
-    slots: left.map(slotOf),
-  });
+  const fitted = fitLater(scene, left);
   for (const [i, node] of fitted.entries()) nominate(scene, left[i], node);
   stopForRest(scene, left.slice(fitted.length));
+}
+
+/** Nodes that have room once everything has stopped that is stopping: for the first of the waiting. */
+function fitLater(scene: Scene, waiting: readonly Waiting[]): Candidate[] {
+  const { draft, future, request, filters, only } = scene;
+  if (!only) {
+    const strategy = strategyOf(draft.world, request);
+    return place(future, request, { strategy, slots: waiting.map(slotOf) });
+  }
+  if (waiting.length === 0 || firstRefusal(filters, only, request)) return [];
+  take(future, only, request);
+  return [only];
 }
 
 interface Scene {
@@ -73,6 +77,8 @@ interface Scene {
   request: Request;
   filters: Filter[];
   unplaced: Unplaced;
+  /** The only node that may have them, as it will be. */
+  only?: Candidate;
 }
 
 type Waiting = TaskRecord | CreateTask;
@@ -141,7 +147,8 @@ function stopForRest(scene: Scene, waiting: readonly Waiting[]): void {
 
 /** Nothing gets easier during a plan: what was sought in vain is not sought again. */
 function search(scene: Scene): Clearing | undefined {
-  const { draft, request, unplaced: { service } } = scene;
+  const { draft, request, unplaced: { service }, only } = scene;
+  if (only) return cheapest(scene, [only]);
   const { placement } = request.template;
   const alone = placement.affinity.length === 0 && placement.spread.length === 0 &&
     placement.maxPerNode === undefined && draft.world.repellers.size === 0;
@@ -149,7 +156,7 @@ function search(scene: Scene): Clearing | undefined {
   const wish = [service.service.priority, milliCpus, memoryMiB, ports, placement];
   const key = JSON.stringify(alone ? wish : [request.serviceId, ...wish]);
   if (draft.futile.has(key)) return undefined;
-  const found = cheapest(scene);
+  const found = cheapest(scene, scene.future.candidates);
   if (!found) draft.futile.add(key);
   return found;
 }
@@ -160,11 +167,11 @@ interface Clearing {
 }
 
 /** The node on which the least has to be stopped. */
-function cheapest(scene: Scene): Clearing | undefined {
-  const { future, unplaced, request } = scene;
+function cheapest(scene: Scene, among: readonly Candidate[]): Clearing | undefined {
+  const { unplaced, request } = scene;
   const { priority } = unplaced.service.service;
   let best: Clearing | undefined;
-  for (const node of future.candidates) {
+  for (const node of among) {
     if (!request.rules?.admissible(node)) continue;
     const victims = victimsOn(scene.draft, node.record, priority);
     if (victims.length === 0) continue;

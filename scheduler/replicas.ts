@@ -13,11 +13,13 @@ import type { ServiceRecord, TaskRecord } from "./world.ts";
 
 export function replicaPolicy(record: ServiceRecord, replicas: number): Policy {
   const { service } = record;
+  const wanted = service.stopped || service.deleting ? 0 : replicas;
   return {
-    wanted: service.stopped || service.deleting ? 0 : replicas,
+    wanted,
     kept: service.deleting ? 0 : replicas,
     openings: Infinity,
     rolls: true,
+    due: () => wanted,
     fate: (ended) => replicaFate(record, ended),
   };
 }

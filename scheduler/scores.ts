@@ -9,7 +9,10 @@ import type { Candidate, Request } from "./overlay.ts";
 
 export interface Scorer {
   name: string;
-  /** The score depends on the slot, not only on what the node has left. */
+  /**
+   * The score depends on the slot, not only on what the node has left. It is that of a lot (from 0 to below
+   * 1); those of the other scorers beside it are whole numbers, so that it only decides among equals.
+   */
   perSlot?: true;
   score(node: Candidate, request: Request, slot: number): number;
 }

@@ -7,6 +7,7 @@ import type { TaskTemplate } from "../kv/schema/service.ts";
 import type { Draft } from "./draft.ts";
 import { type Candidate, type Request, requestOf } from "./overlay.ts";
 import type { Policy } from "./policy.ts";
+import { isRunSlot } from "./slots.ts";
 import type { NodeRecord, ServiceRecord, TaskRecord } from "./world.ts";
 
 /** A task that may be stopped. */
@@ -40,7 +41,7 @@ export function createBudgets(policyOf: (record: ServiceRecord) => Policy): Budg
   };
   return {
     counts: (service, { task, state }) =>
-      state === "running" && task.slot <= policyOf(service).wanted,
+      state === "running" && isWanted(service, task.slot, policyOf(service)),
     left: leftOf,
     spend({ service, budgeted }) {
       if (budgeted) left.set(service.service.id, leftOf(service) - 1);
@@ -49,16 +50,19 @@ export function createBudgets(policyOf: (record: ServiceRecord) => Policy): Budg
 }
 
 /** How many of the tasks that the service wants now do not run. */
-function unavailable({ live }: ServiceRecord, policy: Policy): number {
+function unavailable(record: ServiceRecord, policy: Policy): number {
   let running = 0;
   let down = 0;
-  for (const [slot, tasks] of live) {
-    if (slot > policy.wanted) continue;
+  for (const [slot, tasks] of record.live) {
+    if (!isWanted(record, slot, policy)) continue;
     if (tasks.some(({ task, state }) => task.desired === "run" && state === "running")) running++;
     else down++;
   }
-  // Slots of a job that have no task are not late: it runs a few at a time.
-  return policy.rolls ? policy.wanted - running : down;
+  return (policy.due?.() ?? running + down) - running;
+}
+
+function isWanted({ service }: ServiceRecord, slot: number, policy: Policy): boolean {
+  return slot <= policy.wanted || isRunSlot(service.mode, slot);
 }
 
 /**

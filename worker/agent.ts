@@ -125,11 +125,12 @@ function createParts(deps: AgentDeps) {
     due: () => {},
     set: () => {},
     rows: () => {},
+    later: () => {},
     look: () => {},
     facts: () => {},
     task: (_taskId: string) => {},
   };
-  const reporter = createReporter(() => bells.rows());
+  const reporter = createReporter({ now: () => bells.rows(), later: () => bells.later() });
   const engine = createEngineCalls({ runtime, clock });
   const book = createBook({ nodeId, state, reporter, clock, log });
   const monitor = createMonitor(

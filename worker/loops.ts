@@ -13,6 +13,8 @@ const LIST_EVERY_MS = 15_000;
 const SPACING_MS = { held: 100, notHeld: 1_000 } as const;
 /** Short enough that a server that is back sees the node well within its TTL. */
 const RETRY = { firstMs: 100, maxMs: 2_000 } as const;
+/** Short enough to watch, long enough that most tasks are past it. */
+const REPORT_HOLD_MS = 200;
 const ENGINE_RETRY = { firstMs: 250, maxMs: 5_000 } as const;
 
 /** Makes the agent's `run`. */
@@ -21,7 +23,7 @@ export function createLoops(
   parts: AgentParts,
 ): (s: AbortSignal) => Promise<AgentEnd> {
   const { clock, random, log, runtime } = deps;
-  const { book, keeper, driver, monitor, tunnels, bells } = parts;
+  const { book, keeper, driver, monitor, reporter, tunnels, bells } = parts;
 
   return async (outer) => {
     const stop = new AbortController();
@@ -35,6 +37,7 @@ export function createLoops(
     const dueBell = createWake(clock);
     const leaseBell = createWake(clock);
     const rowsBell = createWake(clock);
+    const laterBell = createWake(clock);
     const listBell = createWake(clock);
     const factsBell = createWake(clock);
     bells.set = setBell.ring;
@@ -43,6 +46,7 @@ export function createLoops(
     bells.lease = leaseBell.ring;
     bells.rows = rowsBell.ring;
     bells.facts = factsBell.ring;
+    bells.later = laterBell.ring;
     bells.task = (taskId) => driver.kick(taskId, signal);
 
     /** Waits after a failure and says whether to go on. */
@@ -152,6 +156,16 @@ export function createLoops(
       }
     }
 
+    /** What may wait for other news is told without them after a while. */
+    async function pressLoop(): Promise<void> {
+      while (!signal.aborted) {
+        await laterBell.wait(signal);
+        await clock.sleep(REPORT_HOLD_MS, signal);
+        reporter.press();
+        rowsBell.ring();
+      }
+    }
+
     async function factsLoop(): Promise<void> {
       const backOff = createBackOff({ firstMs: 1_000, maxMs: 30_000, random });
       while (!signal.aborted) {
@@ -167,8 +181,8 @@ export function createLoops(
       await book.load();
       await keeper.begin();
       const loops = [
-        ...[pollLoop, applyLoop, dueLoop, leaseLoop, listLoop, eventLoop, reportLoop, factsLoop],
-        probeLoop,
+        ...[pollLoop, applyLoop, dueLoop, leaseLoop, listLoop, eventLoop, reportLoop, pressLoop],
+        ...[factsLoop, probeLoop],
       ];
       const ended = await Promise.allSettled(loops.map((loop) =>
         loop().catch((error) => {

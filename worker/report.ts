@@ -4,6 +4,8 @@
  * 1. A row stays due until an answer acknowledged exactly it; a newer row of its task replaces it.
  * 2. After a failure everything is told once more, because the server may have lost it meanwhile.
  * 3. What the server does not know is not told again until everything is.
+ * 4. A state on the way to another waits for company, since a report costs the server the same with one
+ *    row as with several; whoever owns the reporter sees to it that it does not wait for long.
  *
  * @module
  */
@@ -17,8 +19,10 @@ export interface Reporter {
   put(row: Observed): void;
   /** The task is gone from this node: drop it once its last row was told. */
   release(taskId: string): void;
-  /** The next rows to send, at most {@link MAX_BATCH}; empty when all is told. */
+  /** The next rows to send, at most {@link MAX_BATCH}; empty when all is told that cannot wait. */
   batch(): Observed[];
+  /** What is due now waits no longer. */
+  press(): void;
   acknowledge(rows: readonly Observed[], unknown: readonly string[]): void;
   /** Everything is due again: the rows of all tasks that the agent has now. */
   resync(rows: Iterable<Observed>): void;
@@ -34,12 +38,19 @@ interface Entry {
   released: boolean;
 }
 
-/** `onDue` is called when there is something to send. */
-export function createReporter(onDue: () => void): Reporter {
+export interface ReporterBells {
+  /** There is something to send. */
+  now(): void;
+  /** There is something that may wait (invariant 4). */
+  later(): void;
+}
+
+export function createReporter(bells: ReporterBells): Reporter {
   const entries = new Map<string, Entry>();
   const due = new Set<string>();
   const unknownToServer = new Set<string>();
   let width = MAX_BATCH;
+  let pressed = false;
 
   function drop(taskId: string): void {
     entries.delete(taskId);
@@ -54,8 +65,18 @@ export function createReporter(onDue: () => void): Reporter {
     if (entry.acknowledged === text) due.delete(row.taskId);
     else {
       due.add(row.taskId);
-      onDue();
+      if (mayWait(row)) bells.later();
+      else bells.now();
     }
+  }
+
+  function isPressing(): boolean {
+    if (pressed) return true;
+    for (const taskId of due) {
+      const entry = entries.get(taskId);
+      if (entry && !mayWait(entry.row)) return true;
+    }
+    return false;
   }
 
   return {
@@ -69,6 +90,7 @@ export function createReporter(onDue: () => void): Reporter {
     },
     batch() {
       const rows: Observed[] = [];
+      if (!isPressing()) return rows;
       for (const taskId of due) {
         const entry = entries.get(taskId);
         if (entry) rows.push(entry.row);
@@ -76,7 +98,11 @@ export function createReporter(onDue: () => void): Reporter {
       }
       return rows;
     },
+    press() {
+      pressed = true;
+    },
     acknowledge(rows, unknown) {
+      if (rows.length < width) pressed = false;
       width = MAX_BATCH;
       for (const row of rows) {
         const entry = entries.get(row.taskId);
@@ -98,7 +124,9 @@ export function createReporter(onDue: () => void): Reporter {
         due.add(taskId);
       }
       for (const row of rows) put(row);
-      if (due.size > 0) onDue();
+      if (due.size === 0) return;
+      pressed = true;
+      bells.now();
     },
     refuse(rows) {
       const [only, ...others] = rows;
@@ -111,4 +139,9 @@ export function createReporter(onDue: () => void): Reporter {
       return only;
     },
   };
+}
+
+/** Invariant 4: somebody watching may want to know, but nothing waits for it. */
+function mayWait({ state }: Observed): boolean {
+  return state === "preparing" || state === "starting";
 }

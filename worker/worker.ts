@@ -148,7 +148,6 @@ async function removeFormer(deps: WorkerDeps, identity: Identity): Promise<Ident
   for (const nodeId of identity.former) {
     const runtime = deps.createRuntime(nodeId);
     const clean = await removeAll(runtime, { log: deps.log, timeoutMs: REMOVE_ALL_TIMEOUT_MS });
-    await runtime.networks?.prune(AbortSignal.timeout(REMOVE_ALL_TIMEOUT_MS));
     await runtime.close();
     if (!clean) former.push(nodeId);
   }

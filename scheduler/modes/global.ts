@@ -9,28 +9,57 @@
  * @module
  */
 import type { CreateTask } from "../action.ts";
+import { hold } from "../assign.ts";
 import { type Draft, emit, overlay, room, stop, unplacedNow, wake } from "../draft.ts";
 import type { Filling } from "../fill.ts";
 import { type Filter, FILTERS, filtersFor, firstRefusal } from "../filters.ts";
-import { ask, type Candidate, type Request, requestOf, take } from "../overlay.ts";
+import { ask, type Candidate, overlayOf, type Request, requestOf } from "../overlay.ts";
 import type { Policy } from "../policy.ts";
+import { makeRoom } from "../preempt.ts";
 import { replicaPolicy } from "../replicas.ts";
 import { newestEnded } from "../slots.ts";
 import type { ServiceRecord, TaskRecord, World } from "../world.ts";
 
+const READY = "ready";
 /**
  * Filters that ask what a node has left, what runs there, or whether it answers. They say whether its
  * task can start now; all others say whether it is to have one at all.
  */
 const MOMENTARY: ReadonlySet<string> = new Set([
-  ...["ready", "resources", "hostports"],
-  ...["maxPerNode", "affinity", "spread"],
+  ...[READY, "resources", "hostports"],
+  ...["maxpernode", "affinity", "spread"],
 ]);
 /** Keep new tasks away and leave those that run: a `no-execute` taint empties its node as a drain does. */
 const AT_THE_DOOR: ReadonlySet<string> = new Set(["taints"]);
 
-export function globalPolicy(record: ServiceRecord): Policy {
-  return replicaPolicy(record, Infinity);
+export function globalPolicy(world: World, record: ServiceRecord): Policy {
+  const policy = replicaPolicy(record, Infinity);
+  return { ...policy, due: () => policy.wanted === 0 ? 0 : nodesToServe(world, record, policy) };
+}
+
+/** How many nodes have a task or are to have one now, whether there is room or not. */
+function nodesToServe(world: World, record: ServiceRecord, policy: Policy): number {
+  const served = new Set<string | undefined>();
+  for (const task of [...record.live.values()].flat()) {
+    if (!task.task.disconnected) served.add(homeOf(task));
+  }
+  const before = served.size;
+  const done = new Set<string | undefined>();
+  for (const slot of record.ended.keys()) {
+    const ended = newestEnded(record, slot);
+    if (ended?.task.revision === record.goal && !policy.fate(ended)) done.add(homeOf(ended));
+  }
+  const template = record.templates.get(record.service.revision);
+  if (!template) return before;
+  const request = requestOf(record.service.id, template);
+  const nodes = overlayOf(world);
+  const filters = filtersFor(nodes, request)
+    .filter(({ name }) => name === READY || !MOMENTARY.has(name));
+  const open = nodes.candidates.filter((node) => {
+    const { id } = node.record.node;
+    return !served.has(id) && !done.has(id) && !firstRefusal(filters, node, request);
+  });
+  return before + open.length;
 }
 
 /** The services that any change of a node concerns. */
@@ -95,15 +124,24 @@ function fillNode(scene: Scene, node: Candidate, mine: TaskRecord[]): void {
     return;
   }
   if (firstRefusal(filters, node, request)) {
-    const unplaced = { waiting: [first], missing: [], only: node };
-    draft.unplaced.push(unplacedNow(draft, { service: record, request, ...unplaced }));
-    filling.waiting++;
-    return;
+    return waitFor(scene, node, { waiting: [first], missing: [] });
   }
   const nodeId = node.record.node.id;
   if (!emit(draft, record, { kind: "assign", taskId: first.task.id, nodeId })) return;
-  take(overlay(draft), node, request);
+  hold(draft, node, request);
   filling.placed++;
+}
+
+/** A task that its node has no room for waits there, or others make room for it. */
+function waitFor(
+  { draft, record, request, filling }: Scene,
+  only: Candidate,
+  tasks: { waiting: TaskRecord[]; missing: CreateTask[] },
+): void {
+  const unplaced = unplacedNow(draft, { service: record, request, only, ...tasks });
+  draft.unplaced.push(unplaced);
+  filling.waiting++;
+  makeRoom(draft, unplaced);
 }
 
 function create(scene: Scene, node: Candidate): void {
@@ -126,12 +164,9 @@ function create(scene: Scene, node: Candidate): void {
   const { id: serviceId, revision } = service;
   const action: CreateTask = { kind: "create", serviceId, revision, slot, failures };
   if (firstRefusal(filters, node, request)) {
-    const unplaced = { waiting: [], missing: [{ ...action, pin: nodeId }], only: node };
-    draft.unplaced.push(unplacedNow(draft, { service: record, request, ...unplaced }));
-    filling.waiting++;
-    return;
+    return waitFor(scene, node, { waiting: [], missing: [{ ...action, pin: nodeId }] });
   }
-  if (room(draft) > 0) take(overlay(draft), node, request);
+  if (room(draft) > 0) hold(draft, node, request);
   if (emit(draft, record, { ...action, nodeId })) filling.placed++;
   else filling.waiting++;
 }
@@ -149,7 +184,7 @@ function reasonToStop(
 }
 
 function isReady(node: Candidate, request: Request): boolean {
-  return FILTERS.every((filter) => filter.name !== "ready" || filter.check(node, request));
+  return FILTERS.every((filter) => filter.name !== READY || filter.check(node, request));
 }
 
 function stopAll(draft: Draft, record: ServiceRecord, tasks: TaskRecord[], why: string): void {

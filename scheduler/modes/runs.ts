@@ -14,11 +14,11 @@ import { type CronMode, MAX_COMPLETIONS, type RunCursor } from "../../kv/schema/
 import type { Mode } from "../../kv/schema/service.ts";
 import type { CreateTask } from "../action.ts";
 import { afterFailure, afterInterruption, atOnce, type Restart } from "../backoff.ts";
-import { type Draft, emit, overlay, room, stop, unplacedNow, wake } from "../draft.ts";
+import { assign, choose } from "../assign.ts";
+import { type Draft, emit, room, stop, unplacedNow, wake } from "../draft.ts";
 import { requestOf } from "../overlay.ts";
-import { place } from "../place.ts";
+import { makeRoom } from "../preempt.ts";
 import { ascending } from "../slots.ts";
-import { strategyOf } from "../why.ts";
 import type { ServiceRecord, TaskRecord } from "../world.ts";
 import { dueTime } from "./cron.ts";
 import { isOverdue, keepTime } from "./deadline.ts";
@@ -230,27 +230,22 @@ function placeRuns(
   const template = record.templates.get(revision);
   if (!template) return;
   const request = requestOf(record.service.id, template);
-  const slots = [...waiting.map(({ task }) => task.slot), ...missing.map(({ slot }) => slot)];
-  const first = slots.slice(0, room(draft));
-  const strategy = strategyOf(draft.world, request);
-  const nodes = place(overlay(draft), request, { strategy, slots: first });
+  const left = assign(draft, record, request, waiting);
+  const first = left.length > 0 ? [] : missing.slice(0, room(draft));
+  const nodes = choose(draft, request, first.map(({ slot }) => slot));
   for (const [i, { record: { node: { id: nodeId } } }] of nodes.entries()) {
-    const pending = waiting[i];
-    const create = missing[i - waiting.length];
-    if (pending) emit(draft, record, { kind: "assign", taskId: pending.task.id, nodeId });
-    else if (create) emit(draft, record, { ...create, nodeId });
+    const create = first[i];
+    if (create) emit(draft, record, { ...create, nodeId });
   }
-  if (nodes.length === slots.length) return;
-  if (nodes.length === first.length) {
+  const rest = missing.slice(nodes.length);
+  if (left.length + rest.length === 0) return;
+  if (room(draft) === 0) {
     draft.unfinished.add(record.service.id);
     return;
   }
-  // No node has room for more of them.
-  const unplaced = {
-    waiting: waiting.slice(nodes.length),
-    missing: missing.slice(Math.max(0, nodes.length - waiting.length)),
-  };
-  draft.unplaced.push(unplacedNow(draft, { service: record, request, ...unplaced }));
+  const unplaced = unplacedNow(draft, { service: record, request, waiting: left, missing: rest });
+  draft.unplaced.push(unplaced);
+  makeRoom(draft, unplaced);
 }
 
 /** Keeps the newest ended runs, and of each run the newest tries. */

@@ -4,23 +4,15 @@
  *
  * @module
  */
-import { ServiceSpec, TaskTemplate } from "../../kv/schema/service.ts";
+import { ServiceSpec } from "../../kv/schema/service.ts";
 import { connectEngine, type EngineClient, readable } from "../../worker/docker/client.ts";
-import { createDockerRuntime } from "../../worker/docker/docker.ts";
-import { LABEL, type Runtime } from "../../worker/runtime.ts";
+import { LABEL } from "../../worker/runtime.ts";
 import { bytesOf, jsonLines } from "../../worker/docker/streams.ts";
-import { engine, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { idOf } from "../support/ids.ts";
-import { type ServerProcess, startServer, startWorker } from "../support/processes.ts";
-import {
-  type Bench,
-  type BenchOptions,
-  type BenchResult,
-  intFlag,
-  median,
-  round,
-} from "./harness.ts";
+import type { ServerProcess } from "../support/processes.ts";
+import { inPairs, onBed, pause, removeBare, SLEEPER, startBare } from "./bed.ts";
+import type { Bench, BenchOptions, BenchResult } from "./harness.ts";
 
 export const heal: Bench = {
   name: "heal",
@@ -30,67 +22,30 @@ export const heal: Bench = {
 };
 
 /** Every restart is the first one: the window forgets at once. */
-const TEMPLATE = {
-  image: TEST_IMAGE,
-  command: ["sleep", "3600"],
-  pullPolicy: "never" as const,
-  stopGraceMs: 0,
-  restart: { windowMs: 1 },
-};
+const TEMPLATE = { ...SLEEPER, restart: { windowMs: 1 } };
 const CALL_MS = 30_000;
-const BARE_NODE = "bench-bare";
 const NANOSECONDS = 1_000_000;
 
 async function run(options: BenchOptions): Promise<BenchResult> {
-  const pairs = intFlag(options, "pairs", 20);
-  const found = await engine();
-  if (!found.available) throw new Error(found.reason);
-  await ensureTestImage(found.connection);
-  const dir = await Deno.makeTempDir({ prefix: "berth-bench-" });
-  const server = await startServer({ dataDir: `${dir}/server` });
-  const worker = await startWorker(server, { name: "bench", stateDir: dir });
-  const bare = createDockerRuntime({ connection: found.connection, nodeId: BARE_NODE });
-  const client = connectEngine(found.connection);
-  try {
-    const berthTask = await startTask(server);
-    const bareTask = await startBare(bare);
-    const berthMs: number[] = [], bareMs: number[] = [], ratios: number[] = [];
-    // The first pair warms both up and does not count.
-    for (let pair = 0; pair <= pairs; pair++) {
-      const a = await heals(client, berthTask, () => Promise.resolve());
-      const b = await heals(client, bareTask, async () => {
-        const started = await bare.start(bareTask, AbortSignal.timeout(CALL_MS));
-        if (!started.ok) throw new Error(started.message);
+  return await onBed({ names: ["bench"] }, async ({ connection, server, bare }) => {
+    const client = connectEngine(connection);
+    const bareTask = idOf(1);
+    try {
+      const berthTask = await startTask(server);
+      await startBare(bare, bareTask);
+      return await inPairs(options, {
+        berth: () => heals(client, berthTask, () => Promise.resolve()),
+        bare: () =>
+          heals(client, bareTask, async () => {
+            const started = await bare.start(bareTask, AbortSignal.timeout(CALL_MS));
+            if (!started.ok) throw new Error(started.message);
+          }),
       });
-      const name = pair === 0 ? "warm-up" : `pair ${pair}`;
-      options.say(`  ${name}: berth ${round(a, 1)} ms, bare ${round(b, 1)} ms`);
-      if (pair === 0) continue;
-      berthMs.push(a);
-      bareMs.push(b);
-      ratios.push(a / b);
+    } finally {
+      await removeBare(bare, bareTask);
+      client.close();
     }
-    return {
-      figures: {
-        ratio: round(median(ratios)),
-        berthMs: round(median(berthMs), 1),
-        bareMs: round(median(bareMs), 1),
-      },
-      samples: pairs,
-    };
-  } finally {
-    await server.client.deleteService("heal");
-    const filters = { label: [`${LABEL.service}=heal`] };
-    await eventually(
-      async () => (await client.docker.listContainers({ all: true, filters })).length === 0,
-      { timeoutMs: CALL_MS, what: "the container to be removed" },
-    );
-    await bare.remove(idOf(1), AbortSignal.timeout(CALL_MS));
-    await bare.close();
-    client.close();
-    await worker.stop();
-    await server.stop();
-    await Deno.remove(dir, { recursive: true });
-  }
+  });
 }
 
 async function startTask(server: ServerProcess): Promise<string> {
@@ -101,19 +56,6 @@ async function startTask(server: ServerProcess): Promise<string> {
     const tasks = await server.client.listTasks({ service: "heal" });
     return tasks.ok ? tasks.value.items.find((task) => task.state === "running")?.id : undefined;
   }, { timeoutMs: CALL_MS, what: "the task to run" });
-}
-
-async function startBare(bare: Runtime): Promise<string> {
-  const taskId = idOf(1);
-  const signal = AbortSignal.timeout(CALL_MS);
-  const created = await bare.create({
-    ...{ taskId, serviceId: idOf(1), service: "bare", project: "default" },
-    ...{ slot: 1, revision: 1, desired: "run" },
-    template: TaskTemplate.parse(TEMPLATE),
-  }, signal);
-  const started = created.ok ? await bare.start(taskId, signal) : created;
-  if (!started.ok) throw new Error(started.message);
-  return taskId;
 }
 
 /** Kills the task's container; ms from the engine's `die` to its `start`, both stamped by the engine. */
@@ -151,6 +93,6 @@ async function heals(
       const { State } = await docker.getContainer(container.Id).inspect();
       return State.Running;
     });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pause(300);
   }
 }

@@ -6,19 +6,23 @@
  *
  * @module
  */
-import { TaskTemplate } from "../../kv/schema/service.ts";
-import type { EngineConnection } from "../../worker/docker/connect.ts";
-import { createDockerRuntime } from "../../worker/docker/docker.ts";
-import { engine, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
+import type { Runtime } from "../../worker/runtime.ts";
 import { eventually } from "../support/eventually.ts";
 import { idOf } from "../support/ids.ts";
 import { type Observer, watchContainers } from "../support/observer.ts";
+import type { ChildProcess, ServerProcess } from "../support/processes.ts";
 import {
-  type ChildProcess,
-  type ServerProcess,
-  startServer,
-  startWorker,
-} from "../support/processes.ts";
+  type Bed,
+  concurrently,
+  newestEvent,
+  onBed,
+  pause,
+  removeBare,
+  removeService,
+  SLEEPER,
+  stampOf,
+  startBare,
+} from "./bed.ts";
 import {
   type Bench,
   type BenchOptions,
@@ -35,12 +39,6 @@ export const nodeLoss: Bench = {
   run,
 };
 
-const TEMPLATE = {
-  image: TEST_IMAGE,
-  command: ["sleep", "3600"],
-  pullPolicy: "never" as const,
-  stopGraceMs: 0,
-};
 const NAMES = ["victim", "other-1", "other-2"];
 /** As many starts at once as the two remaining agents have. */
 const BARE_WIDTH = 16;
@@ -60,23 +58,12 @@ async function run(options: BenchOptions): Promise<BenchResult> {
   const tasks = intFlag(options, "tasks", 20);
   const rounds = intFlag(options, "rounds", 3);
   const ttlMs = intFlag(options, "ttl-ms", 6000);
-  const found = await engine();
-  if (!found.available) throw new Error(found.reason);
-  const { connection } = found;
-  await ensureTestImage(connection);
-  const dir = await Deno.makeTempDir({ prefix: "berth-bench-" });
-  const server = await startServer({
-    dataDir: `${dir}/server`,
-    args: ["--node-ttl-ms", String(ttlMs)],
-  });
-  const workers: ChildProcess[] = [];
-  try {
-    for (const name of NAMES) workers.push(await startWorker(server, { name, stateDir: dir }));
-    const [victim] = workers;
+  const bed = { names: NAMES, args: ["--node-ttl-ms", String(ttlMs)] };
+  return await onBed(bed, async ({ workers: [victim], ...rest }) => {
     if (!victim) throw new Error("no worker");
     const all: Round[] = [];
     for (let n = 1; n <= rounds; n++) {
-      const one = await measure({ server, victim, connection, tasks, n });
+      const one = await measure({ ...rest, victim, tasks, n });
       options.say(`  round ${n}: ${JSON.stringify(one)}`);
       all.push(one);
     }
@@ -92,23 +79,16 @@ async function run(options: BenchOptions): Promise<BenchResult> {
       },
       samples: rounds,
     };
-  } finally {
-    for (const worker of workers) worker.signal("SIGCONT");
-    for (const worker of workers) await worker.stop();
-    await server.stop();
-    await Deno.remove(dir, { recursive: true });
-  }
+  });
 }
 
-interface Scene {
-  server: ServerProcess;
+interface Scene extends Omit<Bed, "workers"> {
   victim: ChildProcess;
-  connection: EngineConnection;
   tasks: number;
   n: number;
 }
 
-async function measure({ server, victim, connection, tasks, n }: Scene): Promise<Round> {
+async function measure({ server, victim, connection, bare, tasks, n }: Scene): Promise<Round> {
   const { client } = server;
   const [web, one] = [`web-${n}`, `one-${n}`];
   await only(server, "victim");
@@ -120,16 +100,22 @@ async function measure({ server, victim, connection, tasks, n }: Scene): Promise
   const observer = await watchContainers(connection, web);
   const strict = await watchContainers(connection, one);
   try {
-    const frozenMs = performance.now();
+    const after = await newestEvent(server);
+    const frozenMs = Date.now();
     victim.signal("SIGSTOP");
-    const placedMs = await until(async () => await placedElsewhere(server, web) === tasks) -
-      frozenMs;
+    const placedMs = await stampOf(server, {
+      ...{ after, count: tasks },
+      tells: ({ service, type, node }) =>
+        service === `default/${web}` && type === "task.assigned" && node !== "victim",
+    }) - frozenMs;
     await eventually(() => observer.startsMs().length >= tasks, PATIENCE);
-    const startsMs = observer.startsMs();
-    const comeUpMs = (startsMs[tasks - 1] ?? NaN) - (frozenMs + placedMs);
-    const bare = await bareStarts(connection, tasks);
-    await eventually(async () => await placedElsewhere(server, one) === 1, PATIENCE);
-    await eventually(async () => await runningOn(server, one) === 1, PATIENCE);
+    const lastStartMs = performance.timeOrigin + (observer.startsMs()[tasks - 1] ?? NaN);
+    const comeUpMs = lastStartMs - (frozenMs + placedMs);
+    const pace = await bareStarts(bare, tasks);
+    await eventually(async () => {
+      const [moved] = await liveTasks(server, one);
+      return moved?.state === "running" && moved.node !== "victim";
+    }, PATIENCE);
     const goneMs = await thaw(victim, observer, tasks);
     await eventually(async () => {
       const node = await client.getNode("victim");
@@ -138,7 +124,7 @@ async function measure({ server, victim, connection, tasks, n }: Scene): Promise
     await strict.settle();
     return {
       ...{ placedMs: round(placedMs, 0), comeUpMs: round(comeUpMs, 0) },
-      ...{ bareMs: round(bare.startMs, 0), bareKillMs: round(bare.killMs, 0) },
+      ...{ bareMs: round(pace.startMs, 0), bareKillMs: round(pace.killMs, 0) },
       goneMs: round(goneMs, 0),
       strictDoubles: strict.mostAtOnce() - 1,
     };
@@ -146,11 +132,7 @@ async function measure({ server, victim, connection, tasks, n }: Scene): Promise
     victim.signal("SIGCONT");
     await observer.close();
     await strict.close();
-    for (const name of [web, one]) await client.deleteService(name);
-    await eventually(async () => {
-      const left = await client.listServices();
-      return left.ok && left.value.items.length === 0;
-    }, PATIENCE);
+    for (const name of [web, one]) await removeService(server, name);
   }
 }
 
@@ -158,17 +140,12 @@ async function measure({ server, victim, connection, tasks, n }: Scene): Promise
 async function thaw(victim: ChildProcess, observer: Observer, tasks: number): Promise<number> {
   const thawedMs = performance.now();
   victim.signal("SIGCONT");
-  return await until(() => Promise.resolve(observer.running() === tasks)) - thawedMs;
-}
-
-/** Polls tightly; answers the monotonic ms. */
-async function until(condition: () => Promise<boolean>): Promise<number> {
-  const limitMs = performance.now() + PATIENCE.timeoutMs;
-  while (!await condition()) {
-    if (performance.now() > limitMs) throw new Error("waited for a minute");
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  const limitMs = thawedMs + PATIENCE.timeoutMs;
+  while (observer.running() !== tasks) {
+    if (performance.now() > limitMs) throw new Error("old containers are left");
+    await pause(5);
   }
-  return performance.now();
+  return performance.now() - thawedMs;
 }
 
 async function create(
@@ -178,7 +155,7 @@ async function create(
   more: { singleton?: "strict" },
 ): Promise<void> {
   const mode = { type: "replicated" as const, replicas };
-  const made = await server.client.createService({ name, mode, template: TEMPLATE, ...more });
+  const made = await server.client.createService({ name, mode, template: SLEEPER, ...more });
   if (!made.ok) throw new Error(JSON.stringify(made.error));
 }
 
@@ -208,43 +185,24 @@ async function runningOn(server: ServerProcess, service: string): Promise<number
   return (await liveTasks(server, service)).filter((task) => task.state === "running").length;
 }
 
-async function placedElsewhere(server: ServerProcess, service: string): Promise<number> {
-  return (await liveTasks(server, service))
-    .filter((task) => task.node !== undefined && task.node !== "victim").length;
-}
-
 /**
  * How long the bare engine takes to create and start as many containers, `BARE_WIDTH` at a time, and to
  * kill them, all at once.
  */
 async function bareStarts(
-  connection: EngineConnection,
+  bare: Runtime,
   count: number,
 ): Promise<{ startMs: number; killMs: number }> {
-  const runtime = createDockerRuntime({ connection, nodeId: "bench-bare" });
   const ids = Array.from({ length: count }, (_, i) => idOf(i + 1));
   const signal = AbortSignal.timeout(CALL_MS);
-  const queue = ids.values();
   const begin = performance.now();
   try {
-    await Promise.all(Array.from({ length: BARE_WIDTH }, async () => {
-      for (const taskId of queue) {
-        const created = await runtime.create({
-          ...{ taskId, serviceId: idOf(1), service: "bare", project: "default" },
-          ...{ slot: 1, revision: 1, desired: "run" },
-          template: TaskTemplate.parse(TEMPLATE),
-        }, signal);
-        if (!created.ok) throw new Error(created.message);
-        const started = await runtime.start(taskId, signal);
-        if (!started.ok) throw new Error(started.message);
-      }
-    }));
+    await concurrently(ids, BARE_WIDTH, (id) => startBare(bare, id));
     const startMs = performance.now() - begin;
     const killBegin = performance.now();
-    await Promise.all(ids.map((taskId) => runtime.stop(taskId, { graceMs: 0, signal })));
+    await Promise.all(ids.map((taskId) => bare.stop(taskId, { graceMs: 0, signal })));
     return { startMs, killMs: performance.now() - killBegin };
   } finally {
-    await Promise.all(ids.map((taskId) => runtime.remove(taskId, signal)));
-    await runtime.close();
+    await Promise.all(ids.map((id) => removeBare(bare, id)));
   }
 }

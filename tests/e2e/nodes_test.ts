@@ -1,94 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
-import type { ServiceSpecInput } from "../../kv/schema/service.ts";
-import { engineTest, ensureTestImage } from "../support/engine.ts";
+import { engineTest } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
-import {
-  type ChildProcess,
-  type ServerProcess,
-  startServer,
-  startWorker,
-} from "../support/processes.ts";
-import { TEST_IMAGE } from "../support/engine.ts";
 import { watchContainers } from "../support/observer.ts";
+import { inRig } from "../support/rig.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 
 const TTL_MS = 4000;
 
-interface Rig {
-  server: ServerProcess;
-  workers: Map<string, ChildProcess>;
-  /** The name of the node of each live task of the service, by slot. */
-  places(service: string): Promise<(string | undefined)[]>;
-  run(spec: Partial<ServiceSpecInput> & { name: string }): Promise<void>;
-  running(service: string, count: number): Promise<void>;
-  /** Starts the worker of that name again. */
-  revive(name: string): Promise<void>;
-}
-
-async function rig(
+const rig = (
   connection: EngineConnection,
-  names: string[],
-  body: (rig: Rig) => Promise<void>,
-): Promise<void> {
-  await ensureTestImage(connection);
-  const dir = await Deno.makeTempDir({ prefix: "berth-nodes-" });
-  const server = await startServer({
-    dataDir: `${dir}/server`,
-    args: ["--node-ttl-ms", String(TTL_MS)],
-  });
-  const workers = new Map<string, ChildProcess>();
-  for (const name of names) {
-    workers.set(name, await startWorker(server, { name, stateDir: dir }));
-  }
-  const live = async (service: string) => {
-    const listed = await server.client.listTasks({ service });
-    if (!listed.ok) throw new Error(JSON.stringify(listed.error));
-    return listed.value.items.filter((t) =>
-      ["pending", "assigned", "preparing", "starting", "running"].includes(t.state)
-    );
-  };
-  try {
-    await body({
-      server,
-      workers,
-      places: async (service) => (await live(service)).map((task) => task.node),
-      async run(spec) {
-        const made = await server.client.createService({
-          template: {
-            image: TEST_IMAGE,
-            command: ["sleep", "3600"],
-            pullPolicy: "never",
-            stopGraceMs: 0,
-          },
-          ...spec,
-        });
-        assert(made.ok, JSON.stringify(made));
-      },
-      async revive(name) {
-        workers.set(name, await startWorker(server, { name, stateDir: dir }));
-      },
-      running: async (service, count) => {
-        await eventually(async () => {
-          const tasks = await live(service);
-          return tasks.length === count && tasks.every((t) => t.state === "running");
-        }, { timeoutMs: 30_000, what: `${count} running tasks of ${service}` });
-      },
-    });
-  } finally {
-    for (const worker of workers.values()) worker.signal("SIGCONT");
-    const services = await server.client.listServices();
-    for (const { name } of services.ok ? services.value.items : []) {
-      await server.client.deleteService(name);
-    }
-    await eventually(async () => {
-      const left = await server.client.listServices();
-      return left.ok && left.value.items.length === 0;
-    }, { timeoutMs: 30_000, what: "all services to be gone" });
-    await Promise.all([...workers.values()].map((worker) => worker.stop()));
-    await server.stop();
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+  workers: string[],
+  body: Parameters<typeof inRig>[2],
+) => inRig(connection, { workers, ttlMs: TTL_MS }, body);
 
 engineTest(
   "a strict singleton on a frozen worker is dead before its replacement starts, and stays single",

@@ -155,7 +155,8 @@ Deno.test("place chooses what a full scan for every task would choose, by every 
       fc.array(fc.nat(11), { maxLength: 8 }),
       fc.integer({ min: 0, max: 40 }),
       fc.constantFrom(...NAMES),
-      (machines, template, placement, taken, count, name) => {
+      fc.array(fc.nat(11), { maxLength: 3 }),
+      (machines, template, placement, taken, count, name, failing) => {
         const made = world({
           nodes: machines,
           services: [{ name: "web", template }, {
@@ -168,6 +169,10 @@ Deno.test("place chooses what a full scan for every task would choose, by every 
           if (node) {
             addTask(made, { id: `t${i}`, service: i % 2 ? "db" : "web", slot: i + 1, node });
           }
+        }
+        for (const at of failing) {
+          const status = made.nodes.get(idOf(machines[at]?.name ?? ""))?.status;
+          if (status) status.failing = { [idOf("web")]: "two of its tasks failed there" };
         }
         const slots = Array.from({ length: count }, (_, i) => i + 1);
         const strategy = STRATEGIES[name];
@@ -313,6 +318,37 @@ Deno.test("random: the same for the same ids, even-handed over many slots", () =
   assertEquals(counts.size, 10);
   for (const [name, { length }] of counts) {
     assertEquals(length > 140 && length < 260, true, `${name} got ${length} of 2000`);
+  }
+});
+
+Deno.test("random: no task looks at all nodes, whatever the service prefers", () => {
+  const preferred: z.input<typeof Placement>[] = [
+    {},
+    { spread: [{ label: "zone" }] },
+    { spread: [{ label: "zone", required: true }] },
+    { affinity: [{ to: { service: "web" }, anti: true }] },
+    { affinity: [{ to: { constraint: "node.name==n7" } }] },
+  ];
+  for (const placement of preferred) {
+    const made = world({
+      nodes: nodes(400).map((node, i) => ({ ...node, labels: { zone: `z${i % 3}` } })),
+      services: [{ name: "web", template: { placement } }],
+    });
+    let looks = 0;
+    const counting = STRATEGIES.random.map(({ weight, scorer }) => ({
+      weight,
+      scorer: {
+        ...scorer,
+        score(...args: Parameters<typeof scorer.score>) {
+          looks++;
+          return scorer.score(...args);
+        },
+      },
+    }));
+    const slots = Array.from({ length: 500 }, (_, i) => i + 1);
+    const placed = place(overlayOf(made), requestFor(made, "web"), { strategy: counting, slots });
+    assertEquals(placed.length, 500);
+    assertEquals(looks <= 400 + 500 * 20, true, `${JSON.stringify(placement)}: ${looks} looks`);
   }
 });
 

@@ -9,7 +9,9 @@
  * @module
  */
 import type { Kv } from "../../kv/store.ts";
-import { iterate, type Operation, SimAtomic } from "./operation.ts";
+import { CollectedAtomic, type Operation } from "../support/kv_operation.ts";
+import { copyOf } from "../support/memory_kv_rows.ts";
+import { iterate } from "./operation.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
@@ -104,7 +106,7 @@ export class Database {
             return entries;
           })
         ),
-      atomic: () => new SimAtomic((op) => this.#commit(process, op)),
+      atomic: () => new CollectedAtomic((op) => this.#commit(process, op)),
       watch: <T extends readonly unknown[]>(keys: readonly [...{ [K in keyof T]: Deno.KvKey }]) =>
         this.#watch<T>(process, keys),
       close() {},
@@ -181,7 +183,7 @@ export class Database {
     for (const m of mutations) {
       const name = m.key.join("/");
       const before = changes.has(name) ? changes.get(name)?.before : this.mirror.get(name)?.value;
-      const after = m.kind === "set" ? structuredClone(m.value) : undefined;
+      const after = m.kind === "set" ? copyOf(m.value) : undefined;
       changes.set(name, { key: m.key, before, after });
       if (m.kind === "set") this.mirror.set(name, { key: m.key, value: after, versionstamp });
       else this.mirror.delete(name);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Mutation, Operation } from "./operation.ts";
+import type { Mutation, Operation } from "../support/kv_operation.ts";
 import type { Sim } from "./sim.ts";
 
 export interface Plant {

@@ -3,18 +3,22 @@
  *
  * @module
  */
-import { messageOf, openStore } from "../../kv/store.ts";
+import { type Kv, messageOf, openStore } from "../../kv/store.ts";
+import { openMemoryKv } from "../support/memory_kv.ts";
 import type { FinalNode } from "./checker.ts";
 import { FAULTS, heal, trouble } from "./faults.ts";
 import { machineOf, MOVES } from "./moves.ts";
 import type { ServiceReport } from "./rules/reports.ts";
 import type { Plant } from "./planted.ts";
-import { Sim, Violation, withOrderedDigests } from "./sim.ts";
+import { onQuietPlatform } from "./platform.ts";
+import { Sim, Violation } from "./sim.ts";
 
 export interface RunOptions {
   seed: number;
   /** A bug to build in. */
   plant?: Plant;
+  /** Of which kind the database is; absent: every tenth seed has the real one. */
+  database?: "model" | "real";
 }
 
 export interface RunResult {
@@ -26,6 +30,7 @@ export interface RunResult {
   moves: number;
 }
 
+const REAL_EVERY = 10;
 const REPLICAS = 2;
 const FIRST_NODES = 3;
 const START_MS = 30_000;
@@ -38,13 +43,12 @@ const CALM_MS = 20_000;
 const MOVE_SHARE = 0.5;
 
 export async function runSeed(options: RunOptions): Promise<RunResult> {
-  const opened = await openStore(":memory:");
-  if (!opened.ok) throw new Error(opened.problem);
-  const sim = new Sim(options.seed, opened.store);
+  const kv = await openDatabase(options);
+  const sim = new Sim(options.seed, kv);
   let moves = 0;
   let problem: string | undefined;
   try {
-    await withOrderedDigests(async () => {
+    await onQuietPlatform({ stacks: false }, async () => {
       try {
         options.plant?.install(sim);
         await begin(sim);
@@ -59,10 +63,17 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
       await sim.end();
     });
   } finally {
-    opened.store.close();
+    kv.close();
   }
   const { seed, history, timeline: { nowMs: virtualMs } } = sim;
   return { seed, history, virtualMs, moves, ...(problem === undefined ? {} : { problem }) };
+}
+
+async function openDatabase({ seed, database }: RunOptions): Promise<Kv> {
+  if ((database ?? (seed % REAL_EVERY === 0 ? "real" : "model")) === "model") return openMemoryKv();
+  const opened = await openStore(":memory:");
+  if (!opened.ok) throw new Error(opened.problem);
+  return opened.store.kv;
 }
 
 async function begin(sim: Sim): Promise<void> {

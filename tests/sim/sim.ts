@@ -8,8 +8,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import { messageOf, type Store } from "../../kv/store.ts";
+import { type Kv, messageOf } from "../../kv/store.ts";
 import { idOf } from "../support/ids.ts";
 import { type Checker, createChecker, describe } from "./checker.ts";
 import { Database, otherWork } from "./database.ts";
@@ -44,9 +43,9 @@ export class Sim {
   readonly #streams = new Map<string, Random>();
   readonly #closers: { close(): Promise<void> }[] = [];
 
-  constructor(readonly seed: number, store: Store) {
+  constructor(readonly seed: number, kv: Kv) {
     this.checker = createChecker((problem) => this.fail(problem));
-    this.database = new Database(store.kv, this.timeline, this.random("database"));
+    this.database = new Database(kv, this.timeline, this.random("database"));
     this.database.observe((commit) => {
       for (const line of describe(commit)) this.note(line);
       this.checker.commit(commit);
@@ -191,22 +190,5 @@ export class Sim {
     for (const { process } of parts) process?.die("the simulation ends");
     for (const closer of this.#closers) void closer.close();
     await this.#drain();
-  }
-}
-
-/**
- * Runs `body` with a SHA-256 that answers at once: the machine's answers from a thread, in an order that
- * no seed decides.
- */
-export async function withOrderedDigests<T>(body: () => Promise<T>): Promise<T> {
-  const digest = (_: unknown, data: Uint8Array) => {
-    const bytes = createHash("sha256").update(data).digest();
-    return Promise.resolve(new Uint8Array(bytes).buffer);
-  };
-  Object.defineProperty(crypto.subtle, "digest", { value: digest, configurable: true });
-  try {
-    return await body();
-  } finally {
-    Reflect.deleteProperty(crypto.subtle, "digest");
   }
 }

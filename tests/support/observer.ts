@@ -5,6 +5,7 @@
  * @module
  */
 import type { EngineConnection } from "../../worker/docker/connect.ts";
+import { type EngineEvent, watchEngine } from "./engine_watch.ts";
 
 export interface Observer {
   /** How many run now, as far as events tell. */
@@ -22,37 +23,17 @@ export interface Observer {
   close(): Promise<void>;
 }
 
-interface EngineEvent {
-  Action: string;
-  timeNano: number;
-  Actor: { ID: string; Attributes: Record<string, string> };
-}
-
 /** Watches the containers that carry the label of this service. */
 export async function watchContainers(
   connection: EngineConnection,
   service: string,
 ): Promise<Observer> {
-  if (connection.kind !== "socket") throw new Error("the observer needs an engine on a socket");
-  const client = Deno.createHttpClient({ proxy: { transport: "unix", path: connection.path } });
-  const stop = new AbortController();
-  const label = encodeURIComponent(JSON.stringify({ label: [`berth.service=${service}`] }));
-  const filters = encodeURIComponent(JSON.stringify({
-    type: ["container"],
-    label: [`berth.service=${service}`],
-    event: ["start", "die"],
-  }));
-  const stream = await fetch(`http://engine/events?filters=${filters}`, {
-    client,
-    signal: stop.signal,
-  });
-  const listed = await fetch(`http://engine/containers/json?filters=${label}`, { client });
-  const live = new Set<string>((await listed.json()).map(({ Id }: { Id: string }) => Id));
-  let most = live.size;
-  let fewest = live.size;
-  const history = [`${live.size} at first`];
-  const changes = [{ atNano: 0, by: live.size }];
+  const live = new Set<string>();
+  const history: string[] = [];
+  const changes: { atNano: number; by: number }[] = [];
   const startsMs: number[] = [];
+  let most = 0;
+  let fewest = 0;
 
   function take({ Action, timeNano, Actor }: EngineEvent): void {
     const before = live.size;
@@ -66,18 +47,15 @@ export async function watchContainers(
     history.push(`${timeNano} ${Action} ${Actor.Attributes["name"]}: ${live.size} run`);
   }
 
-  const reading = (async () => {
-    let rest = "";
-    try {
-      for await (const text of stream.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-        const lines = (rest + text).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) if (line.trim() !== "") take(JSON.parse(line));
-      }
-    } catch (error) {
-      if (!stop.signal.aborted) throw error;
-    }
-  })();
+  const label = `berth.service=${service}`;
+  const watch = await watchEngine(connection, { label, events: ["start", "die"] }, take);
+  const runningNow = async () =>
+    new Set((await watch.list()).filter((c) => c.State === "running").map(({ Id }) => Id));
+  for (const id of await runningNow()) live.add(id);
+  const counted = changes.reduce((sum, { by }) => sum + by, 0);
+  changes.unshift({ atNano: 0, by: live.size - counted });
+  most = fewest = live.size;
+  history.push(`${live.size} at first`);
 
   return {
     running: () => live.size,
@@ -87,18 +65,13 @@ export async function watchContainers(
     changes: () => changes,
     startsMs: () => startsMs,
     async settle() {
-      const now = await fetch(`http://engine/containers/json?filters=${label}`, { client });
-      const ids = new Set((await now.json()).map(({ Id }: { Id: string }) => Id));
+      const ids = await runningNow();
       const untilMs = performance.now() + 5_000;
       while (ids.symmetricDifference(live).size > 0 && performance.now() < untilMs) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },
-    async close() {
-      stop.abort();
-      await reading;
-      client.close();
-    },
+    close: watch.close,
   };
 }
 

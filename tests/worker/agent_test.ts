@@ -7,7 +7,7 @@ import { idOf } from "../support/ids.ts";
 const task = idOf(1);
 const UNREACHABLE: CallError = { kind: "unreachable", message: "cannot reach the server" };
 
-Deno.test("an assignment runs, and every state is told in order", async () => {
+Deno.test("an assignment runs, and where it runs is told", async () => {
   const world = createAgentWorld();
   const { server, control } = world;
   server.assign(assignmentOf(1, { ports: [{ target: 80 }] }));
@@ -18,7 +18,20 @@ Deno.test("an assignment runs, and every state is told in order", async () => {
   const row = server.rows.get(task);
   assertEquals(row?.ports.map((p) => p.target), [80]);
   assertEquals(row?.containerId, control.containers()[0]?.id);
-  assertEquals(server.history.get(task)?.at(0), "1 preparing");
+});
+
+Deno.test("a state that lasts is told while it does; one that passes quickly goes with the next", async () => {
+  const world = createAgentWorld();
+  const { server, control } = world;
+  await world.running(async () => {
+    server.assign(assignmentOf(1));
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    assertEquals(server.history.get(task), ["1 running"]);
+    control.hang("create");
+    server.assign(assignmentOf(2));
+    const other = assignmentOf(2).taskId;
+    await world.until(() => server.stateOf(other) === "1 preparing", "the wait to be told");
+  });
 });
 
 Deno.test("a new assignment takes a create, a start and one look: nothing else", async () => {

@@ -168,6 +168,19 @@ Deno.test("a start that fails through the container is refused, through the engi
   await start("context deadline exceeded");
 });
 
+Deno.test("a start that finds the container being removed by somebody is to be tried again", async () => {
+  const said = "container is marked for removal and cannot be started";
+  await withEngine(
+    (_, path) =>
+      path.endsWith("/start")
+        ? says(409, said)
+        : Response.json([{ Id: "c1", Labels: { "berth.task": TASK } }]),
+    async (runtime) => {
+      failed(await runtime.start(TASK, soon()), "unavailable", said);
+    },
+  );
+});
+
 Deno.test("a container restarted while a list is under way is looked at again by the next", async () => {
   let runs = 1;
   let inspects = 0;

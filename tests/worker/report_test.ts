@@ -8,8 +8,9 @@ function row(n: number, state: Observed["state"] = "running", attempt = 1): Obse
 }
 
 function reporter() {
-  let rings = 0;
-  return Object.assign(createReporter(() => rings++), { rings: () => rings });
+  const rung: string[] = [];
+  const bells = { now: () => void rung.push("now"), later: () => void rung.push("later") };
+  return Object.assign(createReporter(bells), { rung });
 }
 
 const positions = (rows: Observed[]) => rows.map((r) => `${r.attempt} ${r.state}`);
@@ -35,6 +36,7 @@ Deno.test("only the newest row of a task is told", () => {
 Deno.test("a row that changed while it was under way is still due", () => {
   const it = reporter();
   it.put(row(1, "preparing"));
+  it.press();
   const sent = it.batch();
   it.put(row(1, "running"));
   it.acknowledge(sent, []);
@@ -56,15 +58,16 @@ Deno.test("after a resync everything is due once more, and the bell rings", () =
   const it = reporter();
   it.put(row(1));
   it.acknowledge(it.batch(), []);
-  const before = it.rings();
-  it.resync([row(1), row(2)]);
+  it.rung.length = 0;
+  it.resync([row(1), row(2, "preparing")]);
   assertEquals(it.batch().map((r) => r.taskId), [idOf(1), idOf(2)]);
-  assertEquals(it.rings() > before, true);
+  assertEquals(it.rung.includes("now"), true);
 });
 
 Deno.test("what the server does not know is not told again until a resync", () => {
   const it = reporter();
   it.put(row(1, "preparing"));
+  it.press();
   it.acknowledge(it.batch(), [idOf(1)]);
   it.put(row(1, "running"));
   assertEquals(it.batch(), []);
@@ -100,4 +103,25 @@ Deno.test("one row that the server refuses does not hold up the others", () => {
   }
   assertEquals(dropped, [idOf(3)]);
   assertEquals(accepted, [1, 2, 4, 5].map(idOf));
+});
+
+Deno.test("a state on the way waits for company, and goes with the first row that cannot wait", () => {
+  const it = reporter();
+  it.put(row(1, "preparing"));
+  it.put(row(2, "starting"));
+  assertEquals([it.batch(), it.rung], [[], ["later", "later"]]);
+  it.put(row(3));
+  assertEquals(positions(it.batch()), ["1 preparing", "1 starting", "1 running"]);
+  assertEquals(it.rung.at(-1), "now");
+});
+
+Deno.test("a state on the way that was pressed is due until it is acknowledged, and later ones wait again", () => {
+  const it = reporter();
+  it.put(row(1, "preparing"));
+  it.press();
+  assertEquals(it.batch(), it.batch());
+  assertEquals(positions(it.batch()), ["1 preparing"]);
+  it.acknowledge(it.batch(), []);
+  it.put(row(1, "starting"));
+  assertEquals(it.batch(), []);
 });

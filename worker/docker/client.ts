@@ -39,9 +39,6 @@ export interface EngineClient {
 export function connectEngine(connection: EngineConnection): EngineClient {
   const tls = connection.kind === "tcp" ? connection.tls : undefined;
   const agent = tls ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
-  // With each request the library renders its options for a debug log, whether anybody reads it or not,
-  // to any depth: all pooled sockets with all their buffers, four fifths of a busy agent's time.
-  Object.defineProperty(agent, inspectAs, { value: () => "Agent" });
   // Every field is given, since the library fills in absent ones from the environment.
   const options: Record<string, unknown> = {
     socketPath: connection.kind === "socket" ? connection.path : undefined,
@@ -61,10 +58,20 @@ export function connectEngine(connection: EngineConnection): EngineClient {
     Promise: undefined,
     sshOptions: undefined,
   };
-  return {
-    docker: new Docker(options as Dockerode.DockerOptions),
-    close: () => agent.destroy(),
-  };
+  const docker = new Docker(options as Dockerode.DockerOptions);
+  hideOptions(docker.modem as object);
+  return { docker, close: () => agent.destroy() };
+}
+
+/**
+ * With each request the library renders its options for a debug log, whether anybody reads it or not,
+ * to any depth: all pooled sockets with all their buffers, four fifths of a busy agent's time.
+ */
+function hideOptions(modem: { buildRequest?: unknown }): void {
+  const build = modem.buildRequest;
+  if (typeof build !== "function") return;
+  modem.buildRequest = (options: object, ...rest: unknown[]) =>
+    build.call(modem, Object.defineProperty(options, inspectAs, { value: () => "…" }), ...rest);
 }
 
 /** An answer with the HTTP status of a failure, for the callers to which it says more. */

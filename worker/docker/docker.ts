@@ -49,6 +49,9 @@ export interface DockerRuntimeOptions {
 const OWN_FAULT =
   /already allocated|address already in use|port is not available|executable file not found|no such file or directory|permission denied|not a directory|exec format error|OCI runtime|runc create/i;
 
+/** Somebody is removing the container: soon it is gone, and another one can be made. */
+const LEAVING = /marked for removal|removal .* in progress/i;
+
 /** A runtime on the engine at `connection`. Nothing is called before the first operation. */
 export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   return new DockerRuntime(options);
@@ -167,6 +170,9 @@ class DockerRuntime implements Runtime {
     }
     if (answer.ok && answer.gone) return refused(`no such container: task ${taskId}`);
     if (answer.ok || answer.status === 304) return done();
+    if (answer.status === 409 && LEAVING.test(answer.message)) {
+      return { ok: false, kind: "unavailable", message: answer.message };
+    }
     const ownFault = answer.status === 500 && OWN_FAULT.test(answer.message);
     return ownFault ? refused(answer.message) : failure(answer);
   };
@@ -204,7 +210,7 @@ class DockerRuntime implements Runtime {
       (container, o) => container.remove({ force: true, v: true, ...o }),
     );
     const underWay = !answer.ok && answer.status === 409 &&
-      /already in progress/.test(answer.message);
+      LEAVING.test(answer.message);
     if (!answer.ok && !underWay) return failure(answer);
     this.#containers.ids.delete(taskId);
     return done();

@@ -32,6 +32,8 @@ const t = (id: string, slot: number, rest: Partial<TaskInput> = {}): TaskInput =
   ...rest,
 });
 
+const OUT = { key: "out", effect: "no-execute" } as const;
+
 interface Case {
   property: string;
   nodes: NodeInput[];
@@ -89,6 +91,19 @@ const CASES: Case[] = [
     nodes: [n1, { ...n2, memoryMiB: 100 }, n3],
     service: { template: { reserve: { cpus: 0, memoryMiB: 512 } } },
     live: ["1@n1 assigned", "2 pending", "3@n3 assigned"],
+  },
+  {
+    property: "maxPerNode keeps no node from its one task",
+    nodes: [n1, n2],
+    service: { template: { placement: { maxPerNode: 1 } } },
+    tasks: [t("a", 1, { node: "n1" })],
+    live: ["1@n1 running", "2@n2 assigned"],
+  },
+  {
+    property: "a no-execute taint empties nodes one by one, and keeps new tasks away",
+    nodes: [n1, ...[n2, { name: "n3" }].map((node) => ({ ...node, taints: [OUT] }))],
+    tasks: ON_ALL,
+    live: ["1@n1 running", "2@n2 running!", "3@n3 running"],
   },
   {
     property: "of two tasks on one node the running one stays",

@@ -1,0 +1,122 @@
+/**
+ * Campaigns of faults on real processes and a real engine:
+ * `deno task faults kills [--kills N] [--tasks N] [--seed S] [--resume FILE]`.
+ * The last line is one JSON object: figures, and what was found wrong.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { engine, ensureTestImage } from "../support/engine.ts";
+import { killsOf, newProgress, type Progress, runCampaign } from "./kills/campaign.ts";
+
+const USAGE = `Usage: deno task faults kills [options]
+
+SIGKILLs at random moments over a server and its workers, while tasks come and go on this machine's
+engine. Nothing may be lost, doubled or left behind.
+
+Options
+  --kills N       how many (1000)
+  --tasks N       how many tasks come and go meanwhile (2000)
+  --workers N     besides the server (4)
+  --every-ms N    mean time between two kills (1000)
+  --leg N         kills until everything has to come to rest (50)
+  --seed S        repeat the choices of an earlier campaign (random)
+  --resume FILE   keep progress in FILE, and go on from there if it exists
+`;
+const SHOWN_FINDINGS = 20;
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  console.error(`--${name}: must be a whole number from 1, is ${text}`);
+  Deno.exit(2);
+}
+
+function figuresOf(progress: Progress) {
+  const count = (kind: string) => progress.findings.filter((one) => one.kind === kind).length;
+  return {
+    campaign: "kills",
+    seed: progress.seed,
+    kills: killsOf(progress),
+    serverKills: progress.kills.server,
+    workerKills: progress.kills.workers,
+    tasks: progress.tasks,
+    starts: progress.starts,
+    writes: progress.writes,
+    repeatedWrites: progress.repeatedWrites,
+    ...{ lost: count("lost"), doubled: count("doubled"), orphans: count("orphan") },
+    legs: progress.legs,
+    seconds: Math.round(progress.seconds),
+    findings: progress.findings.slice(0, SHOWN_FINDINGS),
+  };
+}
+
+async function readProgress(path: string): Promise<Progress | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function kills(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      kills: { type: "string", default: "1000" },
+      tasks: { type: "string", default: "2000" },
+      workers: { type: "string", default: "4" },
+      "every-ms": { type: "string", default: "1000" },
+      leg: { type: "string", default: "50" },
+      seed: { type: "string" },
+      resume: { type: "string" },
+    },
+  });
+  const found = await engine();
+  if (!found.available) {
+    console.error(found.reason);
+    return 1;
+  }
+  await ensureTestImage(found.connection);
+  const { resume } = values;
+  const dir = resume === undefined
+    ? await Deno.makeTempDir({ prefix: "berth-kills-" })
+    : resolve(`${resume}.d`);
+  await Deno.mkdir(dir, { recursive: true });
+  const seed = values.seed === undefined
+    ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 1
+    : wholeNumber("seed", values.seed);
+  const progress = (resume === undefined ? undefined : await readProgress(resume)) ??
+    newProgress(seed, `kills-${crypto.randomUUID().slice(0, 8)}`);
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => stop.abort());
+  }
+  await runCampaign({
+    ...{ connection: found.connection, dir, signal: stop.signal },
+    kills: wholeNumber("kills", values.kills),
+    tasks: wholeNumber("tasks", values.tasks),
+    workers: wholeNumber("workers", values.workers),
+    killsPerLeg: wholeNumber("leg", values.leg),
+    everyMs: wholeNumber("every-ms", values["every-ms"]),
+    newKey: () => crypto.randomUUID(),
+    say: (line) => console.log(line),
+    async save(done) {
+      if (resume === undefined) return;
+      await Deno.writeTextFile(`${resume}.new`, JSON.stringify(done, null, 2));
+      await Deno.rename(`${resume}.new`, resume);
+    },
+  }, progress);
+  if (resume === undefined) await Deno.remove(dir, { recursive: true });
+  console.log(JSON.stringify(figuresOf(progress)));
+  return progress.findings.length === 0 ? 0 : 1;
+}
+
+const [campaign, ...rest] = Deno.args;
+if (campaign !== "kills") {
+  console.log(USAGE);
+  Deno.exit(campaign === undefined || campaign === "--help" ? 0 : 2);
+}
+Deno.exit(rest.includes("--help") ? (console.log(USAGE), 0) : await kills(rest));
