@@ -59,6 +59,7 @@ const RULES: { files: RegExp; allowed: RegExp }[] = [
     files: /^worker\/docker\//,
     allowed: /^(worker\/|kv\/schema\/|zod$|node:|dockerode$|@types\/dockerode$)/,
   },
+  { files: /^worker\/dns\/message\.ts$/, allowed: /^(node:buffer|dns-packet)$/ },
   { files: /^worker\//, allowed: /^(worker\/|kv\/schema\/|api\/client\.ts$|zod$|node:)/ },
   {
     files: /^cli\/main\.ts$/,

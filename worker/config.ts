@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { Labels, Name } from "../kv/schema/common.ts";
+import { DEFAULT_POOL, parsePool, type Pool } from "./dns/pool.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
 export interface WorkerConfig {
@@ -26,6 +27,8 @@ export interface WorkerConfig {
   /** Host so many simulated nodes in this process, called sim-1, sim-2, … */
   simNodes?: number;
   logLevel: LogLevel;
+  /** Of projects' networks and services; absent: containers share the engine's network, without names. */
+  addressPool?: Pool;
 }
 
 export type ParsedConfig =
@@ -49,6 +52,9 @@ Options (and the environment variables that give them):
   --join TOKEN        join token; needed the first time       BERTH_JOIN_TOKEN
   --name NAME         the node's name (default: host name)    BERTH_NODE_NAME
   --address ADDRESS   where published ports answer            BERTH_NODE_ADDRESS
+  --address-pool NET  for networks and names of projects on   BERTH_ADDRESS_POOL
+                      this machine (default: ${DEFAULT_POOL}),
+                      or none: no names
   --cpus N            cores that tasks may use                BERTH_NODE_CPUS
   --memory MIB        memory that tasks may use, in MiB       BERTH_NODE_MEMORY
   --reserve-cpus N    cores to keep from tasks (default 0)    BERTH_RESERVE_CPUS
@@ -105,6 +111,7 @@ function readConfig(
       sim: { type: "boolean" },
       "sim-nodes": { type: "string" },
       "log-level": { type: "string" },
+      "address-pool": { type: "string" },
       help: { type: "boolean", short: "h" },
     },
   });
@@ -133,6 +140,7 @@ function readConfig(
   if (simNodes !== undefined && joinToken === undefined) {
     throw new Error("--sim N needs a join token: pass --join TOKEN or set BERTH_JOIN_TOKEN");
   }
+  const addressPool = readPool(given(values["address-pool"], "BERTH_ADDRESS_POOL"));
   const labels = values.label ?? env("BERTH_NODE_LABELS")?.split(",").filter((l) => l !== "") ?? [];
   return {
     kind: "run",
@@ -153,6 +161,7 @@ function readConfig(
       supervised: values.supervised === true,
       ...(simNodes === undefined ? {} : { simNodes }),
       logLevel: readLogLevel(given(values["log-level"], "BERTH_LOG_LEVEL")),
+      ...(addressPool === undefined ? {} : { addressPool }),
     },
   };
 }
@@ -213,6 +222,13 @@ function readLabels(pairs: readonly string[]): Record<string, string> {
   const checked = Labels.safeParse(labels);
   if (!checked.success) throw new Error(`--label: ${checked.error.issues[0]?.message}`);
   return labels;
+}
+
+function readPool(text = DEFAULT_POOL): Pool | undefined {
+  if (text === "none") return undefined;
+  const pool = parsePool(text);
+  if ("problem" in pool) throw new Error(`--address-pool ${pool.problem}`);
+  return pool;
 }
 
 function readLogLevel(text = "info"): LogLevel {

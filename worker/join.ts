@@ -169,7 +169,7 @@ function isFinal(error: CallError): boolean {
   return status < 500 && status !== 408 && status !== 429;
 }
 
-/** Stops and removes every container of the runtime's node; false when some are left. */
+/** Stops and removes all containers and networks of the runtime's node; false when some are left. */
 export async function removeAll(
   runtime: Runtime,
   { log, timeoutMs }: { log: Log; timeoutMs: number },
@@ -191,5 +191,6 @@ export async function removeAll(
       reason: removed.message,
     });
   }
+  await runtime.networks?.prune(signal, { graceMs: 0 });
   return left === 0;
 }

@@ -6,10 +6,9 @@
  */
 import { systemClock } from "../kv/schema/time.ts";
 import { type Machine, parseConfig, USAGE, type WorkerConfig } from "./config.ts";
-import { createGuard, createNoGuard, type Guard } from "./guard_client.ts";
+import { createGuard, createNoGuard } from "./guard_client.ts";
 import { createLog, type Log } from "./log.ts";
-import type { Runtime } from "./runtime.ts";
-import { type Ended, EXIT, runWorker } from "./worker.ts";
+import { type Ended, EXIT, runWorker, type WorkerDeps } from "./worker.ts";
 
 const encoder = new TextEncoder();
 
@@ -35,10 +34,7 @@ const machine: Machine = {
   },
 };
 
-interface Engine {
-  createRuntime: (nodeId: string) => Runtime;
-  createGuard: () => Guard;
-}
+type Engine = Pick<WorkerDeps, "createRuntime" | "createGuard" | "createNames">;
 
 /** Loads the one runtime that is asked for: dockerode is heavy. */
 async function loadEngine(config: WorkerConfig, log: Log): Promise<Engine | { missing: string }> {
@@ -69,11 +65,22 @@ async function loadEngine(config: WorkerConfig, log: Log): Promise<Engine | { mi
   const isOwn = connection.kind === "socket" &&
     Deno.networkInterfaces().some(({ address }) => address === config.address);
   const bindAddress = isOwn ? { bindAddress: config.address } : {};
+  const { addressPool: pool } = config;
+  const interfaces = () => Deno.networkInterfaces();
+  const networks = pool ? { networks: { pool, interfaces } } : {};
   const { createDockerRuntime } = await import("./docker/docker.ts");
+  const { createNameService } = await import("./dns/name_service.ts");
+  const names = { stateDir, clock: systemClock, random: secureRandom, log };
   const guard = { stateDir, target: connection, clock: systemClock, newId: newKey, log };
   return {
-    createRuntime: (nodeId) => createDockerRuntime({ connection, nodeId, ...bindAddress }),
+    createRuntime: (nodeId) =>
+      createDockerRuntime({ connection, nodeId, ...bindAddress, ...networks }),
     createGuard: () => createGuard(guard),
+    ...(pool
+      ? {
+        createNames: (nodeId, networks) => createNameService({ ...names, pool, nodeId, networks }),
+      }
+      : {}),
   };
 }
 
@@ -91,6 +98,7 @@ async function run(config: WorkerConfig, signal: AbortSignal): Promise<Ended> {
 }
 
 const newKey = () => crypto.randomUUID();
+const secureRandom = () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32;
 
 async function main(args: string[]): Promise<Ended> {
   const parsed = parseConfig(args, (name) => Deno.env.get(name), machine);

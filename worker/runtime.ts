@@ -83,6 +83,36 @@ export interface ContainerStatus {
   address?: string;
 }
 
+/** A network of the engine's that the containers of one project are in. */
+export interface ProjectNetwork {
+  id: string;
+  name: string;
+  project: string;
+  /** In CIDR notation. */
+  subnet: string;
+  /** The machine's address in it. */
+  gateway: string;
+}
+
+/** The networks of this node's projects, where the engine has such. */
+export interface ProjectNetworks {
+  list(signal: AbortSignal): Promise<Outcome<ProjectNetwork[]>>;
+  /**
+   * Removes those without containers; answers their projects. One that was asked for less than
+   * `graceMs` ago, by default a minute, is kept: a container is about to be made in it.
+   */
+  prune(signal: AbortSignal, options?: { graceMs?: number }): Promise<Outcome<string[]>>;
+  /** The addresses of the project's running containers in its network, by task. */
+  addresses(project: string, signal: AbortSignal): Promise<Outcome<Map<string, string>>>;
+  /**
+   * From now on this is asked before a container is made: the name servers for the network's
+   * containers, or undefined for none but the engine's.
+   */
+  onUse(serve: (network: ProjectNetwork) => Promise<string[] | undefined>): void;
+  /** Makes the machine take every address of a network, in CIDR notation, for its own. */
+  takeAddresses(network: string, signal: AbortSignal): Promise<Outcome>;
+}
+
 export interface EngineEvent {
   taskId: string;
   type: "start" | "exit" | "health" | "removed";
@@ -115,6 +145,8 @@ export interface ExecSession {
 export interface Runtime {
   /** Carries out the probes that the agent asks for. */
   readonly prober: Prober;
+  /** Absent where all containers are in the engine's default network. */
+  readonly networks?: ProjectNetworks;
   /** What the machine is. The first call an agent makes; fails as `unavailable` without an engine. */
   info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
   /** All containers of this node, whatever their state. */

@@ -8,6 +8,7 @@ import type { UnboundPort } from "../kv/schema/node.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import { createAgent } from "./agent.ts";
 import { runTraffic } from "./balancer/traffic.ts";
+import type { NameService } from "./dns/name_service.ts";
 import type { WorkerConfig } from "./config.ts";
 import {
   factsOf,
@@ -21,7 +22,7 @@ import {
 } from "./join.ts";
 import type { Guard } from "./guard_client.ts";
 import type { Log } from "./log.ts";
-import type { EngineInfo, Runtime } from "./runtime.ts";
+import type { EngineInfo, ProjectNetworks, Runtime } from "./runtime.ts";
 import { createFileStore } from "./state_file.ts";
 import { createBackOff } from "./wake.ts";
 
@@ -34,6 +35,8 @@ export interface WorkerDeps {
   createRuntime: (nodeId: string) => Runtime;
   /** A guard for the strict tasks of one life of the agent. */
   createGuard: () => Guard;
+  /** Names for the containers in a node's networks, for one life of the agent. */
+  createNames?: (nodeId: string, networks: ProjectNetworks) => Promise<NameService>;
   clock: Clock;
   random: () => number;
   /** Mints an idempotency key. */
@@ -178,6 +181,8 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
   });
   const over = new AbortController();
   const until = AbortSignal.any([signal, over.signal]);
+  const names = runtime.networks && await deps.createNames?.(nodeId, runtime.networks);
+  const naming = names?.run(until);
   // Simulated containers answer on no port.
   const balancing = config.runtime === "sim" ? undefined : runTraffic({
     ...{ client, nodeId, clock, random, log, stateDir: config.stateDir },
@@ -185,17 +190,19 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
       unboundPorts = ports;
       agent.factsChanged();
     },
+    onTable: (table) => names?.update(table),
   }, until);
   log("info", "agent runs", { node: config.name, nodeId, server: config.server });
   try {
-    // One that throws is a bug: both end, and whoever watches starts them again.
+    // One that throws is a bug: all end, and whoever watches starts them again.
     const leave = () => over.abort();
-    const [end, balanced] = await Promise.allSettled([
+    const [end, ...others] = await Promise.allSettled([
       agent.run(until).finally(leave),
       balancing?.finally(leave),
+      naming?.finally(leave),
     ]);
     if (end.status === "rejected") throw end.reason;
-    if (balanced.status === "rejected") throw balanced.reason;
+    for (const other of others) if (other.status === "rejected") throw other.reason;
     return end.value;
   } finally {
     await runtime.close();

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@st
 import type { Assignment } from "../../kv/schema/agent.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
+import { DEFAULT_POOL, parsePool } from "../../worker/dns/pool.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
 import { removeAll } from "../../worker/join.ts";
 import type { ContainerStatus, Runtime } from "../../worker/runtime.ts";
@@ -41,7 +42,10 @@ async function onMachine(
   const wire = serveWire(fake);
   const first = (Deno.pid % 30_000) * 1_000 + ++machines * 100;
   wire.nodeId = idOf(1_000_000_000 + first);
-  const runtime = createDockerRuntime({ connection, nodeId: wire.nodeId });
+  const pool = parsePool(DEFAULT_POOL);
+  assert(!("problem" in pool));
+  const networks = { pool, interfaces: () => Deno.networkInterfaces() };
+  const runtime = createDockerRuntime({ connection, nodeId: wire.nodeId, networks });
   const children: ChildProcess[] = [];
   const task = (n: number) => idOf(first + n);
   try {

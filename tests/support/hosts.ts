@@ -14,6 +14,7 @@ import {
   type ChildProcess,
   launch,
   type ServerProcess,
+  spawn,
   startServer,
   startWorker,
 } from "./processes.ts";
@@ -25,6 +26,8 @@ export interface Host extends HostNetwork {
   worker(): ChildProcess;
   /** Starts a worker again, after the present one was stopped. */
   revive(args?: string[]): Promise<void>;
+  /** As `revive`, also while the server is away: without waiting for the node to be ready. */
+  relaunch(): void;
   /** Runs a command in the host's network, as somebody would who is logged in there. */
   run(...command: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
 }
@@ -161,14 +164,16 @@ async function createHost(
   },
 ): Promise<Host> {
   const { name, within } = network;
+  const env = { DOCKER_HOST: `unix://${connection.path}` };
+  const stateDir = `${dir}/state`;
   const start = async (args: string[] = []) =>
     own(
       await startWorker(server, {
         name,
-        stateDir: `${dir}/state`,
+        stateDir,
         args: [...workerArgs, ...args],
         within,
-        env: { DOCKER_HOST: `unix://${connection.path}` },
+        env,
       }),
     );
   let worker = await start();
@@ -178,6 +183,10 @@ async function createHost(
     worker: () => worker,
     async revive(args) {
       worker = await start(args);
+    },
+    relaunch() {
+      const args = ["--server", server.url, "--name", name, "--state-dir", `${stateDir}/${name}`];
+      worker = own(spawn("worker", [...args, ...workerArgs], { within, env }));
     },
     async run(...command) {
       const [first = "", ...args] = [...within, ...command];

@@ -4,11 +4,16 @@
  * @module
  */
 import { assert } from "@std/assert";
+import { ExecOptions } from "../../kv/schema/agent.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
+import { createDockerRuntime } from "../../worker/docker/docker.ts";
+import { ok, text } from "../contract/runtime_bench.ts";
 import { TEST_IMAGE } from "./engine.ts";
 import { eventually } from "./eventually.ts";
+import type { Hosts } from "./hosts.ts";
 import type { ServerProcess } from "./processes.ts";
 
+const EXEC_MS = 30_000;
 const LIVE = ["pending", "assigned", "preparing", "starting", "running"];
 
 /** Creates a service that does nothing but run, unless the template says more. */
@@ -30,9 +35,10 @@ export async function runService(
   assert(made.ok, JSON.stringify(made));
 }
 
-/** The service's live tasks. */
+/** The live tasks of a service, given as `name` or `project/name`. */
 export async function liveTasks({ client }: ServerProcess, service: string) {
-  const listed = await client.listTasks({ service });
+  const [name = "", project] = service.split("/").reverse();
+  const listed = await client.listTasks({ service: name, ...(project ? { project } : {}) });
   assert(listed.ok, JSON.stringify(listed));
   return listed.value.items.filter(({ state }) => LIVE.includes(state));
 }
@@ -54,4 +60,35 @@ export async function settled(
     return tasks.length === count &&
       tasks.every(({ state, node = "" }) => state === "running" && where(node));
   }, { timeoutMs: 60_000, what: `${count} running tasks of ${service}` });
+}
+
+/** Runs a command in a container. It needs its host's engine, and nothing else. */
+export type Run = (...command: string[]) => Promise<{ code: number; said: string }>;
+
+/** Gives the body a way into the container of the service's first task. */
+export async function within(
+  { server, hosts }: Hosts,
+  service: string,
+  body: (run: Run) => Promise<void>,
+): Promise<void> {
+  const [task] = await liveTasks(server, service);
+  assert(task?.nodeId !== undefined, `${service} has no task`);
+  const { id, nodeId } = task;
+  const host = hosts.find(({ name }) => name === task.node);
+  assert(host, `no host ${task.node}`);
+  const runtime = createDockerRuntime({ connection: host.engine, nodeId });
+  try {
+    await body(async (...command) => {
+      const options = ExecOptions.parse({ command });
+      const session = ok(await runtime.exec(id, options, AbortSignal.timeout(EXEC_MS)));
+      try {
+        const { stdout, stderr } = await text(session.output);
+        return { code: await session.exitCode(), said: stdout + stderr };
+      } finally {
+        await session.close();
+      }
+    });
+  } finally {
+    await runtime.close();
+  }
 }

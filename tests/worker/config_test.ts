@@ -32,8 +32,17 @@ Deno.test("flags come before the environment, and that before the defaults", () 
       reserve: { cpus: 0 },
       supervised: false,
       logLevel: "info",
+      addressPool: { text: "10.213.0.0/16", first: 0x0ad50000, bits: 16 },
     },
   });
+});
+
+Deno.test("a pool of addresses may be given, or none", () => {
+  const pool = (text: string) => {
+    const parsed = parse(["--server", "http://a"], { BERTH_ADDRESS_POOL: text });
+    return parsed.kind === "run" && parsed.config.addressPool?.text;
+  };
+  assertEquals([pool("172.20.0.0/18"), pool("none")], ["172.20.0.0/18", undefined]);
 });
 
 Deno.test("the name defaults to the host's, as a DNS label", () => {
@@ -51,6 +60,7 @@ Deno.test("what is wrong is named, with its value", () => {
     [["--server", "http://a", "--memory", "1.5"], "--memory must be a whole number: 1.5"],
     [["--server", "http://a", "--label", "zone"], "--label must look like KEY=VALUE: zone"],
     [["--server", "http://a", "--log-level", "loud"], "--log-level must be one of"],
+    [["--server", "http://a", "--address-pool", "10.0.0.1/16"], "--address-pool must begin where"],
     [["--server", "http://a", "--nope"], "--nope"],
   ];
   for (const [args, expected] of table) {

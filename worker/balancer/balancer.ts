@@ -9,10 +9,12 @@
  *
  * @module
  */
+import { createSocket } from "node:dgram";
 import type { Protocol } from "../../kv/schema/port.ts";
 import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import type { UnboundPort } from "../../kv/schema/node.ts";
 import type { Clock } from "../../kv/schema/time.ts";
+import { bindDatagram, closeDatagram } from "../datagram.ts";
 import type { Log } from "../log.ts";
 import { messageOf } from "../state_file.ts";
 import { createWake } from "../wake.ts";
@@ -44,6 +46,7 @@ export interface Balancer {
 }
 
 const EVERYWHERE = ["::", "0.0.0.0"];
+const OWN_ADDRESS = "127.0.0.1";
 const RETRY_MS = 5_000;
 const TICK_MS = 1_000;
 
@@ -131,9 +134,14 @@ export function createBalancer(deps: BalancerDeps): Balancer {
     at: { hostname: string; port: number },
     route: Route,
   ): Promise<Proxy> {
+    // On all addresses the port is shared with those addresses that stand for services (worker/dns/), but
+    // with no other agent: that one would have this machine's own address as well.
+    const shared = EVERYWHERE.includes(at.hostname);
+    if (shared) await bindAlone(protocol, { hostname: OWN_ADDRESS, port: at.port });
+    const place = { ...at, shared };
     return protocol === "tcp"
-      ? listenTcp(at, route, proxyDeps)
-      : await listenUdp(at, route, proxyDeps);
+      ? listenTcp(place, route, proxyDeps)
+      : await listenUdp(place, route, proxyDeps);
   }
 
   async function bindAll(): Promise<void> {
@@ -183,6 +191,23 @@ export function createBalancer(deps: BalancerDeps): Balancer {
     bound: () => [...open.keys()],
     connections,
   };
+}
+
+/** Binds the port and lets it go; throws when anybody else has it. */
+async function bindAlone(
+  protocol: Protocol,
+  at: { hostname: string; port: number },
+): Promise<void> {
+  if (protocol === "tcp") {
+    Deno.listen(at).close();
+    return;
+  }
+  const socket = createSocket("udp4");
+  try {
+    await bindDatagram(socket, { address: at.hostname, port: at.port });
+  } finally {
+    await closeDatagram(socket);
+  }
 }
 
 /** Why a port cannot be bound, for people. */

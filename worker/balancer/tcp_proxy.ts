@@ -46,13 +46,29 @@ const MAX_ATTEMPTS = 5;
 const ACCEPT_RETRY_MS = 100;
 const BACKLOG = 4096;
 
+/** Where to listen. */
+export interface Place {
+  hostname: string;
+  port: number;
+  /**
+   * Other sockets of this machine may be `shared` on the port too: of those that fit a connection, the
+   * one with that very address gets it, not the one on all addresses.
+   */
+  shared?: boolean;
+}
+
 /** Binds the port; throws what the operating system says. */
 export function listenTcp(
-  at: { hostname: string; port: number },
+  { shared = false, ...at }: Place,
   route: Route,
   deps: ProxyDeps,
 ): Proxy {
-  const listener = Deno.listen({ ...at, transport: "tcp", tcpBacklog: BACKLOG });
+  const listener = Deno.listen({
+    ...at,
+    transport: "tcp",
+    tcpBacklog: BACKLOG,
+    reusePort: shared,
+  });
   return new TcpProxy(listener, route, deps);
 }
 

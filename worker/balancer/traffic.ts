@@ -9,6 +9,7 @@ import type { Clock } from "../../kv/schema/time.ts";
 import type { Log } from "../log.ts";
 import { createBalancer } from "./balancer.ts";
 import { createTableStore, followEndpoints } from "./feed.ts";
+import type { Table } from "./table.ts";
 
 export interface TrafficDeps {
   client: Pick<Client, "pollEndpoints">;
@@ -21,15 +22,21 @@ export interface TrafficDeps {
   stateDir: string;
   /** Called with the ports that cannot be bound, whenever that changes. */
   onProblems(ports: UnboundPort[]): void;
+  /** Called with each new table. */
+  onTable?: (table: Table) => void;
 }
 
 /** Balances until the signal aborts. */
 export async function runTraffic(deps: TrafficDeps, signal: AbortSignal): Promise<void> {
-  const { nodeId, clock, log, onProblems } = deps;
+  const { nodeId, clock, log, onProblems, onTable = () => {} } = deps;
   const balancer = createBalancer({ nodeId, clock, log, onProblems });
   const store = createTableStore(deps.stateDir);
+  const update = (table: Table) => {
+    balancer.update(table);
+    onTable(table);
+  };
   await Promise.all([
-    followEndpoints({ ...deps, store }, (table) => balancer.update(table), signal),
+    followEndpoints({ ...deps, store }, update, signal),
     balancer.run(signal),
   ]);
 }

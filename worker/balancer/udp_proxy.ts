@@ -14,18 +14,19 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { parseAddress } from "../../kv/schema/ip.ts";
 import type { Link, Target } from "./pool.ts";
-import type { Proxy, ProxyDeps, Route } from "./tcp_proxy.ts";
+import type { Place, Proxy, ProxyDeps, Route } from "./tcp_proxy.ts";
 
 const MAX_SESSIONS = 10_000;
 const MAX_EARLY = 16;
 
 /** Binds the port; rejects with what the operating system says. */
 export async function listenUdp(
-  at: { hostname: string; port: number },
+  { shared = false, ...at }: Place,
   route: Route,
   deps: ProxyDeps,
 ): Promise<Proxy> {
-  const socket = createSocket(at.hostname.includes(":") ? "udp6" : "udp4");
+  const type = at.hostname.includes(":") ? "udp6" : "udp4";
+  const socket = createSocket({ type, reuseAddr: shared });
   await new Promise<void>((resolve, reject) => {
     socket.once("error", reject);
     socket.bind(at.port, at.hostname, () => {

@@ -224,3 +224,8 @@ function failureOf(what: string, error: EngineError): Attempt<never> {
 export function refused(message: string): EngineFailure {
   return { ok: false, kind: "refused", message };
 }
+
+/** A failure as the contract has it, without the HTTP status. */
+export function failure({ kind, message }: EngineFailure): EngineFailure {
+  return { ok: false, kind, message };
+}

@@ -8,11 +8,12 @@
  * @module
  */
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
-import { type EngineFailure, LABEL, type Runtime } from "../runtime.ts";
+import { LABEL, type Runtime } from "../runtime.ts";
 import {
   ask,
   connectEngine,
   type EngineClient,
+  failure,
   getInfo,
   gpusOf,
   openLogs,
@@ -30,6 +31,7 @@ import { pullImage } from "./images.ts";
 import { engineLabels } from "./labels.ts";
 import { createOptions, wholeSeconds } from "./spec.ts";
 import { Listing } from "./listing.ts";
+import { createNetworks, type Networks, type NetworksDeps } from "./networks.ts";
 import { statusFromInspect } from "./status.ts";
 import { bytesOf, demux } from "./streams.ts";
 
@@ -40,6 +42,8 @@ export interface DockerRuntimeOptions {
   /** The machine's address on which ports that the engine chooses are bound; absent: on all. */
   bindAddress?: string;
   clock?: Clock;
+  /** Each project gets a network of its own; absent: all share the engine's default one. */
+  networks?: Pick<NetworksDeps, "pool" | "interfaces">;
 }
 
 /** What the engine says when a container cannot start for a reason of its own. */
@@ -73,8 +77,11 @@ class DockerRuntime implements Runtime {
   readonly #closed = new AbortController();
   #execs = 0;
   readonly prober: Prober;
+  readonly networks?: Networks;
 
-  constructor({ connection, nodeId, bindAddress, clock = systemClock }: DockerRuntimeOptions) {
+  constructor(
+    { connection, nodeId, bindAddress, clock = systemClock, networks }: DockerRuntimeOptions,
+  ) {
     this.#connection = connection;
     this.#client = connectEngine(connection);
     this.#nodeId = nodeId;
@@ -82,6 +89,10 @@ class DockerRuntime implements Runtime {
     this.#clock = clock;
     this.#containers = new Containers(this.#client.docker, nodeId);
     this.#listing = new Listing(this.#containers);
+    if (networks) {
+      const { docker } = this.#client;
+      this.networks = createNetworks({ docker, nodeId, clock, ...networks });
+    }
     this.#reach = {
       direct: reachesContainers(connection),
       engineHost: connection.kind === "tcp" ? connection.host : "127.0.0.1",
@@ -126,8 +137,11 @@ class DockerRuntime implements Runtime {
 
   create: Runtime["create"] = async (assignment, signal) => {
     const { taskId } = assignment;
+    const inside = await this.networks?.ensure(assignment.project, signal);
+    if (inside?.ok === false) return failure(inside);
     const spec = createOptions(assignment, {
       nodeId: this.#nodeId,
+      ...(inside ? { network: inside.value } : {}),
       ...(this.#bindAddress === undefined ? {} : { bindAddress: this.#bindAddress }),
     });
     const made = await ask(
@@ -155,7 +169,14 @@ class DockerRuntime implements Runtime {
   };
 
   start: Runtime["start"] = async (taskId, signal) => {
-    const answer = await this.#change(taskId, "start", signal, (c, o) => c.start(o));
+    const begin = () => this.#change(taskId, "start", signal, (c, o) => c.start(o));
+    let answer = await begin();
+    // Somebody removed the project's network. The container goes by its name, so a new one will do.
+    if (!answer.ok && answer.status === 404 && /network/i.test(answer.message)) {
+      const restored = await this.#restoreNetwork(taskId, signal);
+      if (!restored.ok) return failure(restored);
+      answer = await begin();
+    }
     if (answer.ok && answer.gone) return refused(`no such container: task ${taskId}`);
     if (answer.ok || answer.status === 304) return done();
     if (answer.status === 409 && LEAVING.test(answer.message)) {
@@ -164,6 +185,17 @@ class DockerRuntime implements Runtime {
     const ownFault = answer.status === 500 && OWN_FAULT.test(answer.message);
     return ownFault ? refused(answer.message) : failure(answer);
   };
+
+  async #restoreNetwork(taskId: string, signal: AbortSignal) {
+    const containers = this.#containers;
+    const found = await containers.on(taskId, signal, (id) => containers.inspect(id, signal));
+    const project = found.ok && !found.gone ? found.value.Config.Labels[LABEL.project] : undefined;
+    if (project === undefined || !this.networks) {
+      return refused(`task ${taskId}: its network does not exist, and its project is not known`);
+    }
+    this.networks.forget(project);
+    return await this.networks.ensure(project, signal);
+  }
 
   stop: Runtime["stop"] = async (taskId, { signal, graceMs, stopSignal }) => {
     const options = { t: wholeSeconds(graceMs), ...(stopSignal ? { signal: stopSignal } : {}) };
@@ -279,9 +311,4 @@ function done(): { ok: true; value: undefined };
 function done<T>(value: T): { ok: true; value: T };
 function done<T>(value?: T): { ok: true; value: T | undefined } {
   return { ok: true, value };
-}
-
-/** A failure as the contract has it, without the HTTP status. */
-function failure({ kind, message }: EngineFailure): EngineFailure {
-  return { ok: false, kind, message };
 }

@@ -6,7 +6,7 @@
  */
 import { Readable } from "node:stream";
 import type { Outcome } from "../runtime.ts";
-import { ask, connectEngine, readable, refused } from "./client.ts";
+import { ask, connectEngine, type Engine, readable, refused } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
 import { bytesOf, jsonLines } from "./streams.ts";
 
@@ -35,32 +35,43 @@ export async function importBusyboxImage(
 ): Promise<Outcome> {
   const busybox = await readBusybox(busyboxPaths);
   if (!busybox.ok) return busybox;
-  const tar = imageTar(busybox.value, files);
-  const [repo, version = "latest"] = tag.split(":");
   const client = connectEngine(connection);
   try {
-    const answer = await ask(
-      "import",
+    const tar = imageTar(busybox.value, files);
+    return await importTar(
+      client.docker,
+      { tag, tar, changes: [`CMD ${JSON.stringify(cmd)}`] },
       signal,
-      (abortSignal) =>
-        client.docker.importImage(Readable.from([tar]), {
-          repo,
-          tag: version,
-          changes: `CMD ${JSON.stringify(cmd)}`,
-          abortSignal,
-        }),
     );
-    if (!answer.ok) return answer;
-    let error: string | undefined;
-    for await (
-      const line of jsonLines<{ error?: string }>(bytesOf(readable(answer.value), signal))
-    ) {
-      error ??= line.error;
-    }
-    return error === undefined ? { ok: true, value: undefined } : refused(`import: ${error}`);
   } finally {
     client.close();
   }
+}
+
+/** Makes an image of what is in an archive, replacing an earlier one of the same tag. */
+export async function importTar(
+  docker: Engine,
+  { tag, tar, changes = [] }: { tag: string; tar: Uint8Array; changes?: readonly string[] },
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const [repo, version = "latest"] = tag.split(":");
+  const answer = await ask(
+    "import",
+    signal,
+    (abortSignal) =>
+      docker.importImage(Readable.from([tar]), {
+        ...{ repo, tag: version, abortSignal },
+        ...(changes.length > 0 ? { changes: changes.join("\n") } : {}),
+      }),
+  );
+  if (!answer.ok) return answer;
+  let error: string | undefined;
+  for await (
+    const line of jsonLines<{ error?: string }>(bytesOf(readable(answer.value), signal))
+  ) {
+    error ??= line.error;
+  }
+  return error === undefined ? { ok: true, value: undefined } : refused(`import: ${error}`);
 }
 
 async function readBusybox(paths: readonly string[]): Promise<Outcome<Uint8Array>> {

@@ -6,7 +6,7 @@
 import type { Assignment } from "../../kv/schema/agent.ts";
 import type { HealthCheck } from "../../kv/schema/health.ts";
 import { hostPortOf } from "../../kv/schema/port.ts";
-import { containerName, LABEL } from "../runtime.ts";
+import { containerName, LABEL, type ProjectNetwork } from "../runtime.ts";
 import type { CreateOptions } from "./client.ts";
 import { containerOptions, hostOptions } from "./container_options.ts";
 
@@ -17,7 +17,11 @@ import { containerOptions, hostOptions } from "./container_options.ts";
  */
 export function createOptions(
   assignment: Assignment,
-  { nodeId, bindAddress }: { nodeId: string; bindAddress?: string },
+  { nodeId, bindAddress, network }: {
+    nodeId: string;
+    bindAddress?: string;
+    network?: { network: ProjectNetwork; dns?: string[] };
+  },
 ): CreateOptions & { name: string } {
   const { template } = assignment;
   const { entrypoint, command, workingDir, user, stopSignal, limit, container = {} } = template;
@@ -41,10 +45,20 @@ export function createOptions(
       RestartPolicy: { Name: "no" },
       PortBindings: ports.bindings,
       Init: template.init,
+      ...(network ? { NetworkMode: network.network.name } : {}),
+      ...(network?.dns ? { Dns: network.dns } : {}),
       ...(limit.cpus > 0 ? { NanoCpus: Math.round(limit.cpus * 1e9) } : {}),
       ...(limit.memoryMiB > 0 ? { Memory: limit.memoryMiB * 1024 * 1024 } : {}),
       ...hostOptions(container),
     },
+    // The engine's own names know of this machine only, so they are for want of better ones.
+    ...(network && !network.dns
+      ? {
+        NetworkingConfig: {
+          EndpointsConfig: { [network.network.name]: { Aliases: [assignment.service] } },
+        },
+      }
+      : {}),
   };
 }
 
