@@ -5,6 +5,7 @@
  * @module
  */
 import type { z } from "zod";
+import { conforms } from "./conforms.ts";
 import { key } from "./keys.ts";
 
 /** What the rest of the program uses of Deno KV. Tests and the simulator wrap it. */
@@ -243,12 +244,50 @@ export async function* listRows<S extends z.ZodType>(
   }
 }
 
+/**
+ * Scans the entries under a prefix in large batches, in key order and unparsed: for reading all of many
+ * rows. While one batch is worked on, the database reads the next.
+ */
+export async function* scanBatches(
+  kv: Kv,
+  prefix: Deno.KvKey,
+): AsyncGenerator<Deno.KvEntry<unknown>[]> {
+  const entries = kv.list({ prefix: [...prefix] }, { batchSize: LIMITS.listBatch });
+  const ahead = () => {
+    const next = entries.next();
+    // Whoever stops early leaves it unread; who goes on gets its error from the original.
+    next.catch(() => {});
+    return next;
+  };
+  let next = await entries.next();
+  while (!next.done) {
+    const batch = [next.value];
+    while (batch.length < LIMITS.listBatch) {
+      next = await entries.next();
+      if (next.done) break;
+      batch.push(next.value);
+    }
+    const coming = ahead();
+    yield batch;
+    next = await coming;
+  }
+}
+
 /** A row that does not parse was written by something else than this program: a bug, named. */
 function parseRow<S extends z.ZodType>(key: Deno.KvKey, value: unknown, schema: S): z.output<S> {
+  const parsed = readRow(value, schema);
+  if (parsed.ok) return parsed.row;
+  throw new Error(`read ${key.join("/")}: unexpected row, ${parsed.problem}`);
+}
+
+/** What a stored value is by its schema, or what is wrong with it, with the field. */
+export function readRow<S extends z.ZodType>(
+  value: unknown,
+  schema: S,
+): { ok: true; row: z.output<S> } | { ok: false; problem: string } {
+  if (conforms(schema, value)) return { ok: true, row: value as z.output<S> };
   const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { ok: true, row: parsed.data };
   const where = parsed.error.issues[0];
-  throw new Error(
-    `read ${key.join("/")}: unexpected row, ${where?.path.join(".")}: ${where?.message}`,
-  );
+  return { ok: false, problem: `${where?.path.join(".")}: ${where?.message}` };
 }

@@ -10,9 +10,10 @@ import { firstRun } from "./first_run.ts";
 import { heal } from "./heal.ts";
 import { idle } from "./idle.ts";
 import { nodeLoss } from "./node_loss.ts";
+import { restart } from "./restart.ts";
 import { placements } from "./placements.ts";
 
-const BENCHES: readonly Bench[] = [firstRun, placements, heal, nodeLoss, burst, idle];
+const BENCHES: readonly Bench[] = [firstRun, placements, heal, nodeLoss, burst, idle, restart];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
   const flags: Record<string, string> = {};
