@@ -180,6 +180,10 @@ export async function getRows<S extends z.ZodType>(
   keys: readonly Deno.KvKey[],
   schema: S,
 ): Promise<(Versioned<z.output<S>> | undefined)[]> {
+  if (keys.length <= LIMITS.getMany) {
+    const entries = keys.length === 0 ? [] : await kv.getMany<unknown[]>([...keys]);
+    return entries.map((entry) => versionedOf(entry, schema));
+  }
   const chunks: Deno.KvKey[][] = [];
   for (let at = 0; at < keys.length; at += LIMITS.getMany) {
     chunks.push(keys.slice(at, at + LIMITS.getMany));
@@ -280,12 +284,21 @@ function parseRow<S extends z.ZodType>(key: Deno.KvKey, value: unknown, schema: 
   throw new Error(`read ${key.join("/")}: unexpected row, ${parsed.problem}`);
 }
 
+/** Frozen values, with the schema that they were seen to conform to. */
+const conforming = new WeakMap<object, z.ZodType>();
+
 /** What a stored value is by its schema, or what is wrong with it, with the field. */
 export function readRow<S extends z.ZodType>(
   value: unknown,
   schema: S,
 ): { ok: true; row: z.output<S> } | { ok: false; problem: string } {
-  if (conforms(schema, value)) return { ok: true, row: value as z.output<S> };
+  // Kept rows (cached.ts) are frozen and come again: they are looked at once.
+  const kept = typeof value === "object" && value !== null && Object.isFrozen(value);
+  if (kept && conforming.get(value) === schema) return { ok: true, row: value as z.output<S> };
+  if (conforms(schema, value)) {
+    if (kept) conforming.set(value, schema);
+    return { ok: true, row: value as z.output<S> };
+  }
   const parsed = schema.safeParse(value);
   if (parsed.success) return { ok: true, row: parsed.data };
   const where = parsed.error.issues[0];
