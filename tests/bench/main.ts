@@ -6,14 +6,26 @@
  */
 import { type Bench, type BenchOptions, describeMachine, measureFsyncMs } from "./harness.ts";
 import { burst } from "./burst.ts";
+import { fanout } from "./fanout.ts";
 import { firstRun } from "./first_run.ts";
 import { heal } from "./heal.ts";
 import { idle } from "./idle.ts";
+import { mixed } from "./mixed.ts";
 import { nodeLoss } from "./node_loss.ts";
 import { restart } from "./restart.ts";
 import { placements } from "./placements.ts";
 
-const BENCHES: readonly Bench[] = [firstRun, placements, heal, nodeLoss, burst, idle, restart];
+const BENCHES: readonly Bench[] = [
+  firstRun,
+  placements,
+  heal,
+  nodeLoss,
+  burst,
+  idle,
+  fanout,
+  mixed,
+  restart,
+];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
   const flags: Record<string, string> = {};
