@@ -13,6 +13,7 @@ import { monotonicFactory } from "ulid";
 import manifest from "./deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
 import { createBeatCollector, createLocalBeats } from "./kv/beats.ts";
+import { cacheRows } from "./kv/cached.ts";
 import { initCluster } from "./kv/cluster.ts";
 import { key } from "./kv/keys.ts";
 import { createLogFeed } from "./kv/log.ts";
@@ -21,6 +22,7 @@ import { StrategyName } from "./kv/schema/service.ts";
 import { systemClock } from "./kv/schema/time.ts";
 import { getRow, messageOf, openStore } from "./kv/store.ts";
 import { ensureAdminToken } from "./kv/tokens.ts";
+import { liveTasks } from "./scheduler/live_tasks.ts";
 import { loadWorld } from "./scheduler/load.ts";
 import type { Log } from "./scheduler/term.ts";
 import { createTicker } from "./scheduler/tick.ts";
@@ -171,7 +173,9 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   const opened = await openStore(config.location);
   if (!opened.ok) return opened;
   const { store } = opened;
-  const { kv, exclusive } = store;
+  const { exclusive } = store;
+  const rows = exclusive ? cacheRows(store.kv) : { cached: store.kv, direct: store.kv };
+  const kv = rows.direct;
   const clock = systemClock;
   const ulid = monotonicFactory();
   const newId = () => ulid().toLowerCase();
@@ -204,7 +208,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   let nodeTtlMs = config.nodeTtlMs;
   let epoch = 0;
   const app = createApp({
-    ...{ kv, clock, newId, randomToken, feed, beats, replicaId },
+    ...{ kv: rows.cached, clock, newId, randomToken, feed, beats, replicaId },
     log: { error: (message, fields) => log("error", message, fields) },
     ...(config.publicUrl ? { publicUrl: config.publicUrl } : {}),
     version: manifest.version,
@@ -214,6 +218,10 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
       return (user + system) / 1e6;
     },
     nodeTtlMs: () => nodeTtlMs,
+    liveTasks: () => {
+      const world = ticker.world();
+      return world && liveTasks(world);
+    },
     loadWorld: async () =>
       ticker.world() ??
         await loadWorld(kv, clock.monoMs(), (row, problem) =>

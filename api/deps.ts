@@ -10,6 +10,7 @@ import type { Immutable } from "../kv/immutable.ts";
 import type { LogFeed } from "../kv/log.ts";
 import type { Token } from "../kv/schema/control.ts";
 import type { Clock } from "../kv/schema/time.ts";
+import type { LiveTasks } from "../kv/schema/tasks_known.ts";
 import type { Kv } from "../kv/store.ts";
 import type { TokenReader } from "../kv/tokens.ts";
 import type { World } from "../scheduler/world.ts";
@@ -43,6 +44,8 @@ export interface ApiDeps {
   beats: Pick<BeatCollector, "beat">;
   /** The leader's world, or a fresh copy of it. Only read. */
   loadWorld: () => Promise<World>;
+  /** What the leader knows of tasks, while this process leads; else views are read from their rows. */
+  liveTasks?: () => LiveTasks | undefined;
   /** The leader as far as this process knows; epoch 0 makes the API look into the database. */
   leader: () => LeaderInfo;
   version: string;

@@ -10,12 +10,14 @@ import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts
 import { Id } from "./schema/common.ts";
 import { Node, NodeSpec, NodeStatus, type NodeView } from "./schema/node.ts";
 import { isTerminal } from "./schema/task_state.ts";
+import type { Holding, LiveTasks } from "./schema/tasks_known.ts";
 import { idsUnder, readTasks } from "./service_view.ts";
 import { getRow, getRows, type Kv, listRows } from "./store.ts";
 
 export interface NodeReadDeps {
   kv: Kv;
   immutable: Immutable;
+  live?: LiveTasks;
 }
 
 /** The facts row of a node, by id or name. */
@@ -61,21 +63,14 @@ export async function listNodes(
 
 /** The node as users see it: its three rows, and what its tasks hold of it. */
 export async function nodeView(deps: NodeReadDeps, node: Node): Promise<NodeView> {
-  const { kv, immutable } = deps;
-  const [spec, status, ids] = await Promise.all([
+  const { kv } = deps;
+  const [spec, status] = await Promise.all([
     getRow(kv, key.nodeSpec(node.id), NodeSpec),
     getRow(kv, key.nodeStatus(node.id), NodeStatus),
-    idsUnder(kv, prefix.assigned(node.id)),
   ]);
   if (!spec) throw new Error(`node ${node.id}: its spec row is missing`);
-  const holding = (await readTasks(kv, ids)).filter((task) => !isTerminal(task.state));
-  const templates = await immutable.templates(holding.map(({ task }) => task));
-  let milliCpus = 0;
-  let memoryMiB = 0;
-  for (const template of templates) {
-    milliCpus += Math.round((template?.reserve.cpus ?? 0) * 1000);
-    memoryMiB += template?.reserve.memoryMiB ?? 0;
-  }
+  const { tasks, milliCpus, memoryMiB } = deps.live?.onNode(node.id) ??
+    await readHolding(deps, node.id);
   return {
     ...node,
     spec: spec.row,
@@ -86,7 +81,19 @@ export async function nodeView(deps: NodeReadDeps, node: Node): Promise<NodeView
     },
     version: spec.versionstamp,
     allocated: { cpus: milliCpus / 1000, memoryMiB },
-    tasks: holding.length,
-    ...(spec.row.availability === "drain" ? { drain: { left: holding.length } } : {}),
+    tasks,
+    ...(spec.row.availability === "drain" ? { drain: { left: tasks } } : {}),
   };
+}
+
+async function readHolding({ kv, immutable }: NodeReadDeps, nodeId: string): Promise<Holding> {
+  const ids = await idsUnder(kv, prefix.assigned(nodeId));
+  const holding = (await readTasks(kv, ids)).filter((task) => !isTerminal(task.state));
+  const templates = await immutable.templates(holding.map(({ task }) => task));
+  const held = { tasks: holding.length, milliCpus: 0, memoryMiB: 0 };
+  for (const template of templates) {
+    held.milliCpus += Math.round((template?.reserve.cpus ?? 0) * 1000);
+    held.memoryMiB += template?.reserve.memoryMiB ?? 0;
+  }
+  return held;
 }

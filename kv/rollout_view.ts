@@ -6,7 +6,7 @@
 import { goalOf, type Rollout, type RolloutView } from "./schema/rollout.ts";
 import type { Service } from "./schema/service.ts";
 import { isTerminal } from "./schema/task_state.ts";
-import type { TaskSummary } from "./service_view.ts";
+import type { TaskSummary } from "./schema/tasks_known.ts";
 
 /** Undefined for services that are not replicated. */
 export function rolloutView(

@@ -8,6 +8,7 @@ import { done, type Outcome, refuse } from "./outcome.ts";
 import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
 import { Id } from "./schema/common.ts";
 import { Revision, Service, type ServiceView, type TaskTemplate } from "./schema/service.ts";
+import type { LiveTasks } from "./schema/tasks_known.ts";
 import { serviceView } from "./service_view.ts";
 import { getRow, getRows, type Kv, listRows, type Versioned } from "./store.ts";
 
@@ -36,15 +37,20 @@ export async function findService(
   });
 }
 
-export async function getService(kv: Kv, ref: ServiceRef): Promise<Outcome<ServiceView>> {
+export async function getService(
+  kv: Kv,
+  ref: ServiceRef,
+  live?: LiveTasks,
+): Promise<Outcome<ServiceView>> {
   const found = await findService(kv, ref);
-  return found.ok ? await viewOf(kv, found.value) : found;
+  return found.ok ? await viewOf(kv, found.value, live) : found;
 }
 
 /** Services by project and name. */
 export async function listServices(
   kv: Kv,
   query: PageQuery & { project?: string },
+  live?: LiveTasks,
 ): Promise<Outcome<Page<ServiceView>>> {
   const cursor = query.cursor === undefined ? done([]) : decodeCursor(query.cursor, 2);
   if (!cursor.ok) return cursor;
@@ -64,7 +70,7 @@ export async function listServices(
   const rows = await getRows(kv, names.map((entry) => key.service(entry.row)), Service);
   const items: ServiceView[] = [];
   for (const row of rows) {
-    const view = row ? await viewOf(kv, row) : undefined;
+    const view = row ? await viewOf(kv, row, live) : undefined;
     if (view?.ok) items.push(view.value);
   }
   const next = more ? { next: encodeCursor([String(more.key[1]), String(more.key[2])]) } : {};
@@ -77,8 +83,12 @@ export async function readTemplate(kv: Kv, row: Service): Promise<TaskTemplate |
 }
 
 /** The view of a row. Its revision is missing only if the service went in between. */
-export async function viewOf(kv: Kv, service: Versioned<Service>): Promise<Outcome<ServiceView>> {
+export async function viewOf(
+  kv: Kv,
+  service: Versioned<Service>,
+  live?: LiveTasks,
+): Promise<Outcome<ServiceView>> {
   const template = await readTemplate(kv, service.row);
-  if (template) return done(await serviceView(kv, service, template));
+  if (template) return done(await serviceView(kv, service, template, live));
   return refuse("not-found", `service ${service.row.name} was removed`);
 }

@@ -7,22 +7,11 @@ import { key, prefix } from "./keys.ts";
 import { Elapsed, MAX_COMPLETIONS } from "./schema/run.ts";
 import { rolloutView } from "./rollout_view.ts";
 import { goalOf, Rollout } from "./schema/rollout.ts";
+import type { LiveTasks, TaskSummary } from "./schema/tasks_known.ts";
 import type { Service, ServiceView, TaskTemplate } from "./schema/service.ts";
 import { isReady, Observed, stateOf, Task } from "./schema/task.ts";
 import { isFailure, isTerminal, type TaskState } from "./schema/task_state.ts";
 import { getRow, getRows, type Kv, type Versioned } from "./store.ts";
-
-/** What the counts need to know of a task. */
-export interface TaskSummary {
-  slot: number;
-  revision: number;
-  desired: "run" | "stop";
-  state: TaskState;
-  /** How many tasks in a row failed in its slot before it. */
-  failures: number;
-  /** It runs and can serve. */
-  ready: boolean;
-}
 
 /** Both rows of tasks, in the order of the ids; tasks that are gone are left out. */
 export async function readTasks(
@@ -54,17 +43,10 @@ export async function serviceView(
   kv: Kv,
   service: Versioned<Service>,
   template: TaskTemplate,
+  live?: LiveTasks,
 ): Promise<ServiceView> {
   const remembered = await getRow(kv, key.rollout(service.row.id), Rollout);
-  const rows = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(service.row.id)));
-  const tasks = rows.map(({ task, observed, state }): TaskSummary => ({
-    slot: task.slot,
-    revision: task.revision,
-    desired: task.desired,
-    state,
-    failures: task.failures,
-    ready: isReady(state, observed),
-  }));
+  const tasks = live?.ofService(service.row.id) ?? await readSummaries(kv, service.row.id);
   const rollout = rolloutView(service.row, remembered?.row, tasks);
   const goal = goalOf(service.row, remembered?.row);
   return {
@@ -75,6 +57,18 @@ export async function serviceView(
     phase: phaseOf({ ...service.row, revision: goal }, tasks, await isOverdue(kv, service.row)),
     ...(rollout ? { rollout } : {}),
   };
+}
+
+async function readSummaries(kv: Kv, serviceId: string): Promise<TaskSummary[]> {
+  const rows = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(serviceId)));
+  return rows.map(({ task, observed, state }) => ({
+    slot: task.slot,
+    revision: task.revision,
+    desired: task.desired,
+    state,
+    failures: task.failures,
+    ready: isReady(state, observed),
+  }));
 }
 
 /** Whether the leader gave up a job for its deadline. */

@@ -5,6 +5,7 @@
  * @module
  */
 import type { z } from "zod";
+import { conforms } from "./conforms.ts";
 import { key } from "./keys.ts";
 
 /** What the rest of the program uses of Deno KV. Tests and the simulator wrap it. */
@@ -179,6 +180,10 @@ export async function getRows<S extends z.ZodType>(
   keys: readonly Deno.KvKey[],
   schema: S,
 ): Promise<(Versioned<z.output<S>> | undefined)[]> {
+  if (keys.length <= LIMITS.getMany) {
+    const entries = keys.length === 0 ? [] : await kv.getMany<unknown[]>([...keys]);
+    return entries.map((entry) => versionedOf(entry, schema));
+  }
   const chunks: Deno.KvKey[][] = [];
   for (let at = 0; at < keys.length; at += LIMITS.getMany) {
     chunks.push(keys.slice(at, at + LIMITS.getMany));
@@ -243,12 +248,59 @@ export async function* listRows<S extends z.ZodType>(
   }
 }
 
+/**
+ * Scans the entries under a prefix in large batches, in key order and unparsed: for reading all of many
+ * rows. While one batch is worked on, the database reads the next.
+ */
+export async function* scanBatches(
+  kv: Kv,
+  prefix: Deno.KvKey,
+): AsyncGenerator<Deno.KvEntry<unknown>[]> {
+  const entries = kv.list({ prefix: [...prefix] }, { batchSize: LIMITS.listBatch });
+  const ahead = () => {
+    const next = entries.next();
+    // Whoever stops early leaves it unread; who goes on gets its error from the original.
+    next.catch(() => {});
+    return next;
+  };
+  let next = await entries.next();
+  while (!next.done) {
+    const batch = [next.value];
+    while (batch.length < LIMITS.listBatch) {
+      next = await entries.next();
+      if (next.done) break;
+      batch.push(next.value);
+    }
+    const coming = ahead();
+    yield batch;
+    next = await coming;
+  }
+}
+
 /** A row that does not parse was written by something else than this program: a bug, named. */
 function parseRow<S extends z.ZodType>(key: Deno.KvKey, value: unknown, schema: S): z.output<S> {
+  const parsed = readRow(value, schema);
+  if (parsed.ok) return parsed.row;
+  throw new Error(`read ${key.join("/")}: unexpected row, ${parsed.problem}`);
+}
+
+/** Frozen values, with the schema that they were seen to conform to. */
+const conforming = new WeakMap<object, z.ZodType>();
+
+/** What a stored value is by its schema, or what is wrong with it, with the field. */
+export function readRow<S extends z.ZodType>(
+  value: unknown,
+  schema: S,
+): { ok: true; row: z.output<S> } | { ok: false; problem: string } {
+  // Kept rows (cached.ts) are frozen and come again: they are looked at once.
+  const kept = typeof value === "object" && value !== null && Object.isFrozen(value);
+  if (kept && conforming.get(value) === schema) return { ok: true, row: value as z.output<S> };
+  if (conforms(schema, value)) {
+    if (kept) conforming.set(value, schema);
+    return { ok: true, row: value as z.output<S> };
+  }
   const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { ok: true, row: parsed.data };
   const where = parsed.error.issues[0];
-  throw new Error(
-    `read ${key.join("/")}: unexpected row, ${where?.path.join(".")}: ${where?.message}`,
-  );
+  return { ok: false, problem: `${where?.path.join(".")}: ${where?.message}` };
 }

@@ -13,7 +13,7 @@ import { isReady, Observed, stateOf, Task, type TaskView } from "./schema/task.t
 import { isTerminal, type TaskState } from "./schema/task_state.ts";
 import { findService } from "./service_reads.ts";
 import { idsUnder, readTasks } from "./service_view.ts";
-import { getRow, getRows, type Kv } from "./store.ts";
+import { getRows, type Kv, versionedOf } from "./store.ts";
 
 export interface TaskDeps {
   kv: Kv;
@@ -40,7 +40,7 @@ export async function findTask(
   const [, service, slot] = SLOT_NAME.exec(ref) ?? [];
   if (service !== undefined) return await findBySlot(kv, service, project, Number(slot));
   if (FULL_ID.test(ref)) {
-    const [task] = await readTasks(kv, [ref]);
+    const task = await readTask(kv, ref);
     if (task) return done(task);
   } else if (ID_END.test(ref)) {
     const ids = (await idsUnder(kv, prefix.tasks())).filter((id) => id.endsWith(ref));
@@ -189,8 +189,9 @@ export async function taskViews(deps: TaskDeps, rows: readonly TaskRows[]): Prom
 
 /** Both rows of one task, by its full id. */
 export async function readTask(kv: Kv, taskId: string): Promise<TaskRows | undefined> {
-  const task = (await getRow(kv, key.task(taskId), Task))?.row;
+  const [first, second] = await kv.getMany([key.task(taskId), key.observed(taskId)]);
+  const task = first && versionedOf(first, Task)?.row;
   if (!task) return undefined;
-  const observed = (await getRow(kv, key.observed(taskId), Observed))?.row;
+  const observed = second && versionedOf(second, Observed)?.row;
   return { task, state: stateOf(task, observed), ...(observed ? { observed } : {}) };
 }

@@ -75,15 +75,16 @@ export interface TokenReader {
 /** One per process. A token that is withdrawn works for at most {@link TOKEN_CACHE_MS} more. */
 export function createTokenReader(deps: { kv: Kv; clock: Clock }): TokenReader {
   // By the token itself: hashing it costs more than all else that a request of an agent asks for.
-  const known = new Lru<string, { row: Token; untilMs: number }>(CACHED_TOKENS);
+  const known = new Lru<string, { row: Token; sha256: string; untilMs: number }>(CACHED_TOKENS);
   return {
     async find(plain) {
       if (!TOKEN_FORM.test(plain)) return undefined;
       const nowMs = deps.clock.monoMs();
       const cached = known.get(plain);
       if (cached && nowMs < cached.untilMs) return cached.row;
-      const row = (await getRow(deps.kv, key.token(await sha256Hex(plain)), Token))?.row;
-      if (row) known.set(plain, { row, untilMs: nowMs + TOKEN_CACHE_MS });
+      const sha256 = cached?.sha256 ?? await sha256Hex(plain);
+      const row = (await getRow(deps.kv, key.token(sha256), Token))?.row;
+      if (row) known.set(plain, { row, sha256, untilMs: nowMs + TOKEN_CACHE_MS });
       else known.delete(plain);
       return row;
     },

@@ -11,7 +11,7 @@ import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
 import { Elapsed, Run, RunCursor } from "../kv/schema/run.ts";
-import { getRow, type Kv, listRows, versionedOf } from "../kv/store.ts";
+import { getRow, type Kv, listRows, readRow, scanBatches, versionedOf } from "../kv/store.ts";
 import { FAILING } from "./failing.ts";
 import {
   emptyWorld,
@@ -28,11 +28,19 @@ import {
 /** Told about rows that do not parse: they are left out, so that one bad row stops nothing else. */
 export type BadRow = (key: string, problem: string) => void;
 
+/** Told about observed rows that no task owns. */
+export type Orphan = (key: Deno.KvKey) => void;
+
 /**
  * Reads the whole world. Every node counts as seen now: a new leader gives all of them a fresh
  * grace period.
  */
-export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promise<World> {
+export async function loadWorld(
+  kv: Kv,
+  nowMs: number,
+  onBadRow: BadRow,
+  onOrphan: Orphan = () => {},
+): Promise<World> {
   const cluster = await readCluster(kv);
   const world = emptyWorld(cluster.strategy, nowMs);
   const statuses = await readAll(kv, prefix.nodeStatuses(), NodeStatus, onBadRow);
@@ -57,10 +65,7 @@ export async function loadWorld(kv: Kv, nowMs: number, onBadRow: BadRow): Promis
   ) {
     putRolloutRequest(world, id, row);
   }
-  const observed = await readAll(kv, prefix.observed(), Observed, onBadRow);
-  for (const [id, task] of await readAll(kv, prefix.tasks(), Task, onBadRow)) {
-    putTask(world, task, observed.get(id), nowMs);
-  }
+  await loadTasks(kv, world, { nowMs, onBadRow, onOrphan });
   for (const [nodeId, { status }] of world.nodes) renewVerdicts(world, nodeId, status, nowMs);
   return world;
 }
@@ -102,12 +107,86 @@ async function readAll<S extends z.ZodType>(
   onBadRow: BadRow,
 ): Promise<Map<string, z.output<S>>> {
   const rows = new Map<string, z.output<S>>();
-  for await (const entry of kv.list({ prefix: [...under] }, { batchSize: 1000 })) {
-    const parsed = schema.safeParse(entry.value);
-    if (parsed.success) rows.set(entry.key.slice(1).join("/"), parsed.data);
-    else onBadRow(entry.key.join("/"), parsed.error.issues[0]?.message ?? "unexpected shape");
+  for await (const batch of scanBatches(kv, under)) {
+    for (const entry of batch) {
+      const row = parseOr(entry, schema, onBadRow);
+      if (row !== undefined) rows.set(entry.key.slice(1).join("/"), row);
+    }
   }
   return rows;
+}
+
+function parseOr<S extends z.ZodType>(
+  entry: Deno.KvEntry<unknown>,
+  schema: S,
+  onBadRow: BadRow,
+): z.output<S> | undefined {
+  const read = readRow(entry.value, schema);
+  if (read.ok) return read.row;
+  onBadRow(entry.key.join("/"), read.problem);
+  return undefined;
+}
+
+interface TaskLoad {
+  nowMs: number;
+  onBadRow: BadRow;
+  onOrphan: Orphan;
+}
+
+/**
+ * Tasks and what was observed of them, read side by side: both are in the order of the tasks' ids, so that
+ * neither is kept until the other is there.
+ */
+async function loadTasks(kv: Kv, world: World, options: TaskLoad): Promise<void> {
+  const { nowMs, onBadRow, onOrphan } = options;
+  const seen = createCursor(kv, prefix.observed());
+  for await (const tasks of scanBatches(kv, prefix.tasks())) {
+    for (const entry of tasks) {
+      const id = String(entry.key[1]);
+      let observed: Deno.KvEntry<unknown> | undefined;
+      while (true) {
+        if (seen.dry()) await seen.fill();
+        const next = seen.peek();
+        if (!next || String(next.key[1]) > id) break;
+        seen.skip();
+        if (next.key[1] !== id) onOrphan(next.key);
+        else {
+          observed = next;
+          break;
+        }
+      }
+      const task = parseOr(entry, Task, onBadRow);
+      if (!task) continue;
+      putTask(world, task, observed && parseOr(observed, Observed, onBadRow), nowMs);
+    }
+  }
+  for (let next = seen.peek(); next || seen.dry(); next = seen.peek()) {
+    if (!next) await seen.fill();
+    else {
+      seen.skip();
+      onOrphan(next.key);
+    }
+  }
+}
+
+/** The entries under a prefix, one at a time and in order: without waiting, but for the next batch. */
+function createCursor(kv: Kv, under: Deno.KvKey) {
+  const batches = scanBatches(kv, under);
+  let batch: Deno.KvEntry<unknown>[] = [];
+  let at = 0;
+  let done = false;
+  return {
+    peek: () => batch[at],
+    skip: () => void at++,
+    /** What was read is used up, and there may be more. */
+    dry: () => at === batch.length && !done,
+    async fill() {
+      const next = await batches.next();
+      done = next.done === true;
+      batch = next.done ? [] : next.value;
+      at = 0;
+    },
+  };
 }
 
 /** Brings one service up to date; false when its row is gone. */

@@ -14,7 +14,8 @@ export interface SweepOptions {
   guard: Deno.AtomicCheck;
   /** Log records up to this seq go. */
   logThroughSeq: number;
-  staleBeats: readonly Deno.KvKey[];
+  /** Rows that are known to be of no use any more. */
+  staleRows: readonly Deno.KvKey[];
   /** Also scan for rows that no task owns: costs a pass over all observed rows. */
   deep: boolean;
 }
@@ -36,7 +37,7 @@ export async function sweep(
     guard: options.guard,
   });
   const old = [
-    ...options.staleBeats,
+    ...options.staleRows,
     ...await oldIdempotency(deps.kv, deps.clock.wallMs() - IDEMPOTENCY_MS),
     ...await oldRevisions(deps.kv, world),
     ...(options.deep ? await orphans(deps.kv, world) : []),

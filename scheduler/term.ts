@@ -59,7 +59,11 @@ export interface Term {
   sweepAtMs: number;
   /** The next sweep that also scans for rows that no task owns. */
   deepSweepAtMs: number;
+  /** Rows that no task owned when the world was loaded; the next sweep deletes them. */
+  orphans: Deno.KvKey[];
 }
+
+export const DEEP_SWEEP_MS = 3600_000;
 
 /** What the steps of a tick share. */
 export interface Context {
@@ -71,10 +75,12 @@ export interface Context {
 /** Loads the world and marks all of it for planning: a full resync. */
 export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
   const nowMs = deps.clock.monoMs();
+  const orphans: Deno.KvKey[] = [];
   const world = await loadWorld(
     deps.kv,
     nowMs,
     (row, problem) => deps.log("error", "row left out", { row, problem }),
+    (row) => orphans.push(row),
   );
   deps.log("info", "leader", {
     epoch: lease.epoch,
@@ -96,6 +102,7 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
     beatsAtMs: nowMs,
     graces: new Map(),
     sweepAtMs: nowMs,
-    deepSweepAtMs: nowMs,
+    deepSweepAtMs: nowMs + DEEP_SWEEP_MS,
+    orphans,
   };
 }

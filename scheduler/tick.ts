@@ -18,7 +18,7 @@ import { messageOf } from "../kv/store.ts";
 import { BEATS_MS, beatsDueAtMs, markDue, QUEUE_BATCH, readBeats, readMessages } from "./intake.ts";
 import { commitRound, planRound } from "./round.ts";
 import { sweep } from "./sweep.ts";
-import { beginTerm, type Context, type Term, type TickDeps } from "./term.ts";
+import { beginTerm, type Context, DEEP_SWEEP_MS, type Term, type TickDeps } from "./term.ts";
 import type { World } from "./world.ts";
 
 export interface Ticker {
@@ -32,7 +32,6 @@ export interface Ticker {
 }
 
 const SWEEP_MS = 60_000;
-const DEEP_SWEEP_MS = 3600_000;
 const STALE_BEATS_MS = 3600_000;
 const RETRY_MS = 1000;
 /** Rounds of planning before `tick` returns, so that a caller can stop it. */
@@ -128,9 +127,10 @@ async function sweepIfDue(context: Context, beats: BeatReader): Promise<void> {
   const more = await sweep(deps, term.world, {
     guard: term.lease.guard,
     logThroughSeq: term.seq - deps.logLimit,
-    staleBeats: beats.stale(STALE_BEATS_MS),
+    staleRows: [...beats.stale(STALE_BEATS_MS), ...term.orphans],
     deep: nowMs >= term.deepSweepAtMs,
   });
+  term.orphans = [];
   if (nowMs >= term.deepSweepAtMs) term.deepSweepAtMs = nowMs + DEEP_SWEEP_MS;
   term.sweepAtMs = nowMs + (more ? BEATS_MS : SWEEP_MS);
 }

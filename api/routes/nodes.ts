@@ -129,16 +129,19 @@ const joinToken = createRoute({
 
 export function nodeRoutes(app: ApiApp, rooms: Rooms): void {
   const { deps, immutable } = rooms;
-  const reads = { kv: deps.kv, immutable };
+  const reads = () => {
+    const live = deps.liveTasks?.();
+    return { kv: deps.kv, immutable, ...(live ? { live } : {}) };
+  };
 
   app.openapi(guarded(rooms, list), async (c) => {
     const { limit, cursor } = c.req.valid("query");
-    const page = await listNodes(reads, { limit, ...(cursor === undefined ? {} : { cursor }) });
+    const page = await listNodes(reads(), { limit, ...(cursor === undefined ? {} : { cursor }) });
     return c.json(valueOf(page), 200);
   });
 
   app.openapi(guarded(rooms, read), async (c) => {
-    const view = valueOf(await getNode(reads, c.req.valid("param").ref));
+    const view = valueOf(await getNode(reads(), c.req.valid("param").ref));
     return c.json(view, 200, objectHeaders({ value: view }));
   });
 

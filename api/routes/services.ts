@@ -120,7 +120,7 @@ export function serviceRoutes(app: ApiApp, rooms: Rooms): void {
       limit,
       ...(cursor === undefined ? {} : { cursor }),
       ...(project === undefined ? {} : { project }),
-    });
+    }, deps.liveTasks?.());
     return c.json(valueOf(page), 200);
   });
 
@@ -134,7 +134,11 @@ export function serviceRoutes(app: ApiApp, rooms: Rooms): void {
 
   app.openapi(guarded(rooms, read), async (c) => {
     const view = valueOf(
-      await getService(kv, { ...c.req.valid("param"), ...c.req.valid("query") }),
+      await getService(
+        kv,
+        { ...c.req.valid("param"), ...c.req.valid("query") },
+        deps.liveTasks?.(),
+      ),
     );
     return c.json(view, 200, objectHeaders({ value: view }));
   });

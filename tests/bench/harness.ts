@@ -46,6 +46,12 @@ export function median(values: readonly number[]): number {
   return Number.isInteger(middle) ? (upper + (sorted[middle - 1] ?? NaN)) / 2 : upper;
 }
 
+/** The smallest value that at least this part of the values does not exceed: 0.99 for p99. */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? NaN;
+}
+
 export function round(value: number, digits = 3): number {
   return Number(value.toFixed(digits));
 }

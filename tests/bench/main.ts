@@ -7,15 +7,28 @@
 import { type Bench, type BenchOptions, describeMachine, measureFsyncMs } from "./harness.ts";
 import { balance } from "./balance.ts";
 import { burst } from "./burst.ts";
+import { fanout } from "./fanout.ts";
 import { firstRun } from "./first_run.ts";
 import { heal } from "./heal.ts";
 import { idle } from "./idle.ts";
+import { mixed } from "./mixed.ts";
 import { nodeLoss } from "./node_loss.ts";
+import { restart } from "./restart.ts";
 import { placements } from "./placements.ts";
 import { soak } from "./soak.ts";
 
 const BENCHES: readonly Bench[] = [
-  ...[firstRun, placements, heal, nodeLoss, burst, idle, balance, soak],
+  firstRun,
+  placements,
+  heal,
+  nodeLoss,
+  burst,
+  idle,
+  fanout,
+  mixed,
+  restart,
+  balance,
+  soak,
 ];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {

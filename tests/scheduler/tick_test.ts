@@ -9,7 +9,7 @@ import { type Kv, listRows } from "../../kv/store.ts";
 import { createTicker, type Ticker } from "../../scheduler/tick.ts";
 import { countingIds, idOf } from "../support/ids.ts";
 import { withKv } from "../support/kv.ts";
-import { seedNode, specOf } from "../support/seed.ts";
+import { seedNode, seedObserved, seen, specOf } from "../support/seed.ts";
 
 const READY = { state: "ready" as const, since: "2030-01-01T00:00:00.000Z", why: "test" };
 
@@ -257,4 +257,18 @@ Deno.test("a removed service leaves no row behind once its containers are gone",
       left.filter((row) => row.includes(id) || /^(task|assign|observed)\//.test(row)),
       [],
     );
+  }));
+
+Deno.test("a new leader deletes the observed rows of no task with its first tick", () =>
+  withBench(async ({ kv, create, tasks, ticker }) => {
+    await create("web", 1);
+    const leader = ticker();
+    await leader.tick();
+    const [task] = await tasks();
+    assertExists(task);
+    await seedObserved(kv, seen(task.id));
+    await seedObserved(kv, seen(idOf(7)));
+    await ticker().tick();
+    assertEquals((await kv.get(key.observed(idOf(7)))).versionstamp, null);
+    assertExists((await kv.get(key.observed(task.id))).versionstamp);
   }));
