@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { connectEngine } from "../../worker/docker/client.ts";
+import { okValue } from "../support/api.ts";
 import { watchContainers } from "../support/observer.ts";
 import { engineTest, TEST_IMAGE } from "../support/engine.ts";
 import { inRig, sideBySide } from "../support/rig.ts";
@@ -83,45 +85,61 @@ engineTest("restart policies and probes on real containers", async (connection, 
         );
         assertStringIncludes(task.observed?.message ?? "", "unhealthy");
       },
-      "flags of the command line reach the engine: probes, readiness, restarts": async () => {
-        const flags = [
-          ...[
-            "--name",
-            "flagged",
-            "--project",
-            rig.project,
-            "--health-cmd",
-            "test -e /up",
-            "--health-interval",
-            "300ms",
-          ],
-          ...["--health-start-period", "30s", "--health-start-interval", "300ms"],
-          ...[
-            "--ready-http",
-            "8080/up",
-            "--ready-interval",
-            "200ms",
-            "--restart-max-attempts",
-            "7",
-          ],
-          ...["--constraint", "node.name==h1", "--label", "rig=flags", "--stop-grace-period", "1s"],
-        ];
-        const serve = "mkdir /www; touch /up /www/up; exec httpd -f -p 8080 -h /www";
-        const command = [TEST_IMAGE, "sh", "-c", serve];
-        const ran = await new Deno.Command(Deno.execPath(), {
-          args: ["run", "--quiet", "-P=cli", "cli/main.ts", "run", "-d", ...flags, ...command],
-          cwd: ROOT,
-          env: { BERTH_SERVER: rig.server.url, BERTH_TOKEN: rig.server.token },
-          stdin: "null",
-        }).output();
-        assertEquals(new TextDecoder().decode(ran.stderr), "");
-        await rig.until("it to be healthy and ready", async () => {
-          const [task] = await rig.live("flagged");
-          return task?.ready && task.observed?.health === "healthy";
-        });
-        const { template } = await rig.view("flagged");
-        assertEquals(template.restart.maxAttempts, 7);
-      },
+      "flags of the command line reach the engine: probes, limits beside reservations":
+        async () => {
+          const flags = [
+            ...[
+              "--name",
+              "flagged",
+              "--project",
+              rig.project,
+              "--health-cmd",
+              "test -e /up",
+              "--health-interval",
+              "300ms",
+            ],
+            ...["--health-start-period", "30s", "--health-start-interval", "300ms"],
+            ...[
+              "--ready-http",
+              "8080/up",
+              "--ready-interval",
+              "200ms",
+              "--restart-max-attempts",
+              "7",
+            ],
+            ...["--memory", "64m", "--reserve-memory", "16m"],
+            ...[
+              "--constraint",
+              "node.name==h1",
+              "--label",
+              "rig=flags",
+              "--stop-grace-period",
+              "1s",
+            ],
+          ];
+          const serve = "mkdir /www; touch /up /www/up; exec httpd -f -p 8080 -h /www";
+          const command = [TEST_IMAGE, "sh", "-c", serve];
+          const ran = await new Deno.Command(Deno.execPath(), {
+            args: ["run", "--quiet", "-P=cli", "cli/main.ts", "run", "-d", ...flags, ...command],
+            cwd: ROOT,
+            env: { BERTH_SERVER: rig.server.url, BERTH_TOKEN: rig.server.token },
+            stdin: "null",
+          }).output();
+          assertEquals(new TextDecoder().decode(ran.stderr), "");
+          const task = await rig.until("it to be healthy and ready", async () => {
+            const [first] = await rig.live("flagged");
+            return first?.ready && first.observed?.health === "healthy" && first;
+          });
+          const engine = connectEngine(connection);
+          const id = task.observed?.containerId ?? "";
+          const { HostConfig } = await engine.docker.getContainer(id).inspect();
+          engine.close();
+          assertEquals(HostConfig.Memory, 64 * 1024 * 1024);
+          const { template } = await rig.view("flagged");
+          assertEquals(template.restart.maxAttempts, 7);
+          const node = okValue(await rig.server.client.getNode("h1"));
+          assertEquals(node.allocated.memoryMiB, 16, "what is set aside is not the limit");
+        },
     });
   });
 });

@@ -76,12 +76,18 @@ engineTest("placement rules on real containers", async (connection, t) => {
             service("guest", 1, { tolerations: [...tolerations], affinity: [likes] }),
           );
           assertEquals(await runOn(rig, "guest", 1), ["b2"]);
+          await rig.run({
+            ...service("each", 1, { pool: "edge", tolerations: [...tolerations] }),
+            mode: { type: "global" },
+          });
+          assertEquals(await runOn(rig, "each", 1), ["b2"]);
           const out = { key: "out", effect: "no-execute" } as const;
           await rig.setNode("b2", { pool: "edge", taints: [gpu, out] });
           await rig.until(
             "guest to leave b2",
             async () => (await rig.running("guest", 1)).every(({ node }) => node !== "b2"),
           );
+          await rig.until("each to leave b2", async () => (await rig.live("each")).length === 0);
           assertEquals(await runOn(rig, "edge", 1), ["b2"]);
         },
       "affinity brings together, anti-affinity keeps apart, and a preference is followed":
@@ -165,30 +171,37 @@ const SCORER: Record<StrategyName, string> = {
 
 engineTest("strategies, plans and simulations on real containers", async (connection, t) => {
   const { a1, a2, b1 } = WORKERS;
-  await inRig(connection, { workers: { a1, a2, b1 } }, async (rig) => {
+  const options = { workers: { a1, a2, b1 }, serverArgs: ["--strategy", "binpack"] };
+  await inRig(connection, options, async (rig) => {
     const small = { reserve: { cpus: 0.05, memoryMiB: 16 } };
     const nodesOf = async (strategy: StrategyName, replicas: number) => {
-      await rig.run(service(strategy, replicas, { strategy }, small));
+      const placement = strategy === "binpack" ? {} : { strategy }; // It is the cluster's.
+      await rig.run(service(strategy, replicas, placement, small));
       const nodes = await runOn(rig, strategy, replicas);
       const why = okValue(await rig.server.client.why(`${strategy}.1`, rig.project));
       assert(SCORER[strategy] in (why.nodes[0]?.scores ?? {}), JSON.stringify(why.nodes[0]));
       return nodes;
     };
-    await t.step("each strategy places by its own measure", async () => {
-      const big = { reserve: { cpus: 1, memoryMiB: 600 } };
-      await rig.run(service("hog", 1, { constraints: ["node.name==a1"] }, big));
-      await runOn(rig, "hog", 1);
-      assertEquals(await nodesOf("binpack", 2), ["a1", "a1"]);
-      assertEquals(await nodesOf("spread", 3), ["a1", "a2", "b1"]);
-      assertEquals(await nodesOf("epvm", 2), ["a2", "b1"]);
-      assertEquals(await nodesOf("roundrobin", 3), ["a1", "a2", "b1"]);
-      assertEquals((await nodesOf("random", 2)).length, 2);
-    });
+    await t.step(
+      "each strategy places by its own measure, the cluster's unless the service names one",
+      async () => {
+        const big = { reserve: { cpus: 1, memoryMiB: 600 } };
+        await rig.run(service("hog", 1, { constraints: ["node.name==a1"] }, big));
+        await runOn(rig, "hog", 1);
+        assertEquals(await nodesOf("binpack", 2), ["a1", "a1"]);
+        assertEquals(await nodesOf("spread", 3), ["a1", "a2", "b1"]);
+        assertEquals(await nodesOf("epvm", 2), ["a2", "b1"]);
+        assertEquals(await nodesOf("roundrobin", 3), ["a1", "a2", "b1"]);
+        assertEquals((await nodesOf("random", 2)).length, 2);
+      },
+    );
     await t.step(
       "what was planned is what applying does, and simulating writes nothing",
       async () => {
+        const services = okValue(await rig.server.client.listServices()).items.length;
         const spec = rig.spec(service("planned", 2, {}, small));
         const forecast = okValue(await rig.server.client.plan({ specs: [spec] }));
+        assertEquals(okValue(await rig.server.client.listServices()).items.length, services);
         const planned = forecast.changes.map(({ kind, to }) => `${kind} ${to}`).sort();
         await rig.run(spec);
         const placed = (await runOn(rig, "planned", 2)).map((node) => `new ${node}`);
@@ -199,5 +212,17 @@ engineTest("strategies, plans and simulations on real containers", async (connec
         assertEquals(await rig.places("hog"), before);
       },
     );
+    await t.step("a drain spares what its budget keeps until its deadline", async () => {
+      await rig.run({ ...service("kept", 1, {}, small), disruption: { maxUnavailable: 0 } });
+      const [home = ""] = await runOn(rig, "kept", 1);
+      const beganMs = performance.now();
+      await rig.setNode(home, { availability: "drain", drain: { deadlineMs: 1500 } });
+      await rig.until("kept to move", async () => {
+        const [node] = await rig.places("kept");
+        return node !== undefined && node !== home;
+      });
+      assert(performance.now() - beganMs >= 1500);
+      await rig.running("kept", 1);
+    });
   });
 });
