@@ -20,6 +20,8 @@ export interface OptionSpec<T> {
   kind: "flag" | "value" | "list";
   parse?: Parser<unknown>;
   choices?: readonly string[];
+  /** Under which title its help shows it. */
+  heading?: string;
   /** Never present: it carries the type. */
   readonly type?: T;
 }
@@ -67,6 +69,12 @@ export function list(
   parse?: Parser<unknown>,
 ): OptionSpec<unknown> {
   return { flags, help, kind: "list", ...(parse ? { parse } : {}) };
+}
+
+/** Flags whose help stands together, under a title. */
+export function under<const S extends OptionSpecs>(heading: string, specs: S): S {
+  const titled = Object.entries(specs).map(([name, spec]) => [name, { ...spec, heading }]);
+  return Object.fromEntries(titled) as S;
 }
 
 interface CommandBase<S extends OptionSpecs> {

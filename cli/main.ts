@@ -183,6 +183,7 @@ function addArguments(command: Command, spec: AnyCommand, names: string[]): void
 function toOption(spec: OptionSpec<unknown>): Option {
   const option = new Option(spec.flags, spec.help);
   if (spec.choices) option.choices(spec.choices);
+  if (spec.heading) option.helpGroup(spec.heading);
   const { parse, kind } = spec;
   const convert = (text: string) => {
     if (!parse) return text;

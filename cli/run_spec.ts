@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { updateFields, type UpdateFlags } from "./update_spec.ts";
+import { namesUpdate, type ServiceFlags, withFlags } from "./service_spec.ts";
 import type { Parsed } from "./command.ts";
 import { modeName, modeOf, type ModeOptions } from "./run_mode.ts";
-import { type Port, ServiceSpec, type ServiceSpecInput } from "../kv/schema/service.ts";
+import type { Port, ServiceSpecInput } from "../kv/schema/service.ts";
 
-export interface RunOptions extends ModeOptions, Partial<UpdateFlags> {
+export interface RunOptions extends ModeOptions, Partial<ServiceFlags> {
   name: string | undefined;
   detach: boolean;
   rm: boolean;
@@ -20,9 +20,7 @@ export interface RunOptions extends ModeOptions, Partial<UpdateFlags> {
   reserveCpus?: number | undefined;
   reserveMemory?: number | undefined;
   label: [string, string][];
-  node: string | undefined;
   replicas: number | undefined;
-  restart: "any" | "on-failure" | "none" | undefined;
   project: string | undefined;
 }
 
@@ -59,15 +57,9 @@ export function runSpec(
         : "--restart any needs -d without --rm: a job ends when its command does",
     };
   }
-  // Of a job, --parallelism is how many tasks run at once.
-  const { parallelism, ...others } = options;
-  const update = updateFields(
-    job || parallelism === undefined ? others : { ...others, parallelism },
-  );
-  if (job && Object.keys(update).length > 0) {
-    return { ok: false, message: "--strategy, --order and the like need -d: jobs are not updated" };
+  if (job && namesUpdate(options)) {
+    return { ok: false, message: "--update-… and --rollback-… need -d: jobs are not updated" };
   }
-  const restart = options.restart ?? (job ? "none" : "any");
   const limit = { cpus: options.cpus ?? 0, memoryMiB: options.memory ?? 0 };
   const reserve = {
     cpus: options.reserveCpus ?? limit.cpus,
@@ -85,48 +77,12 @@ export function runSpec(
       ports: options.publish,
       reserve,
       limit,
-      restart: { condition: restart },
+      restart: { condition: job ? "none" : "any" },
       ...(command.length > 0 ? { command } : {}),
-      ...(options.node === undefined ? {} : { placement: { node: options.node } }),
     },
-    ...(Object.keys(update).length === 0 ? {} : { update }),
     ...(options.project === undefined ? {} : { project: options.project }),
   };
-  return check(spec);
-}
-
-const FLAG_OF: Record<string, string> = {
-  name: "--name",
-  project: "--project",
-  labels: "--label",
-  mode: "--replicas",
-  "mode.schedule": "--schedule",
-  "mode.timeZone": "--time-zone",
-  "mode.completions": "--completions",
-  "mode.parallelism": "--parallelism",
-  "mode.retries": "--retries",
-  "mode.deadlineMs": "--deadline",
-  "mode.catchUpMs": "--catch-up",
-  "template.image": "IMAGE",
-  "template.env": "--env",
-  "template.labels": "--label",
-  "template.ports": "--publish",
-  "template.reserve": "--cpus or --memory",
-  "template.command": "COMMAND",
-  "template.placement": "--node",
-  "update.canary": "--canary",
-  "update.parallelism": "--parallelism",
-  update: "--delay or --monitor",
-};
-
-/** The server's own rules, applied before asking it, with the flag that is to blame. */
-function check(spec: ServiceSpecInput): Parsed<ServiceSpecInput> {
-  const parsed = ServiceSpec.safeParse(spec);
-  if (parsed.success) return { ok: true, value: spec };
-  const [issue] = parsed.error.issues;
-  const path = issue?.path.map(String) ?? [];
-  const flag = FLAG_OF[path.slice(0, 2).join(".")] ?? FLAG_OF[path[0] ?? ""] ?? path.join(".");
-  return { ok: false, message: `${flag}: ${issue?.message ?? "is not valid"}` };
+  return withFlags(spec, options);
 }
 
 const SUFFIX = "23456789abcdefghjkmnpqrstvwxyz";

@@ -1,40 +1,13 @@
 /**
- * From the flags about updates to what a service's spec says of them. Pure.
+ * From the flags of `berth update` to the changed spec of a service. Pure.
  *
  * @module
  */
+import type { Parsed } from "./command.ts";
+import { type ServiceFlags, withFlags } from "./service_spec.ts";
 import type { ServiceSpecInput } from "../kv/schema/service.ts";
-import type { FailureAction, UpdateOrder, UpdateStrategy } from "../kv/schema/update.ts";
 
-export interface UpdateFlags {
-  strategy: UpdateStrategy | undefined;
-  canary: number | undefined;
-  parallelism: number | undefined;
-  delay: number | undefined;
-  order: UpdateOrder | undefined;
-  monitor: number | undefined;
-  failureAction: FailureAction | undefined;
-  maxFailureRatio: number | undefined;
-}
-
-type UpdateInput = NonNullable<ServiceSpecInput["update"]>;
-
-/** The fields that flags name, and no others. */
-export function updateFields(flags: Partial<UpdateFlags>): UpdateInput {
-  const { strategy, canary, parallelism, delay, order, monitor } = flags;
-  return {
-    ...(strategy === undefined ? {} : { strategy }),
-    ...(canary === undefined ? {} : { canary }),
-    ...(parallelism === undefined ? {} : { parallelism }),
-    ...(delay === undefined ? {} : { delayMs: delay }),
-    ...(order === undefined ? {} : { order }),
-    ...(monitor === undefined ? {} : { monitorMs: monitor }),
-    ...(flags.failureAction === undefined ? {} : { failureAction: flags.failureAction }),
-    ...(flags.maxFailureRatio === undefined ? {} : { maxFailureRatio: flags.maxFailureRatio }),
-  };
-}
-
-export interface ChangeFlags extends UpdateFlags {
+export interface ChangeFlags extends ServiceFlags {
   image: string | undefined;
   env: [string, string][];
   envRm: string[];
@@ -47,7 +20,7 @@ export function changedSpec(
   spec: ServiceSpecInput,
   flags: ChangeFlags,
   command: readonly string[],
-): ServiceSpecInput {
+): Parsed<ServiceSpecInput> {
   const { template } = spec;
   const { image, cpus, memory } = flags;
   const removed = new Set(flags.envRm);
@@ -59,7 +32,7 @@ export function changedSpec(
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
   };
-  return {
+  const changed: ServiceSpecInput = {
     ...spec,
     template: {
       ...template,
@@ -69,6 +42,6 @@ export function changedSpec(
       ...(image === undefined ? {} : { image }),
       ...(command.length === 0 ? {} : { command: [...command] }),
     },
-    update: { ...spec.update, ...updateFields(flags) },
   };
+  return withFlags(changed, flags);
 }

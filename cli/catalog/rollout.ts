@@ -3,42 +3,20 @@
  *
  * @module
  */
-import { choice, flag, list, serverCommand, value } from "../command.ts";
-import { parseDuration } from "../format/duration.ts";
-import { parseCount, parseCpus, parseMemory, parsePair, parseRatio } from "../format/quantity.ts";
+import { flag, list, serverCommand, value } from "../command.ts";
+import { parseCount, parseCpus, parseMemory, parsePair } from "../format/quantity.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
+import { SERVICE_FLAGS } from "./service_flags.ts";
 
 const GROUP = "Change things:";
-
-/** How a new revision replaces the one before it: flags of `run -d` and `update`. */
-export const UPDATE_FLAGS = {
-  strategy: choice("--strategy <name>", "How to change to a new revision", [
-    "rolling",
-    "canary",
-    "bluegreen",
-  ]),
-  canary: value("--canary <n>", "Slots that a canary changes first", parseCount),
-  parallelism: value("--parallelism <n>", "Slots to change at a time; 0: all", parseCount),
-  delay: value("--delay <duration>", "Between one slot and the next", parseDuration),
-  order: choice("--order <order>", "Stop the old task or start the new one first", [
-    "stop-first",
-    "start-first",
-  ]),
-  monitor: value("--monitor <duration>", "How long to watch a new task for failure", parseDuration),
-  failureAction: choice("--failure-action <action>", "What to do when it fails", [
-    "pause",
-    "continue",
-    "rollback",
-  ]),
-  maxFailureRatio: value("--max-failure-ratio <n>", "Share that may fail: 0 to 1", parseRatio),
-};
 
 export const rolloutCommands = [
   serverCommand({
     name: "update",
     group: GROUP,
     summary: "Change a service and roll the change out",
-    details: "What is not named stays. A command after -- replaces the image's.",
+    details: "What is not named stays; a flag that may be repeated replaces all that there was.\n" +
+      "A command after -- replaces the image's.",
     args: "<service> [command...]",
     completes: "services",
     options: {
@@ -47,7 +25,7 @@ export const rolloutCommands = [
       envRm: list("--env-rm <key>", "Remove a variable; may be repeated"),
       cpus: value("--cpus <n>", "Cores to set aside, and the limit", parseCpus),
       memory: value("--memory <size>", "Memory to set aside, and the limit", parseMemory),
-      ...UPDATE_FLAGS,
+      ...SERVICE_FLAGS,
       project: PROJECT,
       noWait: NO_WAIT,
     },
@@ -55,8 +33,15 @@ export const rolloutCommands = [
       ["berth update web --image nginx:1.27", "roll out another image, and watch it"],
       ["berth update web -e LEVEL=debug --env-rm OLD", "change variables"],
       ["berth update web -- serve --verbose", "another command"],
-      ["berth update --order start-first --failure-action rollback web", "for changes to come"],
-      ["berth update --strategy canary --canary 2 --image app:2 web", "two tasks first"],
+      [
+        "berth update --update-order start-first --update-failure-action rollback web",
+        "for changes to come",
+      ],
+      ["berth update --update-strategy canary --canary 2 --image app:2 web", "two tasks first"],
+      [
+        "berth update --constraint node.labels.disk==ssd web",
+        "elsewhere; --constraint '' lifts it",
+      ],
     ],
     run: async (options, [ref = "", ...command], deps) =>
       (await import("../commands/update.ts")).update(options, ref, command, deps),

@@ -7,7 +7,7 @@ import { choice, flag, list, serverCommand, value } from "../command.ts";
 import { parseDuration } from "../format/duration.ts";
 import { parseCount, parseCpus, parseMemory, parsePair, parsePort } from "../format/quantity.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
-import { UPDATE_FLAGS } from "./rollout.ts";
+import { SERVICE_FLAGS } from "./service_flags.ts";
 import { EXIT } from "../exit.ts";
 
 const GROUP = "Run things:";
@@ -44,7 +44,6 @@ export const runCommands = [
         parseMemory,
       ),
       label: list("--label <key=value>", "Label of service and container", parsePair),
-      node: value("--node <name>", "Only on this node"),
       replicas: value("--replicas <n>", "How many tasks (with -d)", parseCount),
       mode: choice("--mode <mode>", "How many tasks, and for how long", [
         "replicated",
@@ -53,6 +52,7 @@ export const runCommands = [
         "cron",
       ]),
       completions: value("--completions <n>", "Successes that a job needs", parseCount),
+      parallelism: value("--parallelism <n>", "Tasks of a job at a time", parseCount),
       retries: value("--retries <n>", "Replacements of failed tasks: job, cron", parseCount),
       deadline: value("--deadline <duration>", "Stop a job or run then", parseDuration),
       schedule: value("--schedule <cron>", "When to run it: '0 3 * * *', @daily"),
@@ -63,12 +63,7 @@ export const runCommands = [
         "replace",
       ]),
       catchUp: value("--catch-up <duration>", "How late a missed run may start", parseDuration),
-      restart: choice("--restart <when>", "Start it again when it ends", [
-        "any",
-        "on-failure",
-        "none",
-      ]),
-      ...UPDATE_FLAGS,
+      ...SERVICE_FLAGS,
       project: PROJECT,
     },
     examples: [
@@ -77,6 +72,8 @@ export const runCommands = [
       ["berth run -d --replicas 3 --memory 256m -p 80 nginx", "three tasks, free host ports"],
       ["berth run -d --mode global agent", "one task on each node"],
       ["berth run -d --schedule @daily --time-zone Europe/Berlin backup", "at midnight"],
+      ["berth run -d --health-http 80/up --restart-max-attempts 3 nginx", "watched"],
+      ["berth run -d --replicas 6 --spread zone --anti-affinity db app", "over zones, off db"],
       ["berth run -e LEVEL=debug myimage migrate --all", "a command with its own flags"],
     ],
     run: async (options, [image = "", ...command], deps) =>

@@ -9,7 +9,7 @@ import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { refOf } from "../find.ts";
 import { qualified } from "../format/state.ts";
-import { failCall } from "../report.ts";
+import { fail, failCall } from "../report.ts";
 import { changedSpec, type ChangeFlags } from "../update_spec.ts";
 import { specOf } from "./lifecycle.ts";
 import { watchRollout } from "./rollout.ts";
@@ -32,6 +32,7 @@ export async function update(
   const found = await deps.client.getService(name, project);
   if (!found.ok) return failCall(deps, found.error, `cannot update ${ref}`);
   const changed = await change(found.value, options, command, deps);
+  if ("usage" in changed) return fail(deps, changed.usage, "berth update --help", EXIT.usage);
   if (!changed.ok) return failCall(deps, changed.error, `cannot update ${ref}`);
   const service = changed.value;
   const rolls = service.rollout !== undefined && service.revision !== found.value.revision;
@@ -45,11 +46,12 @@ async function change(
   options: UpdateOptions,
   command: string[],
   { client }: ServerDeps,
-): Promise<Result<ServiceView>> {
+): Promise<Result<ServiceView> | { usage: string }> {
   let service = found;
   for (let tries = 1;; tries++) {
     const spec = changedSpec(specOf(service), options, command);
-    const put = await client.putService(service.id, spec, { ifMatch: service.version });
+    if (!spec.ok) return { usage: spec.message };
+    const put = await client.putService(service.id, spec.value, { ifMatch: service.version });
     const stale = !put.ok && put.error.kind === "problem" && put.error.problem.status === 412;
     if (!stale || tries >= MAX_CONFLICTS) return put;
     const again = await client.getService(service.id, service.project);

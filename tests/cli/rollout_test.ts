@@ -107,8 +107,24 @@ Deno.test("undo, pause, resume and promote send what they say", async () => {
 Deno.test("update changes what its flags name, and nothing else", async () => {
   const sent: Record<string, unknown>[] = [];
   const handler = server([rollout({ state: "done", stable: 3 })], sent);
-  const args = ["--image", "app:4", "-e", "A=1", "--memory", "64m", "--order", "start-first"];
-  const more = ["--failure-action", "rollback", "--max-failure-ratio", "0.2", "--delay", "2s"];
+  const args = [
+    "--image",
+    "app:4",
+    "-e",
+    "A=1",
+    "--memory",
+    "64m",
+    "--update-order",
+    "start-first",
+  ];
+  const more = [
+    "--update-failure-action",
+    "rollback",
+    "--update-max-failure-ratio",
+    "0.2",
+    "--update-delay",
+    "2s",
+  ];
   const ran = await berth(["update", ...args, ...more, "storefront", "--", "serve", "--all"], {
     handler,
   });

@@ -20,7 +20,8 @@ Deno.test("a rollout on the command line: update, status, history, undo, canary,
     return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
   };
   try {
-    const flags = "--monitor 100ms --order start-first --failure-action rollback";
+    const flags =
+      "--update-monitor 100ms --update-order start-first --update-failure-action rollback";
     assertEquals((await berth(`run -d --name web --replicas 3 ${flags} sim/app:1`)).code, 0);
     assertEquals((await berth("start web")).code, 0);
     const updated = await berth("update -e LEVEL=debug web");
@@ -32,13 +33,13 @@ Deno.test("a rollout on the command line: update, status, history, undo, canary,
     assertStringIncludes(undone.out, "web: revision 1 rolled-back: 3 of 3 slots updated");
     assertEquals((await berth("rollout pause web")).code, 4, "nothing is under way");
 
-    const canary = await berth("update --strategy canary --canary 1 -e LEVEL=info web");
+    const canary = await berth("update --update-strategy canary --canary 1 -e LEVEL=info web");
     assertStringIncludes(canary.out, "revision 3 waiting-promote: 1 of 3 slots updated");
     assertEquals((await berth("rollout promote web")).code, 0);
     const done = await berth("rollout status -f web");
     assertEquals(done.out, "web: revision 3 done: 3 of 3 slots updated\n");
 
-    const failing = await berth("update --strategy rolling web -- sh -c false");
+    const failing = await berth("update --update-strategy rolling web -- sh -c false");
     assertEquals(failing.code, 1, failing.out);
     assertMatch(failing.out, /revision 4 rolled-back to 3: 3 of 3 slots updated\n +1 of 3 slots/);
   } finally {

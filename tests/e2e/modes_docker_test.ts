@@ -1,47 +1,22 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Client, describeError, type Result } from "../../api/client.ts";
+import type { Client } from "../../api/client.ts";
 import type { RunView } from "../../kv/schema/run.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
-import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
+import type { EngineConnection } from "../../worker/docker/connect.ts";
+import { okValue } from "../support/api.ts";
+import { engineTest, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
-import { type ChildProcess, startServer, startWorker } from "../support/processes.ts";
+import { inRig, SLEEPER } from "../support/rig.ts";
 
 const PATIENCE = { timeoutMs: 60_000 };
-const SERVE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"];
-
-function ok<T>(result: Result<T>): T {
-  if (result.ok) return result.value;
-  throw new Error(describeError(result.error));
-}
 
 /** A real control plane and two real workers on the engine; all services are gone afterwards. */
-async function withCluster(body: (client: Client) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  const children: ChildProcess[] = [];
-  try {
-    const server = await startServer({ dataDir: `${dir}/server` });
-    children.push(server);
-    for (const name of ["m1", "m2"]) {
-      children.push(await startWorker(server, { name, stateDir: dir }));
-    }
-    try {
-      await body(server.client);
-    } finally {
-      await removeServices(server.client);
-    }
-  } finally {
-    for (const child of children.reverse()) await child.stop();
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-async function removeServices(client: Client): Promise<void> {
-  for (const { id } of ok(await client.listServices()).items) await client.deleteService(id);
-  await eventually(
-    async () => ok(await client.listServices()).items.length === 0,
-    { ...PATIENCE, what: "all services to be gone" },
-  );
+function withCluster(
+  connection: EngineConnection,
+  body: (client: Client) => Promise<void>,
+): Promise<void> {
+  return inRig(connection, { workers: ["m1", "m2"] }, ({ server }) => body(server.client));
 }
 
 function service(
@@ -54,26 +29,25 @@ function service(
 }
 
 async function tasksOf(client: Client, name: string): Promise<TaskView[]> {
-  return ok(await client.listTasks({ service: name, project: "default" })).items;
+  return okValue(await client.listTasks({ service: name, project: "default" })).items;
 }
 
 async function runsOf(client: Client, name: string): Promise<RunView[]> {
-  return ok(await client.listRuns(name)).items;
+  return okValue(await client.listRuns(name)).items;
 }
 
 engineTest("global: a task on each worker, none on one that is drained", async (connection) => {
-  await ensureTestImage(connection);
-  await withCluster(async (client) => {
-    ok(await client.createService(service("agent", { type: "global" }, SERVE)));
+  await withCluster(connection, async (client) => {
+    okValue(await client.createService(service("agent", { type: "global" }, SLEEPER.command)));
     const nodes = async () =>
       (await tasksOf(client, "agent")).filter((task) => task.state === "running")
         .map((task) => task.node).sort().join();
     await eventually(async () => await nodes() === "m1,m2", { ...PATIENCE, what: "both" });
-    const phase = async () => ok(await client.getService("agent")).phase;
+    const phase = async () => okValue(await client.getService("agent")).phase;
     await eventually(async () => await phase() === "running", { ...PATIENCE, what: "all ready" });
-    ok(await client.putNodeSpec("m2", { labels: {}, availability: "drain" }));
+    okValue(await client.putNodeSpec("m2", { labels: {}, availability: "drain" }));
     await eventually(async () => await nodes() === "m1", { ...PATIENCE, what: "m1 alone" });
-    ok(await client.putNodeSpec("m2", { labels: {}, availability: "active" }));
+    okValue(await client.putNodeSpec("m2", { labels: {}, availability: "active" }));
     await eventually(async () => await nodes() === "m1,m2", { ...PATIENCE, what: "both again" });
   });
 });
@@ -81,16 +55,15 @@ engineTest("global: a task on each worker, none on one that is drained", async (
 engineTest(
   "cron: a run each second, each time once; and a run on request with its own arguments",
   async (connection) => {
-    await ensureTestImage(connection);
-    await withCluster(async (client) => {
+    await withCluster(connection, async (client) => {
       const mode = {
         type: "cron",
         schedule: "* * * * * *",
         concurrency: "allow",
         history: { succeeded: 4, failed: 1 },
       } as const;
-      ok(await client.createService(service("tick", mode, ["true"])));
-      const asked = ok(
+      okValue(await client.createService(service("tick", mode, ["true"])));
+      const asked = okValue(
         await client.createRun("tick", { command: ["sh", "-c", "exit $CODE"], env: { CODE: "7" } }),
       );
       const seen = new Map<string, number>();
@@ -108,7 +81,7 @@ engineTest(
       );
       assertEquals([own.state, own.exitCode, own.trigger], ["failed", 7, "request"]);
       const spec = { ...service("tick", mode, ["true"]), stopped: true };
-      ok(await client.putService("tick", spec));
+      okValue(await client.putService("tick", spec));
       await eventually(async () => {
         const runs = await runsOf(client, "tick");
         return runs.every(({ ended }) => ended) &&
@@ -121,21 +94,20 @@ engineTest(
 engineTest(
   "job: two at a time, failures are tried again within the retries, and what takes too long is stopped",
   async (connection) => {
-    await ensureTestImage(connection);
-    await withCluster(async (client) => {
+    await withCluster(connection, async (client) => {
       // Starting again in place keeps the container's files: its first attempt fails, the second does not.
       const flaky = ["sh", "-c", "sleep 0.3; [ -e /tried ] || { touch /tried; exit 1; }"];
       const mode = { type: "job", completions: 4, parallelism: 2 } as const;
       const calc = service("calc", mode, flaky);
       const restart = { condition: "on-failure", delayMs: 100 } as const;
-      ok(await client.createService({ ...calc, template: { ...calc.template, restart } }));
+      okValue(await client.createService({ ...calc, template: { ...calc.template, restart } }));
       let most = 0;
       await eventually(async () => {
         const live = (await tasksOf(client, "calc")).filter(({ state }) =>
           ["assigned", "preparing", "starting", "running"].includes(state)
         );
         most = Math.max(most, live.length);
-        return ok(await client.getService("calc")).phase === "finished";
+        return okValue(await client.getService("calc")).phase === "finished";
       }, { timeoutMs: 120_000, what: "the job to finish" });
       assert(most <= 2, `${most} at once`);
       const succeeded = (await tasksOf(client, "calc")).filter(({ state }) =>
@@ -145,9 +117,9 @@ engineTest(
       assertEquals(succeeded.map(({ observed }) => observed?.attempt), [2, 2, 2, 2]);
 
       const doomed = { type: "job", retries: 1 } as const;
-      ok(await client.createService(service("doomed", doomed, ["false"])));
+      okValue(await client.createService(service("doomed", doomed, ["false"])));
       await eventually(
-        async () => ok(await client.getService("doomed")).phase === "failed",
+        async () => okValue(await client.getService("doomed")).phase === "failed",
         { ...PATIENCE, what: "the retries to be spent" },
       );
       const tries = (await tasksOf(client, "doomed")).map((
@@ -156,9 +128,9 @@ engineTest(
       assertEquals(tries, [["failed", 0], ["failed", 1]]);
 
       const slow = { type: "job", completions: 2, deadlineMs: 2000 } as const;
-      ok(await client.createService(service("slow", slow, SERVE)));
+      okValue(await client.createService(service("slow", slow, SLEEPER.command)));
       await eventually(
-        async () => ok(await client.getService("slow")).phase === "failed",
+        async () => okValue(await client.getService("slow")).phase === "failed",
         { ...PATIENCE, what: "the deadline to pass" },
       );
       const [late] = await tasksOf(client, "slow");

@@ -6,37 +6,16 @@ import type { TaskView } from "../../kv/schema/task.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import { okValue } from "../support/api.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
-import { createDockerRuntime } from "../../worker/docker/docker.ts";
-import { removeAll } from "../../worker/join.ts";
-import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
+import { engineTest, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
-import { startServer, startWorker } from "../support/processes.ts";
+import { inRig } from "../support/rig.ts";
 
 /** A control plane and a worker on the real engine; what they started is gone afterwards. */
-async function inCluster(
+function inCluster(
   connection: EngineConnection,
   run: (client: Client) => Promise<void>,
 ): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  const server = await startServer({ dataDir: `${dir}/server` });
-  const worker = await startWorker(server, { name: "n1", stateDir: dir });
-  const { id: nodeId } = okValue(await server.client.getNode("n1"));
-  const runtime = createDockerRuntime({ connection, nodeId });
-  try {
-    await run(server.client);
-  } finally {
-    const { client } = server;
-    await client.deleteService("web");
-    await eventually(async () => !(await client.getService("web")).ok, {
-      what: "web to be gone",
-      timeoutMs: 60_000,
-    });
-    await worker.stop();
-    await server.stop();
-    await removeAll(runtime, { log: () => {}, timeoutMs: 60_000 });
-    await runtime.close();
-    await Deno.remove(dir, { recursive: true });
-  }
+  return inRig(connection, { workers: ["n1"] }, ({ server }) => run(server.client));
 }
 
 function spec(
@@ -121,7 +100,6 @@ function steadyClient(client: Client, service: ServiceView, signal: AbortSignal)
 }
 
 engineTest("a start-first rollout of 10 replicas under load loses no request", async (engine) => {
-  await ensureTestImage(engine);
   await inCluster(engine, async (client) => {
     const update = {
       order: "start-first" as const,
@@ -152,7 +130,6 @@ engineTest("a start-first rollout of 10 replicas under load loses no request", a
 });
 
 engineTest("a revision that fails is rolled back, and what served goes on", async (engine) => {
-  await ensureTestImage(engine);
   await inCluster(engine, async (client) => {
     const update = {
       failureAction: "rollback" as const,

@@ -51,10 +51,10 @@ export const required = Deno.env.get("BERTH_REQUIRE_ENGINE") === "1";
  */
 export function engineTest(
   name: string,
-  fn: (connection: EngineConnection) => Promise<void>,
+  fn: (connection: EngineConnection, t: Deno.TestContext) => Promise<void>,
 ): void {
   if (found.available) {
-    Deno.test(name, () => fn(found.connection));
+    Deno.test(name, (t) => fn(found.connection, t));
     return;
   }
   const { reason } = found;

@@ -5,7 +5,8 @@
  * @module
  */
 import { isTerminal } from "../../kv/schema/task_state.ts";
-import type { ServiceSpecInput } from "../../kv/schema/service.ts";
+import type { NodeSpecInput } from "../../kv/schema/node.ts";
+import type { ServiceSpecInput, ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
@@ -14,28 +15,47 @@ import { ensureTestImage, TEST_IMAGE } from "./engine.ts";
 import { eventually } from "./eventually.ts";
 import { type ChildProcess, type ServerProcess, startServer, startWorker } from "./processes.ts";
 
+type TemplateInput = ServiceSpecInput["template"];
+export type SpecInput = Omit<Partial<ServiceSpecInput>, "template"> & {
+  name: string;
+  template?: Partial<TemplateInput>;
+};
+
 export interface Rig {
   server: ServerProcess;
   workers: Map<string, ChildProcess>;
   dir: string;
   /** Of its services: no other test's, on an engine that several may share. */
   project: string;
-  /** The tasks of the service that have not ended, by slot. */
+  /** Whole specs, of services of this project whose tasks sleep unless told otherwise. */
+  spec(input: SpecInput): ServiceSpecInput;
+  run(input: SpecInput): Promise<ServiceView>;
+  put(input: SpecInput): Promise<ServiceView>;
+  view(service: string): Promise<ServiceView>;
+  /** Removes services, and waits until they are gone. */
+  remove(...services: string[]): Promise<void>;
+  /** The tasks of the service that are remembered, and those that have not ended, by slot. */
+  history(service: string): Promise<TaskView[]>;
   live(service: string): Promise<TaskView[]>;
-  /** The name of the node of each of them. */
+  /** The name of the node of each of the latter. */
   places(service: string): Promise<(string | undefined)[]>;
-  /** Creates a service; without a template its tasks sleep. */
-  run(spec: Partial<ServiceSpecInput> & { name: string }): Promise<void>;
-  /** Waits until the service has so many live tasks, all of them running. */
-  running(service: string, count: number): Promise<void>;
+  /** Waits until the service has so many live tasks, all of them running; answers them. */
+  running(service: string, count: number): Promise<TaskView[]>;
+  until<T>(what: string, condition: () => T | Promise<T>): Promise<Exclude<NonNullable<T>, false>>;
+  setNode(node: string, spec: NodeSpecInput): Promise<void>;
   /** Starts the worker of that name again. */
   revive(name: string): Promise<void>;
+  /** Ends the server at once; what it knew is in its database. */
+  killServer(): Promise<void>;
+  reviveServer(): Promise<void>;
 }
 
 export interface RigOptions {
-  workers: string[];
-  /** Silence after which a worker counts as down. */
-  ttlMs: number;
+  /** Their names, or by name what arguments each one has. */
+  workers: string[] | Record<string, string[]>;
+  /** Silence after which a worker counts as down; the server's default when absent. */
+  ttlMs?: number;
+  serverArgs?: string[];
   /** For the workers. */
   workerArgs?: string[];
   env?: Record<string, string>;
@@ -46,8 +66,9 @@ export const SLEEPER = {
   command: ["sleep", "3600"],
   pullPolicy: "never",
   stopGraceMs: 0,
-} satisfies ServiceSpecInput["template"];
+} satisfies TemplateInput;
 
+const PATIENCE_MS = 60_000;
 const DELETE_MS = 15_000;
 const CLEAR_MS = 60_000;
 
@@ -57,48 +78,100 @@ export async function inRig(
   options: RigOptions,
   body: (rig: Rig) => Promise<void>,
 ): Promise<void> {
-  const { ttlMs, workerArgs = [], env = {} } = options;
-  const project = `rig-${crypto.randomUUID().slice(0, 8)}`;
+  const { workers, ttlMs, serverArgs = [], workerArgs = [], env = {} } = options;
   if (connection) await ensureTestImage(connection);
   const dir = await Deno.makeTempDir({ prefix: "berth-rig-" });
-  const args = [...workerArgs, ...(connection ? [] : ["--sim"])];
-  const server = await startServer({
-    dataDir: `${dir}/server`,
-    args: ["--node-ttl-ms", String(ttlMs)],
-  });
-  const workers = new Map<string, ChildProcess>();
+  const args = [...serverArgs, ...ttlMs === undefined ? [] : ["--node-ttl-ms", String(ttlMs)]];
+  const server = await startServer({ dataDir: `${dir}/server`, args });
   const nodeIds = new Set<string>();
-  const revive = async (name: string) => {
-    workers.set(name, await startWorker(server, { name, stateDir: dir, args, env }));
-    nodeIds.add(okValue(await server.client.getNode(name)).id);
-  };
-  const live = async (service: string) => {
-    const tasks = okValue(await server.client.listTasks({ service, project })).items;
-    return tasks.filter(({ state }) => !isTerminal(state));
+  const rig: Rig = {
+    ...askings(() => rig.server),
+    ...{ server, dir, workers: new Map() },
+    async revive(name) {
+      const own = Array.isArray(workers) ? [] : workers[name] ?? [];
+      const all = [...workerArgs, ...own, ...connection ? [] : ["--sim"]];
+      const started = await startWorker(rig.server, { name, stateDir: dir, args: all, env });
+      rig.workers.set(name, started);
+      nodeIds.add(okValue(await rig.server.client.getNode(name)).id);
+    },
+    killServer: async () => void await rig.server.stop("SIGKILL"),
+    async reviveServer() {
+      const port = Number(new URL(rig.server.url).port);
+      rig.server = await startServer({ dataDir: `${dir}/server`, port, args });
+    },
   };
   try {
-    for (const name of options.workers) await revive(name);
-    await body({
-      ...{ server, workers, dir, project, live, revive },
-      places: async (service) => (await live(service)).map((task) => task.node),
-      async run(spec) {
-        okValue(await server.client.createService({ project, template: SLEEPER, ...spec }));
-      },
-      running: async (service, count) => {
-        await eventually(async () => {
-          const tasks = await live(service);
-          return tasks.length === count && tasks.every((t) => t.state === "running");
-        }, { timeoutMs: 30_000, what: `${count} running tasks of ${service}` });
-      },
-    });
+    const names = Array.isArray(workers) ? workers : Object.keys(workers);
+    await Promise.all(names.map((name) => rig.revive(name)));
+    await body(rig);
   } finally {
-    for (const child of [server, ...workers.values()]) child.signal("SIGCONT");
-    await deleteServices(server);
-    for (const worker of workers.values()) await worker.stop();
-    await server.stop();
+    if (rig.server.ended()) await rig.reviveServer();
+    for (const child of [rig.server, ...rig.workers.values()]) child.signal("SIGCONT");
+    await deleteServices(rig.server);
+    for (const worker of rig.workers.values()) await worker.stop();
+    await rig.server.stop();
     if (connection) { for (const nodeId of nodeIds) await clearNode(connection, nodeId); }
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+type Askings = Omit<
+  Rig,
+  "server" | "dir" | "workers" | "revive" | "killServer" | "reviveServer"
+>;
+
+/** What is asked of the server of the moment. */
+function askings(server: () => ServerProcess): Askings {
+  const project = `rig-${crypto.randomUUID().slice(0, 8)}`;
+  const client = () => server().client;
+  const self: Askings = {
+    project,
+    spec: ({ template, ...spec }) => ({ project, ...spec, template: { ...SLEEPER, ...template } }),
+    run: async (input) => okValue(await client().createService(self.spec(input))),
+    put: async (input) => okValue(await client().putService(input.name, self.spec(input))),
+    view: async (service) => okValue(await client().getService(service, project)),
+    async remove(...services) {
+      for (const service of services) await client().deleteService(service, project);
+      await self.until(`${services} to be gone`, async () => {
+        const { items } = okValue(await client().listServices({ project, limit: 200 }));
+        return !items.some(({ name }) => services.includes(name));
+      });
+    },
+    async history(service) {
+      const { items } = okValue(await client().listTasks({ service, project, limit: 200 }));
+      return items.sort((a, b) => a.slot - b.slot || (a.id < b.id ? -1 : 1));
+    },
+    live: async (service) =>
+      (await self.history(service)).filter(({ state }) => !isTerminal(state)),
+    places: async (service) => (await self.live(service)).map((task) => task.node),
+    async running(service, count) {
+      let last: TaskView[] = [];
+      return await eventually(async () => {
+        last = await self.live(service);
+        return last.length === count && last.every((t) => t.state === "running") && last;
+      }, {
+        timeoutMs: PATIENCE_MS,
+        what: () =>
+          `${count} running tasks of ${service}: ${last.map((t) => `${t.state} ${t.why ?? ""}`)}`,
+      });
+    },
+    until: (what, condition) => eventually(condition, { timeoutMs: PATIENCE_MS, what }),
+    setNode: async (node, spec) => void okValue(await client().putNodeSpec(node, spec)),
+  };
+  return self;
+}
+
+/** Runs steps side by side, each on services of its own; the first failure is that of the test. */
+export async function sideBySide(
+  t: Deno.TestContext,
+  steps: Record<string, () => Promise<void>>,
+): Promise<void> {
+  await Promise.all(
+    Object.entries(steps).map(([name, fn]) =>
+      // The test around them looks after what is left open.
+      t.step({ name, fn, sanitizeOps: false, sanitizeResources: false, sanitizeExit: false })
+    ),
+  );
 }
 
 /** Asks for the end of everything, and waits for a while: what then is left is removed by force. */
