@@ -49,6 +49,8 @@ interface Sample {
   readP50Ms: number;
   readP99Ms: number;
   writeP50Ms: number;
+  /** Reads without an answer, so far. */
+  unanswered: number;
 }
 
 const PROJECT = "soak";
@@ -143,18 +145,21 @@ async function churnAndSample(
     ...churns.map(({ churn, everyMs }) => repeat(everyMs, over.signal, writes, churn.step)),
     repeat(READ_EVERY_MS, over.signal, reads, async () => {
       const listed = await client.listServices({ project: PROJECT, limit: 20 });
-      if (!listed.ok) throw new Error(`the services: ${describeError(listed.error)}`);
+      if (!listed.ok) unanswered++;
     }),
   ];
   const samples: Sample[] = [];
+  let unanswered = 0;
   const sampling = async () => {
     const beganMs = performance.now();
     const everyMs = Math.max(SHORTEST_MS, minutes * MINUTE_MS / SAMPLES);
-    while (performance.now() - beganMs < minutes * MINUTE_MS) {
+    while (!over.signal.aborted && performance.now() - beganMs < minutes * MINUTE_MS) {
       await pause(everyMs);
       const minute = (performance.now() - beganMs) / MINUTE_MS;
-      const times = { reads: reads.splice(0), writes: writes.splice(0) };
-      const sample = await take(scene, minute, times);
+      const sample = {
+        ...await take(scene, minute, { reads: reads.splice(0), writes: writes.splice(0) }),
+        unanswered,
+      };
       samples.push(sample);
       options.say(`  ${JSON.stringify(sample)}`);
     }
@@ -194,7 +199,7 @@ async function take(
   { server, sim, worker, dataDir }: Scene,
   minute: number,
   times: { reads: number[]; writes: number[] },
-): Promise<Sample> {
+): Promise<Omit<Sample, "unanswered">> {
   return {
     minute: round(minute, 2),
     serverMiB: await residentMiB(server.pid),
@@ -244,6 +249,7 @@ export function figuresOf(samples: readonly Sample[]): Record<string, number> {
     databaseMiBPerHour: round(slopePerHour(warm, "databaseMiB"), 1),
     readP50Ms: round(middle(late, "readP50Ms"), 1),
     readP99Ms: round(middle(late, "readP99Ms"), 1),
+    unanswered: samples.at(-1)?.unanswered ?? 0,
     latencyRatio: round(middle(late, "readP50Ms") / middle(early, "readP50Ms"), 2),
   };
 }
