@@ -110,7 +110,7 @@ export function createClient(options: ClientOptions) {
     } catch (error) {
       const message = deadline.aborted
         ? `no answer from ${target.host} within ${timeoutMs + (init.extraTimeoutMs ?? 0)} ms`
-        : `cannot reach ${target.host}: ${error instanceof Error ? error.message : String(error)}`;
+        : `cannot reach ${target.host}: ${messageOf(error)}`;
       return { ok: false, error: { kind: "unreachable", message } };
     }
   }
@@ -124,14 +124,21 @@ export function createClient(options: ClientOptions) {
     const sent = await send(method, path, init);
     if (!sent.ok) return sent;
     const response = sent.value;
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (error) {
+      // A server that dies in mid-answer is away; what it was is not in doubt.
+      const message = `the answer of ${new URL(url).host} broke off: ${messageOf(error)}`;
+      return { ok: false, error: { kind: "unreachable", message } };
+    }
     let body: unknown;
     try {
-      const text = await response.text();
       body = text === "" ? undefined : JSON.parse(text);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = `unreadable answer: ${messageOf(error)}`;
       return response.ok
-        ? { ok: false, error: { kind: "protocol", message: `unreadable answer: ${message}` } }
+        ? { ok: false, error: { kind: "protocol", message } }
         : protocolError(response);
     }
     if (!response.ok) {
@@ -356,6 +363,10 @@ export function createClient(options: ClientOptions) {
     }
     return socket;
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 export type Client = ReturnType<typeof createClient>;
