@@ -13,6 +13,7 @@
  */
 import type { EngineConnection } from "../../../worker/docker/connect.ts";
 import { createRandom, type Random } from "../../sim/random.ts";
+import { eventually } from "../../support/eventually.ts";
 import { audit, type Finding } from "./audit.ts";
 import { type Churn, createChurn } from "./churn.ts";
 import { type Fleet, SERVER, startFleet } from "./fleet.ts";
@@ -103,6 +104,7 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
       const goals = goalsOf(options, progress);
       const leg: Leg = { fleet, recorder, churn, random, options, ...goals };
       const kills = await disturb(leg);
+      if (signal.aborted) return;
       const findings = await rest(leg);
       await churn.deleteAll();
       findings.push(...await nothingLeft(leg, project));
@@ -232,9 +234,11 @@ async function nothingLeft({ fleet, recorder }: Leg, project: string): Promise<F
 
 /** Deletes what there is of the project; for what a former campaign left. */
 async function clear(fleet: Fleet, recorder: Recorder, project: string): Promise<void> {
-  const services = await fleet.client.listServices({ project, limit: 500 });
-  if (!services.ok) throw new Error("the server does not answer");
-  for (const { name } of services.value.items) await fleet.client.deleteService(name, project);
+  const services = await eventually(async () => {
+    const listed = await fleet.client.listServices({ project, limit: 500 });
+    return listed.ok && listed.value.items;
+  }, { timeoutMs: REST_MS, what: "the server to answer" });
+  for (const { name } of services) await fleet.client.deleteService(name, project);
   if (await isEmpty(fleet, recorder, project, REST_MS)) return;
   throw new Error(`project ${project} could not be cleared`);
 }
