@@ -236,7 +236,7 @@ async function nothingLeft({ fleet, recorder }: Leg, project: string): Promise<F
 async function clear(fleet: Fleet, recorder: Recorder, project: string): Promise<void> {
   const services = await eventually(async () => {
     const listed = await fleet.client.listServices({ project, limit: 500 });
-    return listed.ok && listed.value.items;
+    return listed.ok ? listed.value.items : undefined;
   }, { timeoutMs: REST_MS, what: "the server to answer" });
   for (const { name } of services) await fleet.client.deleteService(name, project);
   if (await isEmpty(fleet, recorder, project, REST_MS)) return;
