@@ -98,7 +98,7 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
       const n = progress.legs + 1;
       const random = createRandom(progress.seed, `leg ${n}`);
       const churn = createChurn({
-        ...{ client: fleet.client, random, project, newKey: options.newKey },
+        ...{ client: fleet.client, random, project, newKey: options.newKey, signal },
         ...{ prefix: `s${n}`, maxServices: MAX_SERVICES },
       });
       const goals = goalsOf(options, progress);
@@ -106,6 +106,7 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
       const kills = await disturb(leg);
       if (signal.aborted) return;
       const findings = await rest(leg);
+      if (signal.aborted) return;
       await churn.deleteAll();
       findings.push(...await nothingLeft(leg, project));
       if (signal.aborted) return;
@@ -127,9 +128,10 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
       for (const { kind, what } of findings) say(`    ${kind}: ${what}`);
     }
   } finally {
-    await clear(fleet, recorder, project).catch((error) => say(`  clearing up: ${error}`));
-    await recorder.close();
+    // Not by the server: an interrupt in a terminal reaches it as well.
     await fleet.close();
+    await recorder.removeAll();
+    await recorder.close();
   }
 }
 
