@@ -17,6 +17,7 @@ import { eventually } from "../../support/eventually.ts";
 import { audit, type Finding } from "./audit.ts";
 import { type Churn, createChurn } from "./churn.ts";
 import { type Fleet, SERVER, startFleet } from "./fleet.ts";
+import { killsOf, type Progress } from "./progress.ts";
 import { record, type Recorder } from "./recorder.ts";
 
 export interface CampaignOptions {
@@ -35,31 +36,6 @@ export interface CampaignOptions {
   /** Called after each leg. */
   save: (progress: Progress) => Promise<void>;
   signal: AbortSignal;
-}
-
-/** What has been done so far; all that a later process needs to go on. */
-export interface Progress {
-  seed: number;
-  project: string;
-  legs: number;
-  kills: { server: number; workers: number };
-  tasks: number;
-  writes: number;
-  repeatedWrites: number;
-  starts: number;
-  seconds: number;
-  findings: Finding[];
-}
-
-export function newProgress(seed: number, project: string): Progress {
-  return {
-    ...{ seed, project, legs: 0, kills: { server: 0, workers: 0 }, tasks: 0, writes: 0 },
-    ...{ repeatedWrites: 0, starts: 0, seconds: 0, findings: [] },
-  };
-}
-
-export function killsOf({ kills }: Progress): number {
-  return kills.server + kills.workers;
 }
 
 /** Longer than anybody is ever down, on a busy machine too. */
