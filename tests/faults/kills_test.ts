@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { engineTest, ensureTestImage } from "../support/engine.ts";
-import { killsOf, newProgress, runCampaign } from "./kills/campaign.ts";
+import { runCampaign } from "./kills/campaign.ts";
+import { killsOf, newProgress } from "./kills/progress.ts";
 
 engineTest(
   "of what is asked for, nothing is lost, doubled or left behind, whoever is killed at whatever moment",

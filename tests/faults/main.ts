@@ -9,7 +9,14 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { engine, ensureTestImage } from "../support/engine.ts";
-import { killsOf, newProgress, type Progress, runCampaign } from "./kills/campaign.ts";
+import { runCampaign } from "./kills/campaign.ts";
+import {
+  killsOf,
+  newProgress,
+  type Progress,
+  readProgress,
+  saveProgress,
+} from "./kills/progress.ts";
 import { freeze } from "./pauses.ts";
 
 const USAGE = `Usage: deno task faults kills|pauses [options]
@@ -57,15 +64,6 @@ function figuresOf(progress: Progress) {
   };
 }
 
-async function readProgress(path: string): Promise<Progress | undefined> {
-  try {
-    return JSON.parse(await Deno.readTextFile(path));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
 async function kills(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -108,11 +106,7 @@ async function kills(args: string[]): Promise<number> {
     everyMs: wholeNumber("every-ms", values["every-ms"]),
     newKey: () => crypto.randomUUID(),
     say: (line) => console.log(line),
-    async save(done) {
-      if (resume === undefined) return;
-      await Deno.writeTextFile(`${resume}.new`, JSON.stringify(done, null, 2));
-      await Deno.rename(`${resume}.new`, resume);
-    },
+    save: (done) => resume === undefined ? Promise.resolve() : saveProgress(resume, done),
   }, progress);
   if (resume === undefined) await Deno.remove(dir, { recursive: true });
   console.log(JSON.stringify(figuresOf(progress)));

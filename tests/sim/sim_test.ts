@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { FAULT_KINDS, FAULTS } from "./faults.ts";
+import { FAULT_KINDS, type FaultKind, FAULTS } from "./faults.ts";
 import { MOVES } from "./moves.ts";
 import { commandFor, settingsProblem, settingsToOptions } from "./options.ts";
 import { REGRESSIONS } from "./regressions.ts";
@@ -70,7 +70,7 @@ Deno.test("flags: what is not known is refused by its name, and a command repeat
   }
   const command = commandFor(7, { faults: "network", plant: "a slot gets two tasks" });
   assertEquals(command, 'deno task sim --seed 7 --faults network --plant "a slot gets two tasks"');
-  assertEquals(settingsToOptions({ faults: "none" }), { faults: new Set() });
+  assertEquals(settingsToOptions({ faults: "none" }), { faults: new Set<FaultKind>() });
 });
 
 Deno.test("lists of steps are read as they are written", () => {

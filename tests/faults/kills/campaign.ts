@@ -17,6 +17,7 @@ import { eventually } from "../../support/eventually.ts";
 import { audit, type Finding } from "./audit.ts";
 import { type Churn, createChurn } from "./churn.ts";
 import { type Fleet, SERVER, startFleet } from "./fleet.ts";
+import { killsOf, type Progress } from "./progress.ts";
 import { record, type Recorder } from "./recorder.ts";
 
 export interface CampaignOptions {
@@ -35,31 +36,6 @@ export interface CampaignOptions {
   /** Called after each leg. */
   save: (progress: Progress) => Promise<void>;
   signal: AbortSignal;
-}
-
-/** What has been done so far; all that a later process needs to go on. */
-export interface Progress {
-  seed: number;
-  project: string;
-  legs: number;
-  kills: { server: number; workers: number };
-  tasks: number;
-  writes: number;
-  repeatedWrites: number;
-  starts: number;
-  seconds: number;
-  findings: Finding[];
-}
-
-export function newProgress(seed: number, project: string): Progress {
-  return {
-    ...{ seed, project, legs: 0, kills: { server: 0, workers: 0 }, tasks: 0, writes: 0 },
-    ...{ repeatedWrites: 0, starts: 0, seconds: 0, findings: [] },
-  };
-}
-
-export function killsOf({ kills }: Progress): number {
-  return kills.server + kills.workers;
 }
 
 /** Longer than anybody is ever down, on a busy machine too. */
@@ -98,7 +74,7 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
       const n = progress.legs + 1;
       const random = createRandom(progress.seed, `leg ${n}`);
       const churn = createChurn({
-        ...{ client: fleet.client, random, project, newKey: options.newKey },
+        ...{ client: fleet.client, random, project, newKey: options.newKey, signal },
         ...{ prefix: `s${n}`, maxServices: MAX_SERVICES },
       });
       const goals = goalsOf(options, progress);
@@ -106,6 +82,7 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
       const kills = await disturb(leg);
       if (signal.aborted) return;
       const findings = await rest(leg);
+      if (signal.aborted) return;
       await churn.deleteAll();
       findings.push(...await nothingLeft(leg, project));
       if (signal.aborted) return;
@@ -127,9 +104,10 @@ export async function runCampaign(options: CampaignOptions, progress: Progress):
       for (const { kind, what } of findings) say(`    ${kind}: ${what}`);
     }
   } finally {
-    await clear(fleet, recorder, project).catch((error) => say(`  clearing up: ${error}`));
-    await recorder.close();
+    // Not by the server: an interrupt in a terminal reaches it as well.
     await fleet.close();
+    await recorder.removeAll();
+    await recorder.close();
   }
 }
 

@@ -35,6 +35,8 @@ export interface ChurnDeps {
   prefix: string;
   /** No more services than these at a time. */
   maxServices: number;
+  /** Ends the repeating of what gets no answer. */
+  signal?: AbortSignal;
   /** Where their tasks may run. */
   placement?: ServiceSpecInput["template"]["placement"];
 }
@@ -50,7 +52,7 @@ const COMMANDS: Record<Wanted["kind"], readonly string[][]> = {
 };
 
 export function createChurn(deps: ChurnDeps): Churn {
-  const { client, random, project, newKey, prefix, maxServices, placement } = deps;
+  const { client, random, project, newKey, prefix, maxServices, placement, signal } = deps;
   const services = new Map<string, Wanted & { command: string[] }>();
   const kinds = new Map<string, Wanted["kind"]>();
   let writes = 0, repeated = 0, names = 0;
@@ -85,7 +87,7 @@ export function createChurn(deps: ChurnDeps): Churn {
     for (let first = true;; first = false) {
       const answer = await call(options);
       if (!first) repeated++;
-      if (answer.ok) return;
+      if (answer.ok || signal?.aborted) return;
       const { error } = answer;
       const passing = error.kind === "unreachable" ||
         (error.kind === "problem" && error.problem.status >= 500);

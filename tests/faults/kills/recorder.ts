@@ -17,6 +17,8 @@ export interface Recorder {
   evidence(): Promise<Omit<Evidence, "wanted" | "kinds"> | undefined>;
   /** Containers of the campaign that the engine has now. */
   present(): Promise<Present[]>;
+  /** Removes them by force. */
+  removeAll(): Promise<void>;
   /** Forgets what happened so far. */
   forget(): void;
   /** Starts of containers since {@link Recorder.forget}. */
@@ -95,6 +97,9 @@ export async function record(
       const tasks = await everyPage((cursor) => client.listTasks({ project, ...cursor }));
       if (!services || !tasks) return undefined;
       return { sightings, events, shown: services, tasks, present: await present() };
+    },
+    async removeAll() {
+      for (const { Id } of await watch.list()) await watch.remove(Id);
     },
     forget() {
       sightings = [];
