@@ -3,9 +3,9 @@ import { createClient } from "../../api/client.ts";
 import { startCluster } from "../../cli/local/cluster.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import { okValue } from "../support/api.ts";
-import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
+import { engineTest, ensureTestImage } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
-import { SLEEP } from "../support/rig.ts";
+import { SLEEPER } from "../support/rig.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const PATIENCE = { timeoutMs: 60_000 };
@@ -31,7 +31,7 @@ engineTest(
       okValue(
         await client.createService({
           name: "kept",
-          template: { image: TEST_IMAGE, command: SLEEP, pullPolicy: "never", stopGraceMs: 0 },
+          template: SLEEPER,
         }),
       );
       const before = await eventually(async () => {
@@ -49,7 +49,7 @@ engineTest(
       okValue(
         await client.createService({
           name: "later",
-          template: { image: TEST_IMAGE, command: SLEEP, pullPolicy: "never", stopGraceMs: 0 },
+          template: SLEEPER,
         }),
       );
       await eventually(async () => {
