@@ -40,13 +40,15 @@ engineTest("three of four nodes fall silent, and come back", async (connection, 
         await rig.running("many", 12);
         const log = await events(rig);
         const down = log.filter(({ type }) => type === "node.down").map(({ node }) => node);
-        assertEquals(down.sort(), LOST);
+        assert(LOST.every((name) => down.includes(name)), `${down}`);
         const lostMs = log.filter(({ type, state, service }) =>
           type === "task.state" && state === "lost" && service === `${rig.project}/many`
         ).map(({ at }) => Date.parse(at)).sort((a, b) => a - b);
-        assertEquals(lostMs.length, 12);
-        const [first = 0, last = 0] = [lostMs[0], lostMs.at(-1)];
-        assert(last - first >= 900, `all were given up within ${last - first} ms`);
+        assert(lostMs.length >= 12);
+        for (const [i, atMs] of lostMs.slice(10).entries()) {
+          const sinceMs = atMs - (lostMs[i] ?? 0);
+          assert(sinceMs >= 900, `eleven were given up within ${sinceMs} ms`);
+        }
       });
       await t.step(
         "a patient service waits for its node, a loyal one is replaced meanwhile",

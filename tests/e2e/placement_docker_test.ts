@@ -2,8 +2,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { StrategyName } from "../../kv/schema/placement.ts";
 import { okValue } from "../support/api.ts";
 import { engineTest } from "../support/engine.ts";
-import { freePort } from "../support/ports.ts";
 import { inRig, type Rig, sideBySide, type SpecInput } from "../support/rig.ts";
+import { freePort } from "../support/traffic.ts";
 
 type Placement = NonNullable<NonNullable<SpecInput["template"]>["placement"]>;
 
@@ -115,7 +115,7 @@ engineTest("placement rules on real containers", async (connection, t) => {
         await waiting(rig, "few", "1 task of the service");
       },
       "two tasks never share a host port: the second waits until the first is gone": async () => {
-        const ports = [{ target: 80, published: freePort() }];
+        const ports = [{ target: 80, published: freePort(), mode: "host" as const }];
         const on = { constraints: ["node.name==a1"] };
         await rig.run(service("door", 1, on, { ports }));
         await runOn(rig, "door", 1);
