@@ -21,6 +21,7 @@ import { EventView } from "../kv/schema/event.ts";
 import { Why } from "../kv/schema/why.ts";
 import {
   type ExecOptions,
+  type ForwardOptions,
   type JoinRequest,
   JoinResponse,
   type LogsOptions,
@@ -334,6 +335,9 @@ export function createClient(options: ClientOptions) {
       openSocket(`/v1/tasks/${seg(taskRef)}/logs`, options),
     openExec: (taskRef: string, options: ExecOptions & { project?: string }) =>
       openSocket(`/v1/tasks/${seg(taskRef)}/exec`, options),
+    /** A TCP connection to a port of the task's container. */
+    openForward: (taskRef: string, options: ForwardOptions & { project?: string }) =>
+      openSocket(`/v1/tasks/${seg(taskRef)}/forward`, options),
     /** The agent's side: answers a TunnelRequest. `base` is the request's url, if it had one. */
     answerTunnel: (nodeId: string, sessionId: string, base?: string) =>
       openSocket(`/v1/nodes/${seg(nodeId)}/tunnels/${seg(sessionId)}`, undefined, base),

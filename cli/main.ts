@@ -10,6 +10,7 @@ import { composeCommands } from "./catalog/compose.ts";
 import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { rolloutCommands } from "./catalog/rollout.ts";
+import { trafficCommands } from "./catalog/traffic.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { modeCommands } from "./catalog/modes.ts";
 import { nodeCommands } from "./catalog/nodes.ts";
@@ -34,6 +35,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...modeCommands,
   ...rolloutCommands,
   ...lookCommands,
+  ...trafficCommands,
   serviceLs,
   ...forecastCommands,
   ...clusterCommands,

@@ -146,6 +146,8 @@ export interface Runtime {
     Outcome<AsyncIterable<OutputChunk>>
   >;
   exec(taskId: string, options: RunOptions, signal: AbortSignal): Promise<Outcome<ExecSession>>;
+  /** A TCP connection to a port of a running container, published or not. The caller closes it. */
+  dial(taskId: string, port: number, signal: AbortSignal): Promise<Outcome<Deno.TcpConn>>;
   /** Releases sockets and timers. Containers stay. */
   close(): Promise<void>;
 }

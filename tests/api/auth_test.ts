@@ -36,6 +36,7 @@ const ALLOWED: Record<string, Kind[]> = {
   simulate: ["admin"],
   openLogs: ["admin"],
   openExec: ["admin"],
+  openForward: ["admin"],
   listNodes: ["admin"],
   getNode: ["admin"],
   putNodeSpec: ["admin"],

@@ -20,8 +20,9 @@ import {
 } from "./client.ts";
 import type { Container, SignalOption } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
-import { createProber, type Prober } from "../probes/prober.ts";
+import { createProber, type Prober, type ProberOptions } from "../probes/prober.ts";
 import { Containers } from "./containers.ts";
+import { dialContainer } from "./dial.ts";
 import { diskOf } from "./disk.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
@@ -66,6 +67,7 @@ class DockerRuntime implements Runtime {
   readonly #nodeId: string;
   readonly #bindAddress: string | undefined;
   readonly #clock: Clock;
+  readonly #reach: Pick<ProberOptions, "direct" | "engineHost">;
   readonly #containers: Containers;
   readonly #listing: Listing;
   readonly #closed = new AbortController();
@@ -80,11 +82,11 @@ class DockerRuntime implements Runtime {
     this.#clock = clock;
     this.#containers = new Containers(this.#client.docker, nodeId);
     this.#listing = new Listing(this.#containers);
-    this.prober = createProber({
-      exec: (...call) => this.exec(...call),
+    this.#reach = {
       direct: reachesContainers(connection),
       engineHost: connection.kind === "tcp" ? connection.host : "127.0.0.1",
-    });
+    };
+    this.prober = createProber({ exec: (...call) => this.exec(...call), ...this.#reach });
   }
 
   info: Runtime["info"] = async (signal) => {
@@ -246,6 +248,15 @@ class DockerRuntime implements Runtime {
     const marker = `${this.#nodeId}-${this.#clock.wallMs()}-${++this.#execs}.`;
     const deps = { docker, clock: this.#clock, containerId: id.value, marker };
     return await openExec(deps, options, signal);
+  };
+
+  dial: Runtime["dial"] = async (taskId, port, signal) => {
+    const looked = await this.inspect(taskId, signal);
+    if (!looked.ok) return looked;
+    if (looked.value?.state !== "running") {
+      return refused(`the container of task ${taskId} does not run`);
+    }
+    return await dialContainer(looked.value, port, { reach: this.#reach, signal });
   };
 
   close: Runtime["close"] = () => {
