@@ -106,6 +106,7 @@ class UdpProxy implements Proxy {
       },
     });
     this.#sessions.set(client, session);
+    this.#deps.onOpen();
     target.links.add(session);
     return session;
   }
