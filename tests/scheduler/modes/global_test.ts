@@ -58,6 +58,13 @@ const CASES: Case[] = [
     live: ["1@n2 assigned"],
   },
   {
+    property: "a limit of one task a node is no reason to stop that one",
+    nodes: nodes(3),
+    service: { template: { placement: { maxPerNode: 1 } } },
+    tasks: ON_ALL,
+    live: ["1@n1 running", "2@n2 running", "3@n3 running"],
+  },
+  {
     property: "a node that is not ready gets none",
     nodes: [n1, { ...n2, seenMs: -9000 }, { ...n3, state: "down", seenMs: -9000 }],
     live: ["1@n1 assigned"],
