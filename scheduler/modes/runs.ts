@@ -225,10 +225,12 @@ function start(
 function placeRuns(
   { draft, record }: Scene,
   revision: number,
-  { waiting, missing }: { waiting: TaskRecord[]; missing: CreateTask[] },
+  { waiting: all, missing }: { waiting: TaskRecord[]; missing: CreateTask[] },
 ): void {
   const template = record.templates.get(revision);
   if (!template) return;
+  // A later run may have replaced one that waits.
+  const waiting = all.filter(({ task }) => !draft.stopped.has(task.id));
   const request = requestOf(record.service.id, template);
   const left = assign(draft, record, request, waiting);
   const first = left.length > 0 ? [] : missing.slice(0, room(draft));

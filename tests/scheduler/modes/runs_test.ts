@@ -173,6 +173,15 @@ const CASES: Case[] = [
     actions: ["stop a for good", "create 2 for 120 s"],
   },
   {
+    property:
+      "replace: an earlier run that waits for a node is stopped, and neither placed nor told why",
+    mode: { concurrency: "replace" },
+    tasks: [{ id: "a", slot: 1, at: 60 }],
+    last: 60,
+    wallS: 120,
+    actions: ["stop a for good", "create 2 for 120 s"],
+  },
+  {
     property: "replace: an earlier run that failed is not tried again",
     mode: { concurrency: "replace", retries: 5 },
     tasks: [{ ...RUNNING, state: "failed" }, { id: "b", slot: 2, node: "n1", at: 120 }],
