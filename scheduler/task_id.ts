@@ -7,12 +7,20 @@
 
 const DIGITS = "0123456789abcdefghjkmnpqrstvwxyz";
 
-/** `fresh`, or the id after `last` when another leader's clock was ahead of the one that made `fresh`. */
+/** Of a ULID: the rest is random. */
+const TIME_DIGITS = 10;
+
+/**
+ * `fresh`, or one a millisecond after `last` when another leader's clock was ahead of the one that made
+ * `fresh`. It keeps the random part of `fresh`: a later leader that knows the same `last`, because what
+ * came after it was purged, comes to another id.
+ */
 export function taskIdAfter(last: string, fresh: string): string {
-  return fresh > last ? fresh : successor(last);
+  if (fresh > last) return fresh;
+  return successor(last.slice(0, TIME_DIGITS)) + fresh.slice(TIME_DIGITS);
 }
 
-/** The next ULID. */
+/** The next number in base 32. */
 function successor(id: string): string {
   const last = DIGITS.indexOf(id.slice(-1));
   const next = DIGITS[last + 1];
