@@ -38,9 +38,10 @@ export async function requestRestart(
   const found = await findNode(deps.kv, ref);
   if (!found.ok) return found;
   const { id } = found.value;
-  const asked = await deps.kv.get(key.nodeRestart(id));
-  if (asked.versionstamp !== null) return done(undefined);
-  const op = deps.kv.atomic().check(asked).set(key.nodeRestart(id), deps.newId());
+  const [asked, spec] = await deps.kv.getMany([key.nodeRestart(id), key.nodeSpec(id)]);
+  if (asked.versionstamp !== null || spec.versionstamp === null) return done(undefined);
+  // The spec goes with its node: one that is removed meanwhile gets no request that nobody clears away.
+  const op = deps.kv.atomic().check(asked).check(spec).set(key.nodeRestart(id), deps.newId());
   // Lost to another request for the same.
   await enqueue(op, { kind: "node", id }, deps.newId).commit();
   return done(undefined);

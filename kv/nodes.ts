@@ -46,8 +46,7 @@ export async function joinNode(
   const { kv } = deps;
   return await writeOnce(kv, once, `node ${facts.name}`, {
     async replay(use) {
-      const joined = await renewCredential(deps, use.objectId);
-      return joined && done(joined);
+      return await renewCredential(deps, use.objectId);
     },
     async attempt() {
       const taken = await getRow(kv, key.nodeName(facts.name), Id);
@@ -69,13 +68,22 @@ export async function joinNode(
   });
 }
 
-async function renewCredential(deps: NodeDeps, nodeId: string): Promise<Joined | undefined> {
+/** Undefined: somebody else did the same meanwhile. */
+async function renewCredential(
+  deps: NodeDeps,
+  nodeId: string,
+): Promise<Outcome<Joined> | undefined> {
   const held = await deps.kv.get<string[]>(key.nodeToken(nodeId));
+  if (held.versionstamp === null) {
+    return refuse("not-found", "this node joined before with this request, and was removed since", {
+      hint: "Join anew, with a new Idempotency-Key.",
+    });
+  }
   const token = await mintToken(deps, "node", nodeId);
   const op = deps.kv.atomic().check(held)
     .set(key.token(token.sha256), token.row)
     .set(key.nodeToken(nodeId), [...held.value ?? [], token.sha256]);
-  return (await op.commit()).ok ? { nodeId, credential: token.plain } : undefined;
+  return (await op.commit()).ok ? done({ nodeId, credential: token.plain }) : undefined;
 }
 
 async function nameTaken(kv: Kv, name: string, id: string) {

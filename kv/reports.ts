@@ -11,6 +11,8 @@
  *    orders them: health and readiness go up and down.
  * 5. A task that the leader has given up stays lost, whatever its node says when it is back: the task
  *    was replaced, and a task ends once.
+ * 6. Of a node that is being removed nothing is written any more, though its credential is good for a
+ *    moment longer: nobody would clear it away.
  *
  * @module
  */
@@ -28,12 +30,12 @@ export interface ReportDeps {
   newId: () => string;
 }
 
-/** Tasks a commit: one check each, and one for the report row. */
-const TASKS_PER_COMMIT = LIMITS.checks - 1;
+/** Tasks a commit: one check each, one for the report row, and one for the node's. */
+const TASKS_PER_COMMIT = LIMITS.checks - 2;
 
 /**
  * Takes a node's report. Answers the tasks that are not this node's; what is out of date is dropped
- * silently, since the node has moved on already. A report of more than nine tasks is several commits,
+ * silently, since the node has moved on already. A report of more than eight tasks is several commits,
  * and safe to repeat when it broke off.
  */
 export async function report(
@@ -76,11 +78,16 @@ async function reportSome(
   const { kv } = deps;
   for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
     // The report row comes first: a report that is applied meanwhile fails the commit.
-    const [serial, ...rows] = await getInOrder(kv, [
+    const [serial, node, ...rows] = await getInOrder(kv, [
       key.report(nodeId),
+      key.node(nodeId),
       ...seen.map((o) => key.task(o.taskId)),
       ...seen.map((o) => key.observed(o.taskId)),
     ]);
+    if (!node || node.versionstamp === null) { // (6)
+      const unknown = seen.map(({ taskId }) => taskId);
+      return done({ unknown, behind: [], base: "", stale: false });
+    }
     const now = serial?.versionstamp ?? "";
     if (base !== undefined && base !== now) { // (4)
       return done({ unknown: [], behind: [], base: now, stale: true });
@@ -91,6 +98,7 @@ async function reportSome(
     const behind: PartAnswer["behind"] = [];
     const op = kv.atomic()
       .check({ key: key.report(nodeId), versionstamp: serial?.versionstamp ?? null })
+      .check({ key: key.node(nodeId), versionstamp: node.versionstamp }) // (6)
       .set(key.report(nodeId), 1); // (2)
     let writes = 0;
     seen.forEach((next, i) => {

@@ -99,7 +99,7 @@ export const Disconnect = z.object({
   replaceAfterMs: DurationMs.default(0).meta({
     description: "How long after its node went down a task is replaced",
   }),
-  stopAfterMs: DurationMs.optional().meta({
+  stopAfterMs: DurationMs.min(1000).optional().meta({
     description: "A node that is cut off for this long stops the task by itself; absent: never",
   }),
   reconcile: z.enum(["keep-new", "keep-old"]).default("keep-new").meta({

@@ -6,10 +6,12 @@ import { removeNode } from "../../kv/node_removal.ts";
 import { dropRestart, readNodeSettings, requestRestart } from "../../kv/node_settings.ts";
 import { getNode } from "../../kv/node_reads.ts";
 import { readQueue } from "../../kv/queue.ts";
+import { report } from "../../kv/reports.ts";
 import { systemClock } from "../../kv/schema/time.ts";
+import type { Kv } from "../../kv/store.ts";
 import { createTokenReader } from "../../kv/tokens.ts";
 import { countingIds, idOf } from "../support/ids.ts";
-import { withKv } from "../support/kv.ts";
+import { dump, withKv } from "../support/kv.ts";
 import { assertOk, assertRefused } from "../support/outcome.ts";
 import { seedNode, seedObserved, seedService, seedTask, seen, specOf } from "../support/seed.ts";
 
@@ -76,3 +78,42 @@ Deno.test("assignments say what holds when the node is cut off, as the service h
     const [assignment] = await readAssignments({ kv, immutable: createImmutable(kv) }, NODE);
     assertEquals([assignment?.strict, assignment?.stopAfterMs], [true, 5000]);
   }));
+
+Deno.test("of a node that was removed nothing is written any more, though its credential is good for a moment", () =>
+  withKv(async (kv) => {
+    await seedNode(kv, NODE, "n1");
+    const serviceId = await seedService(kv, idOf(2), specOf());
+    await seedTask(kv, { id: idOf(11), serviceId, nodeId: NODE });
+    const deps = { kv, newId: countingIds() };
+    assertOk(await removeNode(deps, "n1", { force: true }));
+    const before = await dump(kv);
+    const { unknown } = assertOk(await report(deps, NODE, { tasks: [seen(idOf(11))] }));
+    assertEquals(unknown, [idOf(11)]);
+    assertEquals(await dump(kv), before);
+  }));
+
+Deno.test("a restart that is asked for while the node is removed leaves nothing behind", () =>
+  withKv(async (kv) => {
+    await seedNode(kv, NODE, "n1");
+    const deps = { kv, newId: countingIds() };
+    const getMany = ((keys) => meanwhile(kv.getMany(keys))) as Kv["getMany"];
+    const meanwhile = async <T>(read: Promise<T>): Promise<T> => {
+      const rows = await read;
+      assertOk(await removeNode(deps, "n1", { force: true }));
+      return rows;
+    };
+    assertOk(await requestRestart({ ...deps, kv: withReads(kv, getMany) }, "n1"));
+    assertEquals((await kv.get(key.nodeRestart(NODE))).value, null);
+  }));
+
+/** The database with its way of reading several rows replaced. */
+function withReads(kv: Kv, getMany: Kv["getMany"]): Kv {
+  return {
+    get: (...args) => kv.get(...args),
+    getMany,
+    list: (...args) => kv.list(...args),
+    atomic: () => kv.atomic(),
+    watch: (...args) => kv.watch(...args),
+    close() {},
+  };
+}

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@st
 import { createImmutable } from "../../kv/immutable.ts";
 import { key } from "../../kv/keys.ts";
 import { getNode, listNodes } from "../../kv/node_reads.ts";
+import { removeNode } from "../../kv/node_removal.ts";
 import { joinNode, type NodeDeps, putFacts, putNodeSpec } from "../../kv/nodes.ts";
 import { readQueue } from "../../kv/queue.ts";
 import { NodeSpec } from "../../kv/schema/node.ts";
@@ -160,4 +161,16 @@ Deno.test("a node row without its spec row is a bug that is not papered over", (
     await kv.atomic().delete(key.nodeSpec(idOf(1))).commit();
     const failed = await getNode(readsOf(kv), "n1").then(() => "", (error) => String(error));
     assertStringIncludes(failed, "spec row is missing");
+  }));
+
+Deno.test("a join that is repeated after its node was removed makes no credential for it", () =>
+  withKv(async (kv) => {
+    const deps = depsOf(kv);
+    const once = { tokenId: "join", key: "k1", request: "h1", wallMs: 0 };
+    assertOk(await joinNode(deps, factsOf("n1"), once));
+    assertOk(await removeNode(deps, "n1", { force: false }));
+    const before = await dump(kv);
+    const refusal = assertRefused(await joinNode(deps, factsOf("n1"), once));
+    assertEquals(refusal.kind, "not-found");
+    assertEquals(await dump(kv), before);
   }));
