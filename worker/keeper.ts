@@ -11,6 +11,7 @@ import type { Book } from "./book.ts";
 import type { Guard } from "./guard_client.ts";
 import {
   type Contact,
+  holdFor,
   leaseEndMs,
   type Standing,
   standingOf,
@@ -73,11 +74,13 @@ export function createKeeper(
       if (leased().some((a) => a.strict)) contact.guarded = await guard.earlier();
     },
     async polling(assignments) {
-      const names = namesOf(assignments);
+      const all = [...assignments];
+      const names = namesOf(all);
+      const limitMs = holdFor(all.filter(isLeased));
       if (names.length === 0) {
         if (guarding) guard.close();
         guarding = confirmed = false;
-        return { sentMs: clock.monoMs(), holdMs: Infinity };
+        return { sentMs: clock.monoMs(), holdMs: limitMs };
       }
       guarding = true;
       const mark = await guard.mark(names);
@@ -85,11 +88,14 @@ export function createKeeper(
         sentMs: clock.monoMs(),
         ...(mark === undefined ? {} : { mark }),
         // The first confirmation is waited for; where there can be no guard there is none.
-        holdMs: confirmed || mark === undefined ? contact.ttlMs / STRICT_POLLS_PER_TTL : 0,
+        holdMs: confirmed || mark === undefined
+          ? Math.min(limitMs, contact.ttlMs / STRICT_POLLS_PER_TTL)
+          : 0,
       };
     },
     async answered({ sentMs, mark }, ttlMs) {
       contact.sentMs = sentMs;
+      contact.heardMs = clock.monoMs();
       contact.ttlMs = ttlMs;
       if (mark === undefined) return;
       confirmed = await guard.confirm(mark, strictLease(ttlMs, 0).killMs);

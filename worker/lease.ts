@@ -2,8 +2,9 @@
  * How long a task may run on without the control plane, the node's half (the leader's: strict.ts of the
  * scheduler). A strict task must be dead when the node's TTL ends; another may have a limit of its own.
  *
- * 1. A lease counts from when the last poll that was answered was sent: the leader counts from when it
- *    came in, which is later.
+ * 1. A strict lease counts from when the last poll that was answered was sent: the leader counts from
+ *    when it came in, which is later. Another limit counts from the answer: nobody relies on it, and a
+ *    poll that is held is no silence.
  * 2. Without an answer in this life of the agent a strict task is neither started nor, while an earlier
  *    guard looks after it, stopped.
  *
@@ -17,6 +18,17 @@ const KILL_MS = 1_500;
 const PART = 4;
 /** Polls of a node that holds strict tasks, per TTL: each answer confirms only its own sending. */
 export const STRICT_POLLS_PER_TTL = 6;
+/** Answers that a node expects within the shortest `stopAfterMs` of its tasks. */
+const POLLS_PER_LIMIT = 3;
+
+/** How long a poll may be held, so that the answers come well within the limits of these tasks. */
+export function holdFor(assignments: Iterable<Pick<Leased, "stopAfterMs">>): number {
+  let holdMs = Infinity;
+  for (const { stopAfterMs = Infinity } of assignments) {
+    holdMs = Math.min(holdMs, stopAfterMs / POLLS_PER_LIMIT);
+  }
+  return holdMs;
+}
 
 export interface StrictLease {
   /** After the last contact: when to begin to stop, with what grace. */
@@ -37,6 +49,8 @@ export function strictLease(ttlMs: number, stopGraceMs: number): StrictLease {
 export interface Contact {
   /** When the last poll that was answered was sent; absent before the first. */
   sentMs?: number;
+  /** When its answer came. */
+  heardMs?: number;
   ttlMs: number;
   /** When this life of the agent began. */
   bornMs: number;
@@ -72,7 +86,7 @@ export function standingOf(assignment: Leased, contact: Contact, nowMs: number):
     }
   }
   if (assignment.stopAfterMs === undefined) return { kind: "free" };
-  const silentMs = nowMs - (contact.sentMs ?? contact.bornMs);
+  const silentMs = nowMs - heardAtMs(contact);
   if (silentMs < assignment.stopAfterMs) return { kind: "free" };
   const message = `stopped by its node: cut off for ${seconds(silentMs)}, as stopAfterMs asks`;
   return { kind: "over", message };
@@ -86,9 +100,13 @@ export function leaseEndMs(assignment: Leased, contact: Contact): number | undef
     ends.push(contact.sentMs + stopMs);
   }
   if (assignment.stopAfterMs !== undefined) {
-    ends.push((contact.sentMs ?? contact.bornMs) + assignment.stopAfterMs);
+    ends.push(heardAtMs(contact) + assignment.stopAfterMs);
   }
   return ends.length === 0 ? undefined : Math.min(...ends);
+}
+
+function heardAtMs({ heardMs, bornMs }: Contact): number {
+  return heardMs ?? bornMs;
 }
 
 function seconds(ms: number): string {

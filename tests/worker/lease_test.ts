@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { strictWaitMs } from "../../scheduler/strict.ts";
 import {
   type Contact,
+  holdFor,
   leaseEndMs,
   type Standing,
   standingOf,
@@ -13,7 +14,7 @@ const strict = { ...assignmentOf(1, { stopGraceMs: 10_000 }), strict: true };
 const gentle = { ...assignmentOf(1, { stopGraceMs: 1000 }), strict: true };
 const limited = { ...assignmentOf(1), stopAfterMs: 20_000 };
 const contact = (sentMs?: number, guarded = false): Contact => ({
-  ...(sentMs === undefined ? {} : { sentMs }),
+  ...(sentMs === undefined ? {} : { sentMs, heardMs: sentMs }),
   ttlMs: 6000,
   bornMs: 0,
   guarded,
@@ -46,6 +47,13 @@ const CASES: [
     "hold",
   ],
   ["without one the task is stopped at once", strict, contact(), 0, "over", 0],
+  [
+    "stopAfterMs counts from the answer: a poll that was held is no silence",
+    limited,
+    { ...contact(1000), heardMs: 9000 },
+    28_999,
+    "free",
+  ],
   ["stopAfterMs counts from the last contact", limited, contact(1000), 20_999, "free"],
   ["after it the task is stopped with its usual grace", limited, contact(1000), 21_000, "over"],
   [
@@ -82,4 +90,10 @@ Deno.test("lease: its end is when the standing changes", () => {
     assertEquals(standingOf(assignment, known, endMs).kind, "over");
   }
   assertEquals(leaseEndMs(assignmentOf(1), contact(0)), undefined);
+});
+
+Deno.test("polls are held so briefly that several answers come within the shortest stopAfterMs", () => {
+  const brief = { ...assignmentOf(2), stopAfterMs: 3_000 };
+  assertEquals(holdFor([assignmentOf(1), limited, brief]), 1_000);
+  assertEquals(holdFor([assignmentOf(1)]), Infinity);
 });
