@@ -10,8 +10,12 @@ import { calm } from "./rules/calm.ts";
 import { capacity } from "./rules/capacity.ts";
 import { convergence } from "./rules/convergence.ts";
 import { leadership } from "./rules/leadership.ts";
+import { placement } from "./rules/placement.ts";
+import { preemption } from "./rules/preemption.ts";
 import { reports, type ServiceReport } from "./rules/reports.ts";
+import { runs } from "./rules/runs.ts";
 import { slots } from "./rules/slots.ts";
+import { strict } from "./rules/strict.ts";
 import { taskLife } from "./rules/task_life.ts";
 import { writes } from "./rules/writes.ts";
 
@@ -37,6 +41,14 @@ export interface EngineHappening {
   taskId: string;
 }
 
+export interface Ending {
+  node: string;
+  nodeId: string;
+  /** The agent's. */
+  process: string;
+  taskId: string;
+}
+
 /** What the engines hold when all is quiet. */
 export interface FinalNode {
   name: string;
@@ -46,6 +58,8 @@ export interface FinalNode {
 
 export interface RuleContext {
   facts: Facts;
+  /** Virtual time. */
+  nowMs(): number;
   /** Says what was broken. */
   broken(problem: string): void;
 }
@@ -58,7 +72,7 @@ export interface Rule {
   answerReceived?(delivery: Delivery, answer: Answer): void;
   engine?(happening: EngineHappening): void;
   /** An agent asks its engine to stop or remove a container that runs. */
-  agentEnds?(ending: { node: string; nodeId: string; taskId: string }): void;
+  agentEnds?(ending: Ending): void;
   /** The agent of a node loses its state. */
   forgets?(nodeId: string): void;
   /** A process stands still. */
@@ -72,6 +86,10 @@ const RULES: Record<string, (context: RuleContext) => Rule> = {
   "acknowledged writes": writes,
   "capacity and ports": capacity,
   "one task a slot": slots,
+  "one container a strict slot": strict,
+  "nodes have what they may": placement,
+  "priorities": preemption,
+  "runs": runs,
   "task states": taskLife,
   "one leader writes, the log has no gaps": leadership,
   "agents do as they are told": agents,
@@ -83,19 +101,23 @@ export interface Checker extends Required<Rule> {
   unsettled(nodes: readonly FinalNode[]): string[];
   /** Services of which users are told something else than what is so, once all is at rest. */
   misreported(views: readonly ServiceReport[]): string[];
+  /** Whether a user removed this node. */
+  wasRemoved(nodeId: string): boolean;
   /** The rows, for a comparison with the database. */
   facts: Facts;
 }
 
 /** `fail` is told the first time that a rule is broken, and every further time. */
-export function createChecker(fail: (problem: string) => void): Checker {
+export function createChecker(nowMs: () => number, fail: (problem: string) => void): Checker {
   const facts = new Facts();
   const rules = Object.entries(RULES).map(([invariant, make]) =>
-    make({ facts, broken: (problem) => fail(`${invariant}: ${problem}`) })
+    make({ facts, nowMs, broken: (problem) => fail(`${invariant}: ${problem}`) })
   );
   return {
     facts,
+    wasRemoved: (nodeId) => facts.wasRemoved(nodeId),
     commit(commit) {
+      facts.noteQueue();
       for (const change of commit.changes) facts.apply(change);
       for (const rule of rules) rule.commit?.(commit);
     },

@@ -48,6 +48,8 @@ export interface KvFaults {
   conflict: number;
   /** Takes some virtual time. */
   slow: number;
+  /** Nothing can be written: there is no room. */
+  full?: boolean;
 }
 
 export const NO_KV_FAULTS: KvFaults = { fail: 0, unknown: 0, conflict: 0, slow: 0 };
@@ -113,6 +115,20 @@ export class Database {
     };
   }
 
+  /** Somebody else writes: nobody is told, and the mirror keeps what the program wrote. */
+  vandalise(key: Deno.KvKey, value: unknown): Promise<unknown> {
+    return this.#run(() => this.kv.atomic().set(key, value).commit());
+  }
+
+  /** Puts back what the program wrote, unless it wrote since. */
+  async restore(key: Deno.KvKey, vandalised: (value: unknown) => boolean): Promise<void> {
+    await this.#run(async () => {
+      const row = this.mirror.get(key.join("/"));
+      const { value } = await this.kv.get(key);
+      if (row && vandalised(value)) await this.kv.atomic().set(key, row.value).commit();
+    });
+  }
+
   /** Every row as the real database has it, for comparing with the mirror. */
   async dump(): Promise<Map<string, unknown>> {
     const rows = new Map<string, unknown>();
@@ -135,13 +151,20 @@ export class Database {
 
   #ask<T>(process: Process, what: string, run: () => Promise<T>): Promise<T> {
     return process.effect(`kv ${what}`, async () => {
-      await this.#hitch(what);
+      await this.#hitch(process, what);
       return await this.#run(run);
     });
   }
 
-  async #hitch(what: string): Promise<void> {
+  async #hitch(process: Process, what: string): Promise<void> {
     const { faults, random } = this;
+    if (this.timeline.nowMs < process.severedUntilMs) {
+      await this.timeline.sleep(random.between(10, 200));
+      throw new Error(`database connection broke (simulated, ${what} had no effect)`);
+    }
+    if (faults.full && what === "commit") {
+      throw new Error("database or disk is full (simulated, the commit had no effect)");
+    }
     if (faults.slow > 0 && random.chance(faults.slow)) {
       await this.timeline.sleep(random.between(0, 40));
     }
@@ -154,7 +177,7 @@ export class Database {
     const askedMs = this.timeline.nowMs;
     return process.effect("kv commit", async () => {
       const { faults, random } = this;
-      await this.#hitch("commit");
+      await this.#hitch(process, "commit");
       this.tamper?.(process.name, op);
       const guarded = op.checks.some((check) => check.key.join("/") === EPOCH_KEY);
       const refusable = op.checks.length > 0 && !guarded;

@@ -4,29 +4,71 @@
  *
  * @module
  */
+export type ModeRow =
+  | { type: "replicated"; replicas: number }
+  | { type: "global" }
+  | {
+    type: "job";
+    completions: number;
+    parallelism: number;
+    retries: number;
+    deadlineMs?: number;
+    removeAfterMs?: number;
+  }
+  | { type: "cron"; schedule: string; concurrency: string; retries: number; deadlineMs?: number };
+
 export interface ServiceRow {
   id: string;
   name: string;
   project: string;
-  mode:
-    | { type: "replicated"; replicas: number }
-    | {
-      type: "job";
-      completions: number;
-      parallelism: number;
-      retries: number;
-      removeAfterMs?: number;
-    };
+  mode: ModeRow;
+  priority: number;
   stopped: boolean;
   deleting: boolean;
   revision: number;
-  update: { order: string };
+  updatedAt: string;
+  update: { order: string; strategy: string; canary: number };
+  singleton?: string;
+  disconnect?: { stopAfterMs?: number; reconcile: string };
+}
+
+export interface TaintRow {
+  key: string;
+  value?: string;
+  effect: string;
+}
+
+export interface PlacementRow {
+  node?: string;
+  pool?: string;
+  labels: Record<string, string>;
+  constraints: string[];
+  tolerations: { key?: string; operator: string; value?: string; effect?: string }[];
+  affinity: {
+    to: { service?: string; constraint?: string };
+    topology: string;
+    anti: boolean;
+    required: boolean;
+  }[];
+  spread: { label: string; maxSkew: number; required: boolean }[];
+  maxPerNode?: number;
 }
 
 export interface TemplateRow {
+  env: Record<string, string>;
+  health?: unknown;
   reserve: { cpus: number; memoryMiB: number };
   ports: { published?: number; protocol: string; mode: string }[];
-  placement: { node?: string; labels: Record<string, string> };
+  placement: PlacementRow;
+}
+
+/** What the leader remembers of a rollout. */
+export interface RolloutRow {
+  revision: number;
+  state: string;
+  stable: number;
+  back: boolean;
+  promoted: boolean;
 }
 
 export interface TaskRow {
@@ -35,8 +77,13 @@ export interface TaskRow {
   revision: number;
   slot: number;
   nodeId?: string;
+  pin?: string;
+  run?: { scheduledAt: string };
+  runId?: string;
   desired: "run" | "stop";
   ended?: string;
+  disconnected?: boolean;
+  nominated?: string;
   why?: string;
   failures: number;
 }
@@ -44,6 +91,8 @@ export interface TaskRow {
 export interface ObservedRow {
   attempt: number;
   state: string;
+  health?: string;
+  ready?: boolean;
   exitCode?: number;
   message?: string;
 }
@@ -53,6 +102,13 @@ export interface NodeRow {
   name: string;
   capacity: { cpus: number; memoryMiB: number };
   labels: Record<string, string>;
+}
+
+export interface NodeSpecRow {
+  labels: Record<string, string>;
+  availability: string;
+  pool: string;
+  taints: TaintRow[];
 }
 
 export interface Change {
@@ -88,13 +144,39 @@ export function stateFrom(task: TaskRow, observed: ObservedRow | undefined): str
 export class Facts {
   readonly #kinds = new Map<string, Map<string, unknown>>();
   readonly #failed = new Map<string, Set<string>>();
+  readonly #stale = new Set<string>();
+  readonly #removed = new Set<string>();
 
   apply(change: Change): void {
     const [kind, ...rest] = change.key.map(String);
     const rows = this.rows(kind ?? "");
+    if (kind === "node" && change.after === undefined) this.#removed.add(rest.join("/"));
     if (change.after === undefined) rows.delete(rest.join("/"));
     else rows.set(rest.join("/"), change.after);
     if (kind === "observed" && change.after !== undefined) this.#countFailure(rest[0] ?? "");
+  }
+
+  /** The leader may not have looked yet: a wake-up for it waits in the queue. */
+  isStale(kind: string, id: string): boolean {
+    return this.#stale.has(`${kind}/${id}`);
+  }
+
+  get staleCount(): number {
+    return this.#stale.size;
+  }
+
+  /** Notes which wake-ups wait, before the next commit is looked at. */
+  noteQueue(): void {
+    this.#stale.clear();
+    for (const row of this.rows("queue").values()) {
+      const { kind, id } = row as { kind: string; id: string };
+      this.#stale.add(`${kind}/${id}`);
+    }
+  }
+
+  /** Nodes that there were. */
+  wasRemoved(nodeId: string): boolean {
+    return this.#removed.has(nodeId);
   }
 
   /** How many tasks of a service failed that were to run, purged ones included. */
@@ -105,7 +187,10 @@ export class Facts {
   #countFailure(taskId: string): void {
     const task = this.task(taskId);
     const state = this.observed(taskId)?.state;
-    if (!task || task.desired === "stop" || (state !== "failed" && state !== "rejected")) return;
+    if (
+      !task || task.desired === "stop" || isRunTask(task) ||
+      (state !== "failed" && state !== "rejected")
+    ) return;
     const failed = this.#failed.get(task.serviceId) ?? new Set();
     this.#failed.set(task.serviceId, failed.add(taskId));
   }
@@ -138,6 +223,22 @@ export class Facts {
   state(task: TaskRow): string {
     return stateFrom(task, this.observed(task.id));
   }
+  tasksOf(serviceId: string): TaskRow[] {
+    return this.tasks().filter((task) => task.serviceId === serviceId);
+  }
+  rollout(serviceId: string): RolloutRow | undefined {
+    return this.rows("rollout").get(serviceId) as RolloutRow | undefined;
+  }
+  /** The revision that the service's tasks are to have, as far as the leader has said. */
+  goal(service: ServiceRow): number {
+    const rollout = this.rollout(service.id);
+    return rollout?.back && rollout.revision === service.revision
+      ? rollout.stable
+      : service.revision;
+  }
+  isLive(task: TaskRow): boolean {
+    return !isEnd(this.state(task));
+  }
   /** The tasks that have not ended. */
   live(): TaskRow[] {
     return this.tasks().filter((task) => !isEnd(this.state(task)));
@@ -145,17 +246,29 @@ export class Facts {
   nodes(): NodeRow[] {
     return [...this.rows("node").values()] as NodeRow[];
   }
-  /** A node's labels and availability, users' labels before the agent's. */
-  nodeSpec(id: string): { labels: Record<string, string>; availability: string } {
-    const node = this.rows("node").get(id) as NodeRow | undefined;
-    const spec = this.rows("node_spec").get(id) as
-      | { labels: Record<string, string>; availability: string }
-      | undefined;
+  node(id: string): NodeRow | undefined {
+    return this.rows("node").get(id) as NodeRow | undefined;
+  }
+  isReady(nodeId: string): boolean {
+    const status = this.rows("node_status").get(nodeId) as { state: string } | undefined;
+    return status?.state === "ready";
+  }
+  /** What users decided about a node; their labels come before the agent's. */
+  nodeSpec(id: string): NodeSpecRow {
+    const node = this.node(id);
+    const spec = this.rows("node_spec").get(id) as NodeSpecRow | undefined;
     return {
       labels: { ...node?.labels, ...spec?.labels },
       availability: spec?.availability ?? "active",
+      pool: spec?.pool ?? "default",
+      taints: spec?.taints ?? [],
     };
   }
+}
+
+/** It belongs to a run, by a schedule or by hand, and not to a service's slots. */
+export function isRunTask({ run, runId }: TaskRow): boolean {
+  return run !== undefined || runId !== undefined;
 }
 
 /** What tasks that have not ended hold of a node. */

@@ -1,46 +1,146 @@
 /**
- * Runs simulations: `deno task sim [--seeds N] [--seed S] [--from S] [--history]`.
+ * Runs simulations: `deno task sim --help`.
  *
  * @module
  */
 import { parseArgs } from "node:util";
-import { PLANTS } from "./planted.ts";
-import { runSeed } from "./run.ts";
+import type { JobAnswer, JobRequest } from "./job.ts";
+import { commandFor, type Settings, settingsProblem, settingsToOptions } from "./options.ts";
+import { type RunResult, runSeed } from "./run.ts";
+import { formatSteps } from "./script.ts";
+import { shrink } from "./shrink.ts";
 
-const TAIL = 30;
+const USAGE = `Usage: deno task sim [options]
+
+Simulates clusters in which things go wrong, one for each seed, and checks what comes of them.
+
+  --seeds N         how many (default 50), --from S: from which one on (default 1)
+  --seed S          this one; if it fails, it is shortened and its history shown
+  --jobs N          so many at a time, each in a thread of its own (default 1)
+  --faults KINDS    all (default), none, or process,network,database,disk,clock,engine,container,
+                    loss,poison
+  --mode MODE       resident or request-driven; each seed has its own by default
+  --database KIND   model or real; by default every tenth seed has the real one
+  --steps LIST      of the script only these steps, like 1-5,9
+  --plant BUG       with this bug built in
+  --history         show the whole history
+`;
+
+/** Lines of a history that say how it ended. */
+const TAIL = 60;
 
 async function main(): Promise<number> {
+  const text = { type: "string" } as const;
   const { values } = parseArgs({
     args: Deno.args,
     options: {
-      seeds: { type: "string", default: "50" },
-      seed: { type: "string" },
-      from: { type: "string", default: "1" },
+      ...{ seeds: text, seed: text, from: text, jobs: text },
+      ...{ faults: text, mode: text, plant: text, steps: text, database: text },
       history: { type: "boolean", default: false },
-      plant: { type: "string" },
+      help: { type: "boolean", default: false },
     },
   });
-  const from = Number(values.seed ?? values.from);
-  const count = values.seed === undefined ? Number(values.seeds) : 1;
-  const plant = PLANTS.find(({ name }) => name === values.plant);
-  if (values.plant !== undefined && !plant) {
-    console.error(`--plant: must be one of ${PLANTS.map(({ name }) => name).join(", ")}`);
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const { seed, seeds = "50", from = "1", jobs = "1", history, help: _, ...settings } = values;
+  const problem = settingsProblem(settings) ?? [["seeds", seeds], ["from", seed ?? from], [
+    "jobs",
+    jobs,
+  ]].map(([name, value]) => /^[1-9]\d*$/.test(value ?? "") ? undefined : `--${name}: is ${value}`)
+    .find((one) => one !== undefined);
+  if (problem !== undefined) {
+    console.error(problem);
     return 2;
   }
-  let failed = 0;
+  if (seed !== undefined) return await runOne(Number(seed), settings, history);
+  return await runMany({ from: Number(from), count: Number(seeds), jobs: Number(jobs) }, settings);
+}
+
+async function runOne(seed: number, settings: Settings, whole: boolean): Promise<number> {
+  const options = { ...settingsToOptions(settings), seed };
+  const result = await runSeed(options);
+  if (whole) console.log(result.history.join("\n"));
+  if (result.problem === undefined) {
+    console.log(`seed ${seed} held: ${Math.round(result.virtualMs / 1000)} s of simulated time`);
+    return 0;
+  }
+  if (!whole) await tell(result, settings);
+  else console.log(`seed ${seed} broke: ${result.problem}`);
+  return 1;
+}
+
+/** What a person needs to go on from a failure. */
+async function tell(failed: RunResult, settings: Settings): Promise<void> {
+  const options = { ...settingsToOptions(settings), seed: failed.seed };
+  const { shortest, runs } = await shrink(options, failed);
+  const { seed, steps, history, problem } = shortest;
+  console.log(history.slice(-TAIL).join("\n"));
+  console.log(`\nseed ${seed} broke: ${failed.problem}`);
+  console.log(`repeat it with: ${commandFor(seed, settings)}`);
+  console.log(
+    `${steps.length} of ${failed.steps.length} steps are enough (${runs} runs): ${problem}`,
+  );
+  console.log(`  ${commandFor(seed, { ...settings, steps: formatSteps(steps) })} --history`);
+}
+
+async function runMany(
+  { from, count, jobs }: { from: number; count: number; jobs: number },
+  settings: Settings,
+): Promise<number> {
   const beganMs = performance.now();
-  for (let seed = from; seed < from + count; seed++) {
-    const result = await runSeed({ seed, ...(plant ? { plant } : {}) });
-    if (values.history) console.log(result.history.join("\n"));
-    if (result.problem === undefined) continue;
-    failed++;
-    console.log(`seed ${seed} broke: ${result.problem}`);
-    console.log(`repeat it with: deno task sim --seed ${seed}`);
-    if (count === 1 && !values.history) console.log(result.history.slice(-TAIL).join("\n"));
+  const broken: JobAnswer[] = [];
+  let next = from;
+  const take = () => next < from + count ? next++ : undefined;
+  const note = (answer: JobAnswer) => {
+    if (answer.problem === undefined) return;
+    broken.push(answer);
+    console.log(`seed ${answer.seed} broke: ${answer.problem}`);
+    console.log(`  repeat it with: ${commandFor(answer.seed, settings)}`);
+  };
+  if (jobs === 1) {
+    const options = settingsToOptions(settings);
+    for (let seed = take(); seed !== undefined; seed = take()) {
+      note(await runSeed({ ...options, seed }));
+    }
+  } else {
+    await Promise.all(Array.from({ length: jobs }, () => runJob(take, settings, note)));
   }
   const perSeedMs = Math.round((performance.now() - beganMs) / count);
-  console.log(`${count - failed} seeds held, ${failed} broke, ${perSeedMs} ms a seed`);
-  return failed === 0 ? 0 : 1;
+  console.log(
+    `${count - broken.length} seeds held, ${broken.length} broke, ${perSeedMs} ms a seed`,
+  );
+  return broken.length === 0 ? 0 : 1;
+}
+
+/** One thread, until there are no more seeds. */
+function runJob(
+  take: () => number | undefined,
+  settings: Settings,
+  note: (answer: JobAnswer) => void,
+): Promise<void> {
+  const worker = new Worker(new URL("./job.ts", import.meta.url).href, { type: "module" });
+  return new Promise((resolve, reject) => {
+    const give = () => {
+      const seed = take();
+      if (seed === undefined) {
+        worker.terminate();
+        return resolve();
+      }
+      const request: JobRequest = { seed, settings };
+      worker.postMessage(request);
+    };
+    worker.onmessage = ({ data }: MessageEvent<JobAnswer>) => {
+      note(data);
+      give();
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(`a thread of the simulation broke: ${event.message}`));
+    };
+    give();
+  });
 }
 
 if (import.meta.main) Deno.exit(await main());

@@ -4,8 +4,12 @@
  * @module
  */
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
+import type { RolloutCommand } from "../../kv/schema/rollout.ts";
+import { NODE_MOVES } from "./node_moves.ts";
 import type { Random } from "./random.ts";
 import type { Sim } from "./sim.ts";
+import { brokenTemplate, type Kind, KINDS, replicasOf, specOf, templateOf } from "./specs.ts";
+import { updateOf } from "./specs.ts";
 import type { Known } from "./user.ts";
 
 export interface Move {
@@ -14,32 +18,48 @@ export interface Move {
   run(sim: Sim, random: Random): Promise<void>;
 }
 
-type Template = ServiceSpecInput["template"];
-
-/** Of each kind. */
-const MAX_NAMES = 4;
-const MAX_NODES = 5;
+const rolls = ["replicated", "global"] as const;
 
 export const MOVES: readonly Move[] = [
-  { name: "create replicated", weight: 5, run: (sim, random) => create(sim, random, replicated) },
-  { name: "create job", weight: 4, run: (sim, random) => create(sim, random, job) },
+  { name: "create replicated", weight: 5, run: (sim, random) => create(sim, random, "replicated") },
+  { name: "create strict", weight: 2, run: (sim, random) => create(sim, random, "strict") },
+  { name: "create global", weight: 2, run: (sim, random) => create(sim, random, "global") },
+  { name: "create job", weight: 3, run: (sim, random) => create(sim, random, "job") },
+  { name: "create cron", weight: 2, run: (sim, random) => create(sim, random, "cron") },
   {
     name: "scale",
-    weight: 5,
+    weight: 4,
     run: (sim, random) =>
-      change(sim, random, "replicated", ({ spec }) => ({
-        ...spec,
-        mode: { type: "replicated", replicas: random.int(5) },
-      })),
+      change(sim, random, ["replicated"], ({ spec }) => replicasOf(random, spec)),
   },
   {
     name: "roll out",
-    weight: 3,
+    weight: 4,
     run: (sim, random) =>
-      change(sim, random, "replicated", ({ spec }) => ({
+      change(sim, random, rolls, ({ spec }) => ({ ...spec, template: templateOf(random) })),
+  },
+  {
+    name: "roll out what is broken",
+    weight: 2,
+    run: (sim, random) =>
+      change(sim, random, ["replicated"], ({ spec }) => ({
         ...spec,
-        template: replicatedTemplate(random),
+        template: brokenTemplate(random),
       })),
+  },
+  {
+    name: "change how it is updated, or its priority",
+    weight: 1,
+    run: (sim, random) =>
+      change(
+        sim,
+        random,
+        ["replicated"],
+        ({ spec }) =>
+          random.chance(0.5)
+            ? { ...spec, update: updateOf(random) }
+            : { ...spec, priority: random.pick([0, 10, -10]) },
+      ),
   },
   {
     name: "stop or start",
@@ -47,79 +67,18 @@ export const MOVES: readonly Move[] = [
     run: (sim, random) =>
       change(sim, random, undefined, ({ spec }) => ({ ...spec, stopped: !spec.stopped })),
   },
+  { name: "steer a rollout", weight: 4, run: steer },
+  { name: "run by hand", weight: 3, run: runByHand },
   { name: "delete", weight: 2, run: remove },
-  { name: "cordon or activate", weight: 3, run: cordon },
-  { name: "drain", weight: 1, run: (sim, random) => setAvailability(sim, random, "drain") },
-  { name: "add a node", weight: 1, run: addNode },
+  { name: "look", weight: 1, run: look },
+  ...NODE_MOVES,
 ];
 
-function replicatedTemplate(random: Random): Template {
-  return {
-    image: random.pick(["app:1", "app:2"]),
-    env: { V: String(random.int(1000)) },
-    reserve: { cpus: random.pick([0, 0.25, 0.5, 1]), memoryMiB: random.pick([0, 128, 512]) },
-    ports: random.chance(0.3)
-      ? [{ target: 80, published: random.pick([8080, 8081]), mode: "host" }]
-      : random.chance(0.2)
-      ? [{ target: 80 }]
-      : [],
-    placement: random.chance(0.2) ? { labels: { zone: random.pick(["a", "b"]) } } : {},
-    restart: { condition: "any", maxAttempts: random.int(3), maxDelayMs: 2000 },
-    stopGraceMs: 500,
-  };
-}
-
-function replicated(random: Random, name: string): ServiceSpecInput {
-  return {
-    name,
-    mode: { type: "replicated", replicas: random.int(5) },
-    template: replicatedTemplate(random),
-    // What breaks here is the world's fault: a rollout is to end nevertheless.
-    update: {
-      failureAction: "continue",
-      order: random.pick(["stop-first", "start-first"]),
-      parallelism: random.int(3),
-      drainMs: 100,
-    },
-  };
-}
-
-function job(random: Random, name: string): ServiceSpecInput {
-  return {
-    name,
-    mode: {
-      type: "job",
-      completions: 1 + random.int(4),
-      parallelism: 1 + random.int(3),
-      retries: random.int(4),
-      ...(random.chance(0.2) ? { removeAfterMs: random.int(10_000) } : {}),
-    },
-    template: {
-      image: "app:1",
-      env: {
-        SIM_RUN_MS: String(random.int(6000)),
-        SIM_EXIT: random.chance(0.15) ? "1" : "0",
-      },
-      reserve: { cpus: random.pick([0, 0.25, 0.5]), memoryMiB: random.pick([0, 128]) },
-      restart: {
-        condition: random.pick(["none", "on-failure"]),
-        maxAttempts: random.int(2),
-        maxDelayMs: 2000,
-      },
-      stopGraceMs: 500,
-    },
-  };
-}
-
-async function create(
-  sim: Sim,
-  random: Random,
-  make: (random: Random, name: string) => ServiceSpecInput,
-): Promise<void> {
+async function create(sim: Sim, random: Random, kind: Kind): Promise<void> {
   const { user } = sim;
-  // Names by kind: what becomes of tasks when a service changes its kind is not settled.
-  const name = `${make === job ? "j" : "s"}${1 + random.int(MAX_NAMES)}`;
-  const spec = make(random, name);
+  const { letter, names } = KINDS[kind];
+  const name = `${letter}${1 + random.int(names)}`;
+  const spec = specOf(kind, random, name);
   const idempotencyKey = user.newKey();
   const made = await user.ask(
     `creates ${name}`,
@@ -128,9 +87,13 @@ async function create(
   if (made) user.services.set(name, { spec, deleted: false });
 }
 
-function pickService(sim: Sim, random: Random, mode?: string): [string, Known] | undefined {
+function pickService(
+  sim: Sim,
+  random: Random,
+  modes?: readonly string[],
+): [string, Known] | undefined {
   const known = [...sim.user.services].filter(([, { spec, deleted }]) =>
-    !deleted && (mode === undefined || spec.mode?.type === mode)
+    !deleted && (modes === undefined || modes.includes(spec.mode?.type ?? ""))
   );
   return known.length === 0 ? undefined : random.pick(known);
 }
@@ -139,11 +102,11 @@ function pickService(sim: Sim, random: Random, mode?: string): [string, Known] |
 async function change(
   sim: Sim,
   random: Random,
-  mode: string | undefined,
+  modes: readonly string[] | undefined,
   next: (known: Known) => ServiceSpecInput,
 ): Promise<void> {
   const { user } = sim;
-  const found = pickService(sim, random, mode);
+  const found = pickService(sim, random, modes);
   if (!found) return;
   const [name, known] = found;
   const spec = next(known);
@@ -161,6 +124,30 @@ async function change(
   );
 }
 
+async function steer(sim: Sim, random: Random): Promise<void> {
+  const found = pickService(sim, random, ["replicated"]);
+  if (!found) return;
+  const [name] = found;
+  const action = random.pick<RolloutCommand["action"]>(["pause", "resume", "promote", "undo"]);
+  const idempotencyKey = sim.user.newKey();
+  await sim.user.ask(
+    `${action}s the rollout of ${name}`,
+    (client) => client.steerRollout(name, { action }, undefined, { idempotencyKey }),
+  );
+}
+
+async function runByHand(sim: Sim, random: Random): Promise<void> {
+  const found = pickService(sim, random, ["job", "cron"]);
+  if (!found) return;
+  const [name] = found;
+  const idempotencyKey = sim.user.newKey();
+  const request = random.chance(0.5) ? { env: { BY: "hand" } } : {};
+  await sim.user.ask(
+    `runs ${name}`,
+    (client) => client.createRun(name, request, undefined, { idempotencyKey }),
+  );
+}
+
 async function remove(sim: Sim, random: Random): Promise<void> {
   const { user } = sim;
   const found = pickService(sim, random);
@@ -174,36 +161,17 @@ async function remove(sim: Sim, random: Random): Promise<void> {
   if (gone) known.deleted = true;
 }
 
-async function cordon(sim: Sim, random: Random): Promise<void> {
-  await setAvailability(sim, random, random.pick(["cordon", "active", "active"]));
-}
-
-async function setAvailability(
-  sim: Sim,
-  random: Random,
-  availability: "active" | "cordon" | "drain",
-): Promise<void> {
+/** Reads what there is to read; that it changes nothing is for the checker to see. */
+async function look(sim: Sim, random: Random): Promise<void> {
   const { user } = sim;
-  const joined = sim.nodes.filter((node) => node.nodeId !== undefined);
-  if (joined.length === 0) return;
-  const { name } = random.pick(joined);
-  const idempotencyKey = user.newKey();
-  await user.ask(
-    `sets ${name} to ${availability}`,
-    (client) => client.putNodeSpec(name, { labels: {}, availability }, { idempotencyKey }),
+  const [name] = pickService(sim, random) ?? [];
+  if (name === undefined) return;
+  await user.ask(`looks at the runs of ${name}`, (client) => client.listRuns(name, { limit: 50 }));
+  await user.ask("looks at the nodes", (client) => client.listNodes({ limit: 50 }));
+  const tasks = await user.ask(
+    `looks at the tasks of ${name}`,
+    (client) => client.listTasks({ service: name, limit: 50 }),
   );
-}
-
-function addNode(sim: Sim, random: Random): Promise<void> {
-  if (sim.nodes.length < MAX_NODES) sim.addNode(machineOf(random));
-  return Promise.resolve();
-}
-
-/** A machine as nodes have them. */
-export function machineOf(random: Random) {
-  return {
-    cpus: random.pick([1, 2, 4]),
-    memoryMiB: random.pick([1024, 2048]),
-    labels: { zone: random.pick(["a", "b"]) },
-  };
+  const waiting = tasks?.items.find(({ state }) => state === "pending");
+  if (waiting) await user.ask(`asks why ${waiting.id}`, (client) => client.why(waiting.id));
 }

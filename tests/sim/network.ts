@@ -11,6 +11,8 @@ import type { Timeline } from "./timeline.ts";
 /** A replica, as callers reach it. */
 export interface Endpoint {
   process: Process;
+  /** Nobody reaches it until then, in virtual ms. */
+  hiddenUntilMs: number;
   fetch(request: Request): Promise<Response>;
 }
 
@@ -18,8 +20,8 @@ export interface Caller {
   name: string;
   /** Absent for a user, who does not die. */
   process?: Process;
-  /** Cut off until then, in virtual ms. */
-  partitionedUntilMs: number;
+  /** Its way to the replicas is cut until then, and its way back, in virtual ms. */
+  readonly cut: { toMs: number; fromMs: number };
 }
 
 /** Probabilities per call. */
@@ -29,6 +31,8 @@ export interface NetworkFaults {
   doubled: number;
   /** The request comes once more, up to 30 s later; its answer goes nowhere. */
   late: number;
+  /** The answer takes up to 4 s, and others overtake it. */
+  slowAnswer: number;
 }
 
 export const NO_NETWORK_FAULTS: NetworkFaults = {
@@ -36,6 +40,7 @@ export const NO_NETWORK_FAULTS: NetworkFaults = {
   lostAnswer: 0,
   doubled: 0,
   late: 0,
+  slowAnswer: 0,
 };
 
 export interface Sent {
@@ -74,6 +79,7 @@ export type TamperAnswer = (delivery: Delivery, answer: Answer) => Answer;
 const LATENCY_MS = { min: 0.2, max: 12 } as const;
 /** After this long a caller takes a call as lost. */
 const PATIENCE_MS = 4_000;
+const SLOW_MS = 4_000;
 const DROPPED = new TypeError("no answer (simulated network)");
 
 export class Network {
@@ -112,9 +118,10 @@ export class Network {
       await timeline.sleep(lostAtMs - timeline.nowMs);
       throw DROPPED;
     };
-    const cutOff = () => timeline.nowMs < caller.partitionedUntilMs;
     await timeline.sleep(this.#latencyMs());
-    if (cutOff() || random.chance(faults.lostRequest)) return await orAbort(dropped(), request);
+    if (timeline.nowMs < caller.cut.toMs || random.chance(faults.lostRequest)) {
+      return await orAbort(dropped(), request);
+    }
     const endpoint = this.#choose();
     if (!endpoint) throw new TypeError("connection refused: no replica is up");
     if (random.chance(faults.late)) this.#repeatLater(caller, sent);
@@ -126,8 +133,11 @@ export class Network {
     const answering = this.#deliver(endpoint, caller, sent, delivery);
     const answer = await orAbort(Promise.race([answering, dropped()]), request);
     if (!answer) throw new TypeError("connection reset (simulated)");
-    await timeline.sleep(this.#latencyMs());
-    if (cutOff() || random.chance(faults.lostAnswer)) return await orAbort(dropped(), request);
+    const slow = faults.slowAnswer > 0 && random.chance(faults.slowAnswer);
+    await orAbort(timeline.sleep(slow ? random.between(100, SLOW_MS) : this.#latencyMs()), request);
+    if (timeline.nowMs < caller.cut.fromMs || random.chance(faults.lostAnswer)) {
+      return await orAbort(dropped(), request);
+    }
     if (caller.process?.alive === false) throw DROPPED;
     this.observer.received(delivery, answer);
     const { status, headers, body } = this.tamper?.(delivery, answer) ?? answer;
@@ -139,7 +149,7 @@ export class Network {
   }
 
   #choose(): Endpoint | undefined {
-    const up = this.endpoints();
+    const up = this.endpoints().filter(({ hiddenUntilMs }) => hiddenUntilMs <= this.timeline.nowMs);
     return up.length === 0 ? undefined : this.random.pick(up);
   }
 
@@ -167,7 +177,7 @@ export class Network {
     });
     observer.begins(delivery);
     try {
-      const response = await Promise.race([endpoint.fetch(request), endpoint.process.gone()]);
+      const response = await endpoint.process.reachedBy(() => endpoint.fetch(request));
       const answer = {
         status: response.status,
         headers: [...response.headers],

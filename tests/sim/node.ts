@@ -7,12 +7,12 @@
 import { createClient } from "../../api/client.ts";
 import type { Assignment } from "../../kv/schema/agent.ts";
 import { createAgent } from "../../worker/agent.ts";
-import { createNoGuard } from "../../worker/guard_client.ts";
-import { factsOf, joinCluster } from "../../worker/join.ts";
+import { factsOf, joinCluster, removeAll } from "../../worker/join.ts";
 import type { Runtime } from "../../worker/runtime.ts";
-import { createSimRuntime, type SimControl } from "../../worker/sim.ts";
+import { createSimRuntime, type SimControl, type SimTimings } from "../../worker/sim.ts";
 import { type SimContainer, SimEngine, type SimEngineOptions } from "../../worker/sim/engine.ts";
 import { createMemoryStore, type StateStore } from "../../worker/state_file.ts";
+import { Guards } from "./guard.ts";
 import type { Caller } from "./network.ts";
 import { Machine, Process } from "./process.ts";
 import type { Sim } from "./sim.ts";
@@ -26,6 +26,18 @@ export interface NodeOptions {
 
 /** What happens on an engine, whoever caused it. */
 export type EngineEvent = "create" | "start" | "exit" | "remove";
+
+const TIMINGS = { callMs: 2, pullMs: 400, createMs: 40, startMs: 120 } as const;
+
+function slower(factor: number): SimTimings {
+  const { callMs, pullMs, createMs, startMs } = TIMINGS;
+  return {
+    callMs: callMs * factor,
+    pullMs: pullMs * factor,
+    createMs: createMs * factor,
+    startMs: startMs * factor,
+  };
+}
 
 class WatchedEngine extends SimEngine {
   constructor(
@@ -54,13 +66,21 @@ class WatchedEngine extends SimEngine {
   }
 }
 
+/** How long a worker takes to clear away what its former identities left. */
+const REMOVE_ALL_MS = 120_000;
+
 export class SimNode {
-  partitionedUntilMs = 0;
+  /** Its ways to the replicas and back are cut until then, in virtual ms. */
+  readonly cut = { toMs: 0, fromMs: 0 };
   process: Process | undefined;
   nodeId: string | undefined;
   readonly engine: SimEngine;
   readonly control: SimControl;
   readonly machine: Machine;
+  readonly #guards: Guards;
+  /** Identities that the cluster does not know any more, whose containers may still be there. */
+  #former: string[] = [];
+  #joins = 0;
   readonly #disk: StateStore & { text: string | undefined };
   #credential = "";
   #starts = 0;
@@ -84,6 +104,30 @@ export class SimNode {
     }, (event, taskId) => sim.engineEvent(this, event, taskId));
     this.control = createSimRuntime({ engine: this.engine }).control;
     this.#disk = createMemoryStore();
+    this.#guards = new Guards({
+      timeline: sim.timeline,
+      kill: (name) => this.#kill(name),
+    });
+  }
+
+  #kill(name: string): boolean {
+    const found = this.control.containers().find((container) => container.name === name);
+    if (found?.state !== "running") return false;
+    this.control.kill(found.taskId);
+    return true;
+  }
+
+  /** The engine's process is started again: everything that ran has ended. */
+  restartEngine(): void {
+    this.control.setAvailable(false);
+    for (const { taskId, state } of this.control.containers()) {
+      if (state === "running") this.control.kill(taskId);
+    }
+  }
+
+  /** All calls of the engine take so many times as long as they should. */
+  slowEngine(factor: number): void {
+    Object.assign(this.engine.timings, slower(factor));
   }
 
   get name(): string {
@@ -118,10 +162,11 @@ export class SimNode {
     if (!this.nodeId && !await this.#join(process, config)) return;
     const { nodeId } = this;
     if (!nodeId) return;
+    if (!await this.#removeFormer(process)) return;
     sim.note(`${process.name} is up`);
     const runtime = createSimRuntime({ engine: this.engine, nodeId });
     const agent = createAgent({
-      guard: createNoGuard(),
+      guard: this.#guards.for(process),
       runtime: this.#gate(process, runtime),
       client: createClient({
         url: "http://berth",
@@ -139,8 +184,34 @@ export class SimNode {
       config: { nodeId, facts: (info) => factsOf(info, config) },
     });
     const end = await agent.run(signal);
-    if (end.reason === "removed") sim.bug(`${process.name}: the server refused it`, end.message);
-    process.die("it ended as asked");
+    if (end.reason === "removed") this.#leave(process, nodeId, end.message);
+    process.die(end.reason === "restart" ? "it restarts as asked" : "it ended as asked");
+  }
+
+  /** The cluster does not know it any more: it joins anew, as worker/worker.ts does. */
+  #leave(process: Process, nodeId: string, message: string): void {
+    if (!this.sim.checker.wasRemoved(nodeId)) {
+      this.sim.bug(`${process.name}: the server refused it`, message);
+    }
+    this.#former.push(nodeId);
+    this.nodeId = undefined;
+    this.#joins++;
+  }
+
+  async #removeFormer(process: Process): Promise<boolean> {
+    for (const former of [...this.#former]) {
+      const runtime = this.#gate(
+        process,
+        createSimRuntime({ engine: this.engine, nodeId: former }),
+        former,
+      );
+      const log = (level: string, message: string, fields: object = {}) =>
+        this.sim.log(process, level, message, fields);
+      const clean = await removeAll(runtime, { log, timeoutMs: REMOVE_ALL_MS });
+      if (!process.alive) return false;
+      if (clean) this.#former = this.#former.filter((one) => one !== former);
+    }
+    return true;
   }
 
   async #join(process: Process, config: Parameters<typeof factsOf>[1]): Promise<boolean> {
@@ -158,7 +229,7 @@ export class SimNode {
       timeoutMs: 600_000,
     });
     const joined = await joinCluster(client, factsOf(info.value, config), {
-      key: `join-${this.name}`,
+      key: `join-${this.name}-${this.#joins}`,
       clock: process.clock,
       random: sim.random(`join ${this.name}`).next,
       log: (level, message, fields) => sim.log(process, level, message, fields ?? {}),
@@ -177,17 +248,10 @@ export class SimNode {
 
   /** The node as the caller of one of its processes. */
   callerOf(process: Process): Caller {
-    const until = () => this.partitionedUntilMs;
-    return {
-      name: this.name,
-      process,
-      get partitionedUntilMs() {
-        return until();
-      },
-    };
+    return { name: this.name, process, cut: this.cut };
   }
 
-  #gate(process: Process, runtime: Runtime): Runtime {
+  #gate(process: Process, runtime: Runtime, nodeId = this.nodeId): Runtime {
     const { sim } = this;
     const pass = <T>(what: string, run: () => Promise<T>): Promise<T> =>
       process.effect(`engine ${what}`, run);
@@ -201,12 +265,12 @@ export class SimNode {
       start: (taskId, signal) => pass("start", () => runtime.start(taskId, signal)),
       stop: (taskId, options) =>
         pass("stop", () => {
-          sim.agentEnds(this, taskId);
+          if (nodeId === this.nodeId) sim.agentEnds(this, process, taskId);
           return runtime.stop(taskId, options);
         }),
       remove: (taskId, signal) =>
         pass("remove", () => {
-          sim.agentEnds(this, taskId);
+          if (nodeId === this.nodeId) sim.agentEnds(this, process, taskId);
           return runtime.remove(taskId, signal);
         }),
       async *events(signal) {

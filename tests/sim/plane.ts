@@ -23,7 +23,10 @@ export class Replica {
   process: Process | undefined;
   /** What the process was known as to the database. */
   replicaId: string | undefined;
+  /** Nobody reaches it until then, in virtual ms. */
+  hiddenUntilMs = 0;
   #api: Api | undefined;
+  #turn: (() => Promise<void>) | undefined;
   #starts = 0;
   readonly machine: Machine;
 
@@ -35,7 +38,9 @@ export class Replica {
   get endpoint(): Endpoint | undefined {
     const { process } = this;
     const api = this.#api;
-    return process?.alive && api ? { process, fetch: (request) => api.fetch(request) } : undefined;
+    if (!process?.alive || !api) return undefined;
+    const { hiddenUntilMs } = this;
+    return { process, hiddenUntilMs, fetch: (request) => this.#serve(api, request) };
   }
 
   /** Starts a new process; starts it again when the start fails. */
@@ -53,6 +58,16 @@ export class Replica {
       sim.restartLater(this.name, () => this.start());
     }, { once: true });
   }
+
+  /** As main.ts does it: request-driven, the leader's turn comes after each request. */
+  async #serve(api: Api, request: Request): Promise<Response> {
+    const response = await api.fetch(request);
+    await this.#turn?.();
+    return response;
+  }
+
+  /** Whether its process leads, as far as it knows. */
+  leads: () => boolean = () => false;
 
   async #boot(process: Process): Promise<void> {
     const { sim } = this;
@@ -97,10 +112,16 @@ export class Replica {
         return { epoch: lease?.epoch ?? 0, self: lease !== undefined };
       },
     });
+    this.leads = () => process.alive && ticker.lease() !== undefined;
+    const resident = sim.mode === "resident";
+    this.#turn = resident
+      ? undefined
+      : () => beats.flush().then(async () => void await ticker.tick());
     sim.onEnd(this.#api);
     sim.note(`${name} is up`);
     const { signal } = process.stop;
-    const loops = [feed.run(signal), beats.run(signal), ticker.run(signal)];
+    const loops = [feed.run(signal), beats.run(signal)];
+    if (resident) loops.push(ticker.run(signal));
     Promise.all(loops).then(
       () => process.die("it ended as asked"),
       (error) => sim.bug(`${name}: a loop of the control plane threw`, error),

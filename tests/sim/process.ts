@@ -36,12 +36,15 @@ export function wallMsOf(timeline: Timeline, machine: Machine): number {
 export class Process {
   alive = true;
   fuse: Fuse | undefined;
+  /** The database does not answer it until then, in virtual ms. */
+  severedUntilMs = 0;
   readonly clock: Clock;
   /** Aborts when the process dies: its connections break. */
   readonly death = new AbortController();
   /** Aborts when the process is asked to end. */
   readonly stop = new AbortController();
   #stalled: Promise<void> | undefined;
+  readonly #callers = new Set<() => void>();
 
   constructor(
     readonly name: string,
@@ -71,6 +74,7 @@ export class Process {
     this.alive = false;
     this.options.onDeath(this, why);
     this.death.abort();
+    for (const fail of [...this.#callers]) fail();
   }
 
   /** Stands still from the next effect or timer on. */
@@ -107,11 +111,12 @@ export class Process {
   }
 
   /** The world outside calls into the process; what it answers is lost if it dies meanwhile. */
-  gone(): Promise<never> {
-    return new Promise((_, reject) => {
+  reachedBy<T>(answer: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
       const fail = () => reject(new TypeError(`connection reset: ${this.name} died`));
-      if (!this.alive) fail();
-      else this.death.signal.addEventListener("abort", fail, { once: true });
+      if (!this.alive) return fail();
+      this.#callers.add(fail);
+      answer().then(resolve, reject).finally(() => this.#callers.delete(fail));
     });
   }
 

@@ -5,13 +5,13 @@
  */
 import { type Kv, messageOf, openStore } from "../../kv/store.ts";
 import { openMemoryKv } from "../support/memory_kv.ts";
-import type { FinalNode } from "./checker.ts";
-import { FAULTS, heal, trouble } from "./faults.ts";
-import { machineOf, MOVES } from "./moves.ts";
-import type { ServiceReport } from "./rules/reports.ts";
-import type { Plant } from "./planted.ts";
+import { FAULT_KINDS, type FaultKind, heal, trouble } from "./faults.ts";
+import { machineOf } from "./node_moves.ts";
+import type { Plant } from "./plants.ts";
 import { onQuietPlatform } from "./platform.ts";
-import { Sim, Violation } from "./sim.ts";
+import { rest } from "./rest.ts";
+import { perform, scriptOf } from "./script.ts";
+import { type Mode, Sim, Violation } from "./sim.ts";
 
 export interface RunOptions {
   seed: number;
@@ -19,6 +19,12 @@ export interface RunOptions {
   plant?: Plant;
   /** Of which kind the database is; absent: every tenth seed has the real one. */
   database?: "model" | "real";
+  /** How the control plane runs; absent: request-driven every fourth seed. */
+  mode?: Mode;
+  /** Which faults may happen; absent: all. */
+  faults?: ReadonlySet<FaultKind>;
+  /** Of the seed's script, what is done; absent: all of it. */
+  steps?: ReadonlySet<number>;
 }
 
 export interface RunResult {
@@ -27,34 +33,32 @@ export interface RunResult {
   problem?: string;
   history: string[];
   virtualMs: number;
-  moves: number;
+  /** The numbers of the steps that were done. */
+  steps: number[];
 }
 
 const REAL_EVERY = 10;
-const REPLICAS = 2;
+const REQUEST_DRIVEN_EVERY = 4;
+const REPLICAS = [1, 2, 2, 3] as const;
 const FIRST_NODES = 3;
 const START_MS = 30_000;
-/** Virtual time in which a cluster without faults must come to rest. */
-const REST_MS = 300_000;
-/** What the last faults left behind (agents that wait, leases that run out) is over by then. */
-const AFTERMATH_MS = 25_000;
-/** It must stay at rest for so long. */
-const CALM_MS = 20_000;
-const MOVE_SHARE = 0.5;
 
 export async function runSeed(options: RunOptions): Promise<RunResult> {
+  const { seed } = options;
   const kv = await openDatabase(options);
-  const sim = new Sim(options.seed, kv);
-  let moves = 0;
+  const mode = options.mode ??
+    (seed % REQUEST_DRIVEN_EVERY === 3 ? "request-driven" : "resident");
+  const sim = new Sim(seed, mode, kv);
+  const steps: number[] = [];
   let problem: string | undefined;
   try {
     await onQuietPlatform({ stacks: false }, async () => {
       try {
         options.plant?.install(sim);
         await begin(sim);
-        moves = await badTime(sim);
+        await badTime(sim, options, steps);
+        await heal(sim);
         await rest(sim);
-        await answers(sim);
         await compare(sim);
       } catch (error) {
         if (!(error instanceof Violation)) throw error;
@@ -65,8 +69,8 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   } finally {
     kv.close();
   }
-  const { seed, history, timeline: { nowMs: virtualMs } } = sim;
-  return { seed, history, virtualMs, moves, ...(problem === undefined ? {} : { problem }) };
+  const { history, timeline: { nowMs: virtualMs } } = sim;
+  return { seed, history, virtualMs, steps, ...(problem === undefined ? {} : { problem }) };
 }
 
 async function openDatabase({ seed, database }: RunOptions): Promise<Kv> {
@@ -77,77 +81,29 @@ async function openDatabase({ seed, database }: RunOptions): Promise<Kv> {
 }
 
 async function begin(sim: Sim): Promise<void> {
-  for (let i = 0; i < REPLICAS; i++) sim.addReplica();
+  const random = sim.random("machines");
+  const replicas = random.pick(REPLICAS);
+  for (let i = 0; i < replicas; i++) sim.addReplica();
   const up = await sim.pass(START_MS, () => sim.user.token !== "" && sim.endpoints().length > 0);
   if (!up) sim.fail("start: no replica came up");
   void sim.user.ask("makes a join token", (client) => client.createJoinToken())
     .then((made) => sim.user.joinToken = made?.token ?? "");
   if (!await sim.pass(START_MS, () => sim.user.joinToken !== "")) sim.fail("start: no join token");
-  const random = sim.random("machines");
   for (let i = 0; i < FIRST_NODES; i++) sim.addNode(machineOf(random));
+  await sim.pass(sim.random("driver").between(500, 4000));
 }
 
-/** Moves and faults, one after another but overlapping, until the time is over. */
-async function badTime(sim: Sim): Promise<number> {
-  const random = sim.random("driver");
-  const details = sim.random("details");
-  const steps = 60 + random.int(60);
-  await sim.pass(random.between(500, 4000));
-  trouble(sim);
-  for (let step = 0; step < steps; step++) {
-    if (random.chance(MOVE_SHARE)) {
-      const move = random.weighted(MOVES);
-      sim.note(`move: ${move.name}`);
-      move.run(sim, details).catch((error) => sim.bug(`move ${move.name}`, error));
-    } else {
-      const fault = random.weighted(FAULTS);
-      const whom = fault.run(sim, details);
-      if (whom !== undefined) sim.note(`fault: ${fault.name} ${whom}`);
+/** Moves and faults, one after another but overlapping. */
+async function badTime(sim: Sim, options: RunOptions, done: number[]): Promise<void> {
+  const kinds = options.faults ?? new Set(FAULT_KINDS);
+  trouble(sim, kinds);
+  for (const step of scriptOf(sim.seed, kinds)) {
+    if (options.steps?.has(step.number) ?? true) {
+      done.push(step.number);
+      perform(sim, step);
     }
-    await sim.pass(random.between(50, 900));
+    await sim.pass(step.pauseMs);
   }
-  return steps;
-}
-
-async function rest(sim: Sim): Promise<void> {
-  heal(sim);
-  sim.note("healed");
-  for (const { name, nodeId } of sim.nodes) {
-    if (nodeId === undefined) continue;
-    const spec = { labels: {}, availability: "active" as const };
-    void sim.user.ask(`activates ${name}`, (client) => client.putNodeSpec(name, spec));
-  }
-  const endMs = sim.timeline.nowMs + REST_MS;
-  await sim.pass(AFTERMATH_MS);
-  sim.checker.allIsWell();
-  let calmSinceMs: number | undefined;
-  let problems = ["nothing was looked at"];
-  while (sim.timeline.nowMs < endMs) {
-    await sim.pass(1000);
-    problems = sim.checker.unsettled(finalNodes(sim));
-    if (problems.length > 0) calmSinceMs = undefined;
-    else if (calmSinceMs === undefined) calmSinceMs = sim.timeline.nowMs;
-    else if (sim.timeline.nowMs - calmSinceMs >= CALM_MS) return;
-  }
-  throw new Violation(`convergence: ${problems.slice(0, 5).join("; ")}`);
-}
-
-/** Users are told what is so. */
-async function answers(sim: Sim): Promise<void> {
-  let views: ServiceReport[] | undefined;
-  void sim.user.ask("lists the services", (client) => client.listServices({ limit: 100 }))
-    .then((page) => views = page?.items);
-  await sim.pass(START_MS, () => views !== undefined);
-  const problems = views ? sim.checker.misreported(views) : ["the services cannot be listed"];
-  if (problems.length > 0) throw new Violation(`reports: ${problems.join("; ")}`);
-}
-
-function finalNodes(sim: Sim): FinalNode[] {
-  return sim.nodes.map(({ name, nodeId = "", control }) => ({
-    name,
-    nodeId,
-    containers: control.containers(),
-  }));
 }
 
 /** The checker has seen what the database holds. */

@@ -11,11 +11,12 @@
 import { type Kv, messageOf } from "../../kv/store.ts";
 import { idOf } from "../support/ids.ts";
 import { type Checker, createChecker, describe } from "./checker.ts";
-import { Database, otherWork } from "./database.ts";
-import { type Endpoint, Network } from "./network.ts";
+import { Database, type KvFaults, NO_KV_FAULTS, otherWork } from "./database.ts";
+import { type Endpoint, Network, type NetworkFaults, NO_NETWORK_FAULTS } from "./network.ts";
 import { type EngineEvent, type NodeOptions, SimNode } from "./node.ts";
 import { Replica } from "./plane.ts";
-import { type Machine, Process } from "./process.ts";
+import { Poison } from "./poison.ts";
+import { type Machine, Process, wallMsOf } from "./process.ts";
 import { createRandom, type Random } from "./random.ts";
 import { Timeline } from "./timeline.ts";
 import { User } from "./user.ts";
@@ -24,6 +25,9 @@ import { User } from "./user.ts";
 export class Violation extends Error {}
 
 const RESTART_MS = { min: 200, max: 9_000 } as const;
+
+/** How the control plane runs; see main.ts. */
+export type Mode = "resident" | "request-driven";
 
 export class Sim {
   readonly timeline = new Timeline();
@@ -34,6 +38,12 @@ export class Sim {
   readonly replicas: Replica[] = [];
   readonly nodes: SimNode[] = [];
   readonly checker: Checker;
+  readonly poison: Poison;
+  /** What is wrong with network and database when nothing special is. */
+  base: { network: NetworkFaults; database: KvFaults } = {
+    network: NO_NETWORK_FAULTS,
+    database: NO_KV_FAULTS,
+  };
   /** For planted bugs: runs before a node starts. */
   prepareNode: (node: SimNode) => void = () => {};
   /** Whether what dies by itself is started again soon; while healing, at once. */
@@ -43,8 +53,8 @@ export class Sim {
   readonly #streams = new Map<string, Random>();
   readonly #closers: { close(): Promise<void> }[] = [];
 
-  constructor(readonly seed: number, kv: Kv) {
-    this.checker = createChecker((problem) => this.fail(problem));
+  constructor(readonly seed: number, readonly mode: Mode, kv: Kv) {
+    this.checker = createChecker(() => this.timeline.nowMs, (problem) => this.fail(problem));
     this.database = new Database(kv, this.timeline, this.random("database"));
     this.database.observe((commit) => {
       for (const line of describe(commit)) this.note(line);
@@ -61,12 +71,19 @@ export class Sim {
       },
     );
     this.user = new User(this);
+    this.poison = new Poison(this);
   }
 
   random(name: string): Random {
     let stream = this.#streams.get(name);
     if (!stream) this.#streams.set(name, stream = createRandom(this.seed, name));
     return stream;
+  }
+
+  /** The clock of the replicas, once they agree. */
+  wallMs(): number {
+    const [replica] = this.replicas;
+    return replica ? wallMsOf(this.timeline, replica.machine) : 0;
   }
 
   endpoints(): Endpoint[] {
@@ -152,11 +169,13 @@ export class Sim {
   }
 
   /** An agent asks its engine to end a container. */
-  agentEnds(node: SimNode, taskId: string): void {
+  agentEnds(node: SimNode, process: Process, taskId: string): void {
     const running = node.control.containers().some((container) =>
       container.taskId === taskId && container.state === "running"
     );
-    if (running) this.checker.agentEnds({ node: node.name, nodeId: node.nodeId ?? "", taskId });
+    if (!running) return;
+    const { name, nodeId = "" } = node;
+    this.checker.agentEnds({ node: name, nodeId, process: process.name, taskId });
   }
 
   /** Lets virtual time pass until `ms` from now, or until `until` holds. Throws a {@link Violation}. */

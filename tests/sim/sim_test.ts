@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { PLANTS } from "./planted.ts";
+import { PLANTS } from "./plants.ts";
 import { REGRESSIONS } from "./regressions.ts";
 import { type RunResult, runSeed } from "./run.ts";
 

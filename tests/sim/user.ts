@@ -14,6 +14,7 @@ export interface Known {
 }
 
 const TRIES = 4;
+const URL_OF_ALL = "http://berth";
 
 export class User {
   /** The first admin token; set by the replica that makes it. */
@@ -26,11 +27,26 @@ export class User {
 
   get client(): Client {
     return createClient({
-      url: "http://berth",
+      url: URL_OF_ALL,
       token: this.token,
-      fetch: this.sim.network.fetchFor({ name: "user", partitionedUntilMs: 0 }),
+      fetch: this.#fetch,
       timeoutMs: 600_000,
     });
+  }
+
+  get #fetch() {
+    return this.sim.network.fetchFor({ name: "user", cut: { toMs: 0, fromMs: 0 } });
+  }
+
+  /** A request that the typed client does not know; what is answered, if there is an answer. */
+  async request(method: string, path: string): Promise<unknown> {
+    const headers = { authorization: `Bearer ${this.token}` };
+    try {
+      const answer = await this.#fetch(new Request(`${URL_OF_ALL}${path}`, { method, headers }));
+      return await answer.json();
+    } catch {
+      return undefined;
+    }
   }
 
   newKey(): string {

@@ -3,7 +3,8 @@
  *
  * - A poll's answer of a version has all that was decided up to it.
  * - A container that runs is ended by its agent only if the newest answer that the agent got does not
- *   want it any more: whatever happens to the control plane.
+ *   want it any more, its probes say that it is not well, or it may not go on without the control plane
+ *   and there was none for that long.
  * - A container is made on the task's node only, and is not started once the task has ended: unless the
  *   agent has lost its state, because what it reported before may come in after it began anew.
  *
@@ -24,7 +25,16 @@ interface PollAnswer {
   assignments?: { taskId: string; desired: string }[];
 }
 
-export function agents({ facts, broken }: RuleContext): Rule {
+/** The TTL of the simulated clusters, and of it what a strict task may go on without contact. */
+const TTL_MS = 6_000;
+const STRICT_MS = TTL_MS - 1_500 - 500;
+/** A request's way to the replica. */
+const LATENCY_MS = 50;
+
+export function agents({ facts, broken, nowMs }: RuleContext): Rule {
+  const began = new WeakMap<Delivery, number>();
+  /** By process: when the last request came in whose answer it got. */
+  const contact = new Map<string, number>();
   const told = new Map<string, Told>();
   /** At which seq of the log a task was given to its node, and taken back or told to stop. */
   const given = new Map<string, number>();
@@ -37,6 +47,19 @@ export function agents({ facts, broken }: RuleContext): Rule {
     const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(delivery.sent.path)?.[1];
     if (!nodeId || answer.status !== 200) return undefined;
     return [nodeId, JSON.parse(answer.body)];
+  }
+
+  /** Whether the agent may end, by itself, a container that it was told to run. */
+  function mayEnd(process: string, taskId: string): boolean {
+    const task = facts.task(taskId);
+    const service = task && facts.service(task.serviceId);
+    if (!task || !service || facts.isStale("service", service.id)) return true;
+    if (facts.template(service.id, task.revision)?.health !== undefined) return true;
+    const strictMs = service.singleton === "strict" ? STRICT_MS : Infinity;
+    const limitMs = Math.min(strictMs, service.disconnect?.stopAfterMs ?? Infinity);
+    const contactMs = contact.get(process);
+    if (contactMs === undefined) return limitMs < Infinity;
+    return nowMs() - contactMs >= limitMs - LATENCY_MS;
   }
 
   return {
@@ -82,6 +105,7 @@ export function agents({ facts, broken }: RuleContext): Rule {
       if (!found) return;
       const [nodeId, { version, assignments }] = found;
       const { process } = delivery;
+      if (process !== undefined) contact.set(process, began.get(delivery) ?? nowMs());
       const before = told.get(nodeId);
       if (!assignments || before && before.process === process && version < before.version) return;
       told.set(nodeId, {
@@ -95,8 +119,9 @@ export function agents({ facts, broken }: RuleContext): Rule {
         if (of === nodeId && !isEnd(facts.observed(taskId)?.state ?? "")) forgotten.add(taskId);
       }
     },
-    agentEnds({ node, nodeId, taskId }) {
-      if (told.get(nodeId)?.desired.get(taskId) === "run") {
+    requestBegins: (delivery) => void began.set(delivery, nowMs()),
+    agentEnds({ node, nodeId, process, taskId }) {
+      if (told.get(nodeId)?.desired.get(taskId) === "run" && !mayEnd(process, taskId)) {
         broken(`${node} ends the container of task ${taskId}, which it was told to run`);
       }
     },

@@ -11,9 +11,12 @@ export function capacity({ facts, broken }: RuleContext): Rule {
   return {
     commit({ changes }) {
       const touched = new Set<string>();
-      for (const { key, after } of changes) {
-        const nodeId = key[0] === "task" ? (after as TaskRow | undefined)?.nodeId : undefined;
-        if (nodeId !== undefined) touched.add(nodeId);
+      for (const { key, before, after } of changes) {
+        if (key[0] !== "task") continue;
+        const nodeId = (after as TaskRow | undefined)?.nodeId;
+        // A node that was removed, or has shrunk since, is not held against what it has.
+        const placed = (before as TaskRow | undefined)?.nodeId === undefined;
+        if (nodeId !== undefined && placed && !facts.isStale("node", nodeId)) touched.add(nodeId);
       }
       for (const nodeId of touched) {
         const node = facts.rows("node").get(nodeId) as NodeRow | undefined;

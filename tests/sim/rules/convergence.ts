@@ -5,7 +5,10 @@
  * @module
  */
 import type { FinalNode } from "../checker.ts";
-import { type Facts, heldOf, isEnd, type ServiceRow, type TaskRow } from "../facts.ts";
+import { type Facts, isEnd, isRunTask, type ServiceRow, type TaskRow } from "../facts.ts";
+import { evicts, refusal } from "./fit.ts";
+import { leftovers } from "./leftovers.ts";
+import { nodesThatFit } from "./room.ts";
 
 /** What is not as it shall be; empty when all is. */
 export function convergence(facts: Facts, nodes: readonly FinalNode[]): string[] {
@@ -25,40 +28,93 @@ function unsettledService(
   service: ServiceRow,
   running: ReadonlySet<string>,
 ): string[] {
-  const { id, name, mode } = service;
+  const { id, name } = service;
   if (service.deleting) return [`service ${name} is still there`];
-  const tasks = facts.tasks().filter((task) => task.serviceId === id);
-  const live = tasks.filter((task) => !isEnd(facts.state(task)));
+  const live = facts.tasksOf(id).filter((task) => facts.isLive(task));
   const problems = live.flatMap((task) => unsettledTask(facts, service, task, running));
+  if (service.stopped) {
+    return live.length > 0
+      ? [...problems, `${name} is stopped and has ${live.length} tasks`]
+      : problems;
+  }
+  switch (service.mode.type) {
+    case "replicated":
+      return [...problems, ...unsettledReplicas(facts, service, live)];
+    case "global":
+      return [...problems, ...unsettledNodes(facts, service, live)];
+    case "job":
+      return [...problems, ...unsettledJob(facts, service, live)];
+    case "cron":
+      return [...problems, `cron service ${name} goes on`];
+  }
+}
+
+function unsettledReplicas(facts: Facts, service: ServiceRow, live: TaskRow[]): string[] {
+  const { name, mode } = service;
+  if (mode.type !== "replicated") return [];
+  const problems: string[] = [];
+  const rollout = facts.rollout(service.id);
+  const goal = facts.goal(service);
   // A roll-out stops nothing that runs while another of the service's tasks has no room.
   const held = live.some((task) => task.nodeId === undefined);
-  if (service.mode.type === "replicated" && !held) {
-    for (const task of live) {
-      if (task.revision !== service.revision) {
-        problems.push(`${name}.${task.slot} (${task.id}) is of revision ${task.revision}`);
-      }
+  const open = rollout && !["done", "rolled-back"].includes(rollout.state);
+  if (open && !held) problems.push(`the rollout of ${name} is ${rollout.state}`);
+  for (const task of held ? [] : live) {
+    if (task.revision !== goal) {
+      problems.push(`${name}.${task.slot} (${task.id}) has revision ${task.revision}, not ${goal}`);
     }
   }
-  const wanted = service.stopped ? 0 : mode.type === "replicated" ? mode.replicas : undefined;
-  if (wanted !== undefined) {
-    // Starting first, an old task stays beside the new one that waits for room.
-    const slots = new Set(live.map(({ slot }) => slot)).size;
-    if (slots !== wanted || (!held && live.length !== wanted)) {
-      problems.push(`${name} has ${live.length} tasks in ${slots} slots of ${wanted}`);
+  // Starting first, an old task stays beside the new one that waits for room.
+  const slots = new Set(live.map(({ slot }) => slot)).size;
+  if (slots !== mode.replicas || (!held && live.length !== mode.replicas)) {
+    problems.push(`${name} has ${live.length} tasks in ${slots} slots of ${mode.replicas}`);
+  }
+  return problems;
+}
+
+/** A global service has a task on each node that it asks for. */
+function unsettledNodes(facts: Facts, service: ServiceRow, live: TaskRow[]): string[] {
+  const { name, revision } = service;
+  const placement = facts.template(service.id, revision)?.placement;
+  if (!placement) return [`${name} has no template`];
+  const problems: string[] = [];
+  for (const node of facts.nodes()) {
+    const { availability, taints } = facts.nodeSpec(node.id);
+    const tasks = live.filter(({ nodeId, pin }) => (nodeId ?? pin) === node.id);
+    const refused = refusal(facts, node.id, placement);
+    const wanted = refused === undefined && availability === "active";
+    if (wanted && tasks.length !== 1) {
+      problems.push(`${name} has ${tasks.length} tasks on ${node.name}`);
     }
-  } else if (mode.type === "job") {
-    const done = new Set(
-      tasks.filter((task) => facts.state(task) === "succeeded").map(({ slot }) => slot),
-    );
-    const failures = facts.failures(id);
-    const over = done.size >= mode.completions || failures > mode.retries;
-    const waits = live.length > 0 && live.every((task) => task.nodeId === undefined);
-    if (live.length > 0 && !waits) problems.push(`job ${name} is not finished`);
-    if (live.length === 0 && !over) {
-      problems.push(`job ${name}: ${done.size} of ${mode.completions} done, ${failures} failed`);
+    const banned = availability === "drain" || taints.some((taint) => evicts(taint, placement)) ||
+      (refused !== undefined && !refused.startsWith("has taint"));
+    if (banned && tasks.length > 0) problems.push(`${name} has a task on ${node.name}: ${refused}`);
+    const waits = live.some((task) => task.nodeId === undefined);
+    for (const task of waits ? [] : tasks) {
+      if (task.revision !== revision) problems.push(`${name} on ${node.name} is outdated`);
     }
   }
   return problems;
+}
+
+function unsettledJob(facts: Facts, service: ServiceRow, live: TaskRow[]): string[] {
+  const { id, name, mode, revision } = service;
+  if (mode.type !== "job") return [];
+  const own = facts.tasksOf(id).filter((task) => !isRunTask(task));
+  const done = new Set(
+    own.filter((task) => facts.state(task) === "succeeded").map(({ slot }) => slot),
+  );
+  const elapsed = facts.rows("elapsed").get(`${id}/0`) as
+    | { revision: number; elapsedMs: number }
+    | undefined;
+  const late = mode.deadlineMs !== undefined && elapsed?.revision === revision &&
+    elapsed.elapsedMs >= mode.deadlineMs;
+  const failures = facts.failures(id);
+  const over = done.size >= mode.completions || failures > mode.retries || late;
+  const waits = live.length > 0 && live.every((task) => task.nodeId === undefined);
+  if (live.length > 0 && !waits) return [`job ${name} is not finished`];
+  if (live.length > 0 || over) return [];
+  return [`job ${name}: ${done.size} of ${mode.completions} done, ${failures} failed`];
 }
 
 function unsettledTask(
@@ -70,6 +126,7 @@ function unsettledTask(
   const what = `${service.name}.${task.slot} (${task.id})`;
   const state = facts.state(task);
   if (task.desired !== "run") return [`${what} shall stop and is ${state}`];
+  if (task.disconnected) return [`${what} is put aside`];
   if (service.mode.type === "replicated" && task.slot > service.mode.replicas) {
     return [`${what} is above ${service.mode.replicas}`];
   }
@@ -79,6 +136,7 @@ function unsettledTask(
     return task.why ? [] : [`${what} waits for no stated reason`];
   }
   if (state !== "running") return [`${what} is ${state}`];
+<<<<<<< HEAD
   return running.has(task.id) ? [] : [`${what} is said to run, and no container does`];
 }
 
@@ -101,6 +159,18 @@ function nodesThatFit(facts: Facts, task: TaskRow): string[] {
         !held.ports.has(`${p.protocol}/${p.published}`)
       );
   }).map(({ name }) => name);
+=======
+  if (!running.has(task.id)) return [`${what} is said to run, and no container does`];
+  const seen = facts.observed(task.id);
+  const { availability, taints } = facts.nodeSpec(task.nodeId);
+  const placement = facts.template(service.id, task.revision)?.placement;
+  if (availability === "drain") return [`${what} runs on a node that is drained`];
+  if (placement && taints.some((taint) => evicts(taint, placement))) {
+    return [`${what} runs on a node that evicts it`];
+  }
+  const well = seen?.health !== "unhealthy" && seen?.health !== "starting" && seen?.ready !== false;
+  return well ? [] : [`${what} runs and is not well: ${seen?.message ?? seen?.health}`];
+>>>>>>> 75e472e (test: simulations with services of every mode, placement rules, strict singletons, removals, more faults, request-driven planes; shortened failures)
 }
 
 function unsettledNode(facts: Facts, { name, nodeId, containers }: FinalNode): string[] {
@@ -114,41 +184,6 @@ function unsettledNode(facts: Facts, { name, nodeId, containers }: FinalNode): s
     if (!owned) problems.push(`${name} has an orphan container of task ${taskId}`);
     else if (state === "running" && isEnd(facts.state(task))) {
       problems.push(`${name} runs task ${taskId}, which is ${facts.state(task)}`);
-    }
-  }
-  return problems;
-}
-
-/** Rows that belong to nothing, and work that nobody did. */
-function leftovers(facts: Facts): string[] {
-  const problems: string[] = [];
-  for (const id of facts.rows("queue").keys()) problems.push(`message ${id} waits in the queue`);
-  for (const id of facts.rows("failed").keys()) problems.push(`message ${id} failed or is parked`);
-  for (const name of facts.rows("task_of").keys()) {
-    if (!facts.task(name.split("/")[1] ?? "")) problems.push(`task_of/${name} has no task`);
-  }
-  for (const name of facts.rows("assign").keys()) {
-    const [nodeId, taskId = ""] = name.split("/");
-    if (facts.task(taskId)?.nodeId !== nodeId) problems.push(`assign/${name} has no task`);
-  }
-  for (const taskId of facts.rows("observed").keys()) {
-    if (!facts.task(taskId)) problems.push(`observed/${taskId} has no task`);
-  }
-  for (const name of facts.rows("revision").keys()) {
-    if (!facts.service(name.split("/")[0] ?? "")) problems.push(`revision/${name} has no service`);
-  }
-  for (const [name, id] of facts.rows("service_name")) {
-    if (!facts.service(String(id))) problems.push(`service_name/${name} has no service`);
-  }
-  for (const task of facts.tasks()) {
-    if (!facts.service(task.serviceId)) problems.push(`task ${task.id} has no service`);
-    if (!facts.rows("task_of").has(`${task.serviceId}/${task.id}`)) {
-      problems.push(`task ${task.id} is not in its service's list`);
-    }
-    if (!isEnd(facts.state(task)) && task.nodeId !== undefined) {
-      if (!facts.rows("assign").has(`${task.nodeId}/${task.id}`)) {
-        problems.push(`task ${task.id} is not in its node's list`);
-      }
     }
   }
   return problems;

@@ -6,8 +6,14 @@
 import type { Rule, RuleContext } from "../checker.ts";
 
 /** Rows that only a leader writes. Of `queue` and `observed` it is their deletion. */
-const LEADERS = new Set(["task", "task_of", "assign", "node_status", "log", "log_head", "failed"]);
-const DELETED_BY_LEADER = new Set(["queue", "observed", "service", "revision", "service_name"]);
+const LEADERS = new Set([
+  ...["task", "task_of", "assign", "node_status", "log", "log_head"],
+  ...["rollout", "run_cursor", "elapsed"],
+]);
+const DELETED_BY_LEADER = new Set([
+  ...["queue", "observed", "service", "revision", "service_name"],
+  ...["run", "rollout_request"],
+]);
 
 export function leadership({ broken }: RuleContext): Rule {
   let epoch = 0;
@@ -28,6 +34,8 @@ export function leadership({ broken }: RuleContext): Rule {
         const kind = String(key[0]);
         const isLeaders = LEADERS.has(kind) ||
           (DELETED_BY_LEADER.has(kind) && before !== undefined && after === undefined);
+        // Removing a node is its user's.
+        if (kind === "node_status" && after === undefined) continue;
         if (isLeaders && by !== holder) {
           broken(`${by} wrote ${key.join("/")}, but the leader of epoch ${epoch} is ${holder}`);
         }

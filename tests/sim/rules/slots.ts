@@ -1,38 +1,81 @@
 /**
- * A slot has one task that shall run (one of each revision where the new one starts first), and a job's slot that succeeded gets no further one.
+ * A slot has one task that shall run; two while a new revision starts beside the old one. Of a strict
+ * singleton never. A job's slot that succeeded gets no further task, and a job no more tasks at once than
+ * it asks for. Before a canary is promoted, no more slots than it asks for have the new revision.
  *
  * @module
  */
 import type { Rule, RuleContext } from "../checker.ts";
-import { isEnd, type TaskRow } from "../facts.ts";
+import { isRunTask, type ServiceRow, type TaskRow } from "../facts.ts";
 
 export function slots({ facts, broken }: RuleContext): Rule {
   /** Slots of jobs with a success, as `service/slot`. */
   const succeeded = new Set<string>();
+
+  /** The service's tasks that have not ended, save those that were put aside. */
+  const liveOf = (serviceId: string) =>
+    facts.tasksOf(serviceId).filter((task) => !task.disconnected && facts.isLive(task));
+
+  function mayDouble(service: ServiceRow): boolean {
+    if (service.singleton === "strict" || service.mode.type !== "replicated") return false;
+    return service.update.order === "start-first" || service.update.strategy === "bluegreen" ||
+      facts.rollout(service.id)?.back === true;
+  }
+
+  function checkCreated(task: TaskRow, service: ServiceRow): void {
+    const slot = `${service.name}.${task.slot}`;
+    if (service.mode.type === "job" && succeeded.has(`${service.id}/${task.slot}`)) {
+      broken(`slot ${slot} succeeded, and task ${task.id} is created in it`);
+    }
+    const live = liveOf(service.id);
+    const [other, more] = live.filter(({ id, slot }) => slot === task.slot && id !== task.id);
+    if (other) {
+      const beside = !more && other.desired === "run" && other.revision !== task.revision &&
+        mayDouble(service);
+      const [a, b] = [other, more].map((one) => one && `${one.id} (${facts.state(one)})`);
+      if (!beside) {
+        broken(`task ${task.id} is created in slot ${slot}, where ${[a, b].filter(Boolean)} live`);
+      }
+    }
+    if (service.mode.type === "global") checkHome(task, service, live);
+    if (service.mode.type === "job" && !isRunTask(task)) {
+      const own = live.filter((one) => !isRunTask(one)).length;
+      const { parallelism } = service.mode;
+      if (own > parallelism) {
+        broken(`job ${service.name} has ${own} tasks at once of ${parallelism}`);
+      }
+    }
+    if (service.mode.type === "replicated") checkCanary(task, service, live);
+  }
+
+  function checkHome(task: TaskRow, { name }: ServiceRow, live: TaskRow[]): void {
+    const home = task.nodeId ?? task.pin;
+    const other = live.find((one) => one.id !== task.id && (one.nodeId ?? one.pin) === home);
+    if (other) broken(`${name}: task ${task.id} is created on ${home}, where ${other.id} lives`);
+  }
+
+  function checkCanary(task: TaskRow, { id, name, revision, update }: ServiceRow, live: TaskRow[]) {
+    const rollout = facts.rollout(id);
+    const limited = update.strategy === "canary" && rollout?.revision === revision &&
+      !rollout.back && !rollout.promoted && rollout.state !== "done";
+    if (!limited || task.revision !== revision) return;
+    const slots = new Set(live.filter((one) => one.revision === revision).map(({ slot }) => slot));
+    if (slots.size > update.canary) {
+      broken(
+        `${name}: ${slots.size} slots have revision ${revision}, the canary is ${update.canary}`,
+      );
+    }
+  }
+
   return {
     commit({ changes }) {
       for (const { key, before, after } of changes) {
-        if (key[0] !== "task" || after === undefined) continue;
+        if (key[0] !== "task" || after === undefined || before !== undefined) continue;
         const task = after as TaskRow;
-        const slot = `${task.serviceId}/${task.slot}`;
-        const job = facts.service(task.serviceId)?.mode.type === "job";
-        if (before === undefined && job && succeeded.has(slot)) {
-          broken(`slot ${slot} succeeded, and task ${task.id} is created in it`);
-        }
-        const startFirst = facts.service(task.serviceId)?.update.order === "start-first";
-        const running = facts.live().filter((other) =>
-          other.serviceId === task.serviceId && other.slot === task.slot && other.desired === "run"
-        );
-        const revisions = new Set(running.map(({ revision }) => revision));
-        if (running.length > (startFirst ? revisions.size : 1)) {
-          broken(`slot ${slot} has ${running.map(({ id }) => id).join(" and ")} that shall run`);
-        }
-        const live = facts.live().filter((other) =>
-          other.serviceId === task.serviceId && other.slot === task.slot &&
-          !(startFirst && other.desired === "run" && other.revision !== task.revision)
-        );
-        if (before === undefined && live.length > 1 && !isEnd(facts.state(task))) {
-          broken(`task ${task.id} is created in slot ${slot} while another has not ended`);
+        const service = facts.service(task.serviceId);
+        // What a user changed just now is not known to the leader yet.
+        if (service && !facts.isStale("service", service.id) && facts.isLive(task)) {
+          checkCreated(task, service);
         }
       }
       for (const { key, after } of changes) {

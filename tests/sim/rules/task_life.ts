@@ -16,7 +16,16 @@ const NEXT: Record<string, readonly string[]> = {
   running: ["succeeded", "failed", "stopped", "lost"],
 };
 
-const FIXED = ["id", "serviceId", "revision", "slot", "createdAt", "failures"] as const;
+const FIXED = [
+  "id",
+  "serviceId",
+  "revision",
+  "slot",
+  "createdAt",
+  "failures",
+  "pin",
+  "runId",
+] as const;
 
 /** Reports may skip what nobody saw. */
 function leads(from: string, to: string): boolean {

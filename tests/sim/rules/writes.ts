@@ -1,8 +1,9 @@
 /**
  * What users were told is done is done, stays done, and is done once.
  *
- * - A service or node spec changes only while a request for that very change is being handled by the
- *   replica that commits it; a service goes only after it was asked to.
+ * - What is a user's (services, revisions asked back for, runs, node specs, restarts, removals) changes
+ *   only while a request for that very change is being handled by the replica that commits it; a service
+ *   goes only after it was asked to.
  * - An answer of success names a version whose row is what the request asked for.
  * - Requests with one idempotency key have one effect together.
  *
@@ -11,10 +12,20 @@
 import type { Answer, Delivery, Rule, RuleContext } from "../checker.ts";
 import type { Change, Commit, Facts, ServiceRow } from "../facts.ts";
 
+type Kind =
+  | "service"
+  | "rollout"
+  | "run"
+  | "node_spec"
+  | "node"
+  | "restart"
+  | "join"
+  | "other";
+
 interface Request {
   method: string;
   /** The last parts of the path. */
-  kind: "service" | "node_spec" | "join" | "other";
+  kind: Kind;
   ref: string;
   body: Record<string, unknown>;
   key: string | undefined;
@@ -24,8 +35,44 @@ export function writes({ facts, broken }: RuleContext): Rule {
   const running = new Map<Delivery, Request>();
   /** Idempotency keys that had their effect. */
   const spent = new Set<string>();
+  /** Nodes that were removed, by name. */
+  const removed = new Set<string>();
+  /** Runs that were stored, by id. */
+  const runs = new Set<string>();
   /** Service rows by version, with their templates. */
   const versions = new Map<string, { row: ServiceRow; template: unknown }>();
+
+  function isAsked(by: string, test: (request: Request) => boolean): boolean {
+    return [...running].some(([delivery, request]) => delivery.replica === by && test(request));
+  }
+
+  function spend(use: unknown, what: string): void {
+    if (use === undefined) return;
+    if (spent.has(String(use))) broken(`the request of ${use} on ${what} took effect twice`);
+    spent.add(String(use));
+  }
+
+  /** Rows of users' that are written or deleted by one kind of request. */
+  function checkRow(by: string, { key, before, after }: Change): void {
+    const [row, id] = [String(key[0]), String(key[1])];
+    const name = facts.service(id)?.name ?? (before as { name?: string } | undefined)?.name ?? id;
+    const deleting = after === undefined;
+    const wanted: Record<string, Kind | undefined> = {
+      run: deleting ? undefined : "run",
+      rollout_request: deleting ? undefined : "rollout",
+      node: deleting ? "node" : undefined,
+      node_restart: deleting ? undefined : "restart",
+    };
+    const kind = wanted[row];
+    if (kind === undefined) return;
+    if (row === "node") removed.add(id);
+    const ok = isAsked(by, (request) =>
+      request.kind === kind && (kind === "restart" ||
+        request.ref === name || request.ref === id));
+    if (!ok) {
+      broken(`${key.join("/")} is ${deleting ? "deleted" : "written"}, nobody asks for it now`);
+    }
+  }
 
   function checkService({ by, changes }: Commit, { key: [, id], before, after }: Change): void {
     const [was, is] = [before as ServiceRow | undefined, after as ServiceRow | undefined];
@@ -35,15 +82,15 @@ export function writes({ facts, broken }: RuleContext): Rule {
     }
     if (retired(was, is)) return;
     const use = changes.find((change) => change.key[0] === "idempotency")?.key[2];
-    const asked = [...running].some(([delivery, request]) =>
-      delivery.replica === by && request.kind === "service" && request.key === use &&
-      (request.method === "POST" ? !was : was !== undefined) &&
-      asks(request, is, templateOf(facts, is))
-    );
+    const asked = isAsked(by, (request) => {
+      if (request.key !== use) return false;
+      if (request.kind === "rollout") return was !== undefined && undoes(request, was, is);
+      return request.kind === "service" &&
+        (request.method === "POST" ? !was : was !== undefined) &&
+        asks(request, is, templateOf(facts, is));
+    });
     if (!asked) broken(`service ${is.name} (${id}) changed, and no request asks for it now`);
-    if (use === undefined) return;
-    if (spent.has(String(use))) broken(`the request of ${use} on ${is.name} took effect twice`);
-    spent.add(String(use));
+    spend(use, is.name);
   }
 
   return {
@@ -52,16 +99,20 @@ export function writes({ facts, broken }: RuleContext): Rule {
       for (const change of commit.changes) {
         const { key, before, after } = change;
         const id = String(key[1]);
+        checkRow(by, change);
+        if (key[0] === "run" && after !== undefined) {
+          runs.add(String(key[2]));
+          spend(commit.changes.find((one) => one.key[0] === "idempotency")?.key[2], `run of ${id}`);
+        }
         if (key[0] === "service") {
           checkService(commit, change);
           if (after === undefined) continue;
           const row = after as ServiceRow;
           versions.set(`${id}@${versionstamp}`, { row, template: templateOf(facts, row) });
         } else if (key[0] === "node_spec" && after !== undefined) {
-          const asked = [...running].some(([delivery, request]) =>
-            delivery.replica === by && (request.kind === "join" && before === undefined ||
-              request.kind === "node_spec" && contains(after, request.body))
-          );
+          const asked = isAsked(by, (request) =>
+            request.kind === "join" && before === undefined ||
+            request.kind === "node_spec" && contains(after, request.body));
           if (!asked) broken(`the spec of node ${id} changed, and no request asks for it now`);
         }
       }
@@ -73,8 +124,15 @@ export function writes({ facts, broken }: RuleContext): Rule {
       const request = running.get(delivery);
       // Of a replica that died, a commit may still be on its way.
       if (answer) running.delete(delivery);
-      if (request?.kind !== "service" || request.method === "GET" || !answer) return;
-      if (answer.status >= 300 || isReplay(answer)) return;
+      if (!request || request.method === "GET" || !answer || answer.status >= 300) return;
+      if (isReplay(answer)) return;
+      if (request.kind === "node" && !removed.has(request.ref)) {
+        broken(`node ${request.ref} was told to be removed and is not`);
+      }
+      if (request.kind === "run" && !runs.has(JSON.parse(answer.body).id)) {
+        broken(`a run of ${request.ref} was acknowledged and is not stored`);
+      }
+      if (request.kind !== "service") return;
       const { id, version } = JSON.parse(answer.body);
       const stored = versions.get(`${id}@${version}`);
       if (!stored || !asks(request, stored.row, stored.template)) {
@@ -95,6 +153,13 @@ function retired(before: ServiceRow | undefined, after: ServiceRow): boolean {
       stopped: before.stopped,
       revision: before.revision,
     });
+}
+
+/** Whether the change is that of an undo: to another revision, and nothing else. */
+function undoes({ body }: Request, before: ServiceRow, after: ServiceRow): boolean {
+  const same = { ...before, revision: after.revision, updatedAt: after.updatedAt };
+  return body.action === "undo" && before.revision !== after.revision &&
+    contains(same, after) && contains(after, same);
 }
 
 /** Whether a row is what a request asks for. */
@@ -125,16 +190,30 @@ function contains(whole: unknown, part: unknown): boolean {
 function requestOf({ sent }: Delivery): Request {
   const path = new URL(sent.path).pathname.split("/").slice(2);
   const [room, ref = "", part] = path;
-  const kind = room === "services"
-    ? "service"
-    : room === "nodes" && ref === "join"
-    ? "join"
-    : room === "nodes" && part === "spec"
-    ? "node_spec"
-    : "other";
+  const kind = kindOf(sent.method, { room, ref, part });
   const key = sent.headers.find(([name]) => name === "idempotency-key")?.[1];
   const parsed = kind === "other" || sent.body === "" ? {} : JSON.parse(sent.body);
   return { method: sent.method, kind, ref, body: parsed, key };
+}
+
+function kindOf(
+  method: string,
+  { room, ref, part }: { room: string | undefined; ref: string; part: string | undefined },
+): Kind {
+  if (room === "services") {
+    return part === undefined
+      ? "service"
+      : part === "rollout"
+      ? "rollout"
+      : part === "runs"
+      ? "run"
+      : "other";
+  }
+  if (room !== "nodes") return "other";
+  if (ref === "join") return "join";
+  if (part === "spec") return "node_spec";
+  if (part === "restart") return "restart";
+  return part === undefined && method === "DELETE" ? "node" : "other";
 }
 
 function isReplay({ headers }: Answer): boolean {
