@@ -65,6 +65,16 @@ const CASES: Case[] = [
     live: ["1@n1 running", "2@n2 running", "3@n3 running"],
   },
   {
+    property: "a no-execute taint takes a node's task away at once, other taints leave it",
+    nodes: [
+      { ...n1, taints: [{ key: "repair", effect: "no-execute" }] },
+      { ...n2, taints: [{ key: "repair", effect: "no-schedule" }] },
+      n3,
+    ],
+    tasks: ON_ALL,
+    live: ["1@n1 running!", "2@n2 running", "3@n3 running"],
+  },
+  {
     property: "a node that is not ready gets none",
     nodes: [n1, { ...n2, seenMs: -9000 }, { ...n3, state: "down", seenMs: -9000 }],
     live: ["1@n1 assigned"],
