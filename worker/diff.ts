@@ -7,7 +7,7 @@
 import type { Assignment } from "../kv/schema/agent.ts";
 import type { Standing } from "./lease.ts";
 import type { ContainerStatus } from "./runtime.ts";
-import type { AgentProbeVerdict } from "./probes/subject.ts";
+import { type AgentProbeVerdict, isProbed } from "./probes/subject.ts";
 import type { TaskRecord, View } from "./record.ts";
 import { nextStep } from "./step.ts";
 
@@ -24,7 +24,7 @@ export interface World {
   standing?: (assignment: Assignment) => Standing;
 }
 
-/** The tasks whose next step is not to do nothing, in the order of their ids (oldest first). */
+/** The tasks whose next step is not to do nothing, or that nobody probes yet, by id (oldest first). */
 export function attention(world: World): string[] {
   const { assignments, records, confirmed, nowMs } = world;
   if (!assignments) return [];
@@ -50,6 +50,8 @@ export function attention(world: World): string[] {
       wallMs: 0,
       jitter: 0,
     };
+    // An agent that was started again knows of no probe until it looks at the task.
+    if (world.probed && !probed && isProbed(view)) return true;
     const { kind } = nextStep(view);
     return kind !== "none" && kind !== "wait";
   });

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { ReadinessCheck } from "../../kv/schema/health.ts";
 import { newRecord } from "../../worker/record.ts";
 import type { ContainerStatus } from "../../worker/runtime.ts";
 import { attention, type World } from "../../worker/diff.ts";
@@ -73,4 +74,18 @@ Deno.test("a task that waits for its restart needs attention when its time has c
     }));
   assertEquals(at(99), []);
   assertEquals(at(100), [idOf(1)]);
+});
+
+Deno.test("what is to be probed and is not yet needs attention, as after the agent's restart", () => {
+  const readiness = ReadinessCheck.parse({ probe: { type: "exec", command: ["check"] } });
+  const assignment = assignmentOf(1, { readiness });
+  const unready = known(1);
+  unready.observed.ready = false;
+  const scene = {
+    assignments: new Map([[idOf(1), assignment]]),
+    records: new Map([[idOf(1), unready]]),
+    containers: [running(1)],
+  };
+  assertEquals(attention(world({ ...scene, probed: () => undefined })), [idOf(1)]);
+  assertEquals(attention(world({ ...scene, probed: () => ({ ready: false }) })), []);
 });
