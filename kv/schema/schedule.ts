@@ -30,10 +30,15 @@ export function scheduleProblem(schedule: string): string | undefined {
   }
 }
 
+/** Time zones that were found to be one: asking costs more than the rest of reading a service. */
+const known = new Set<string>();
+
 /** Whether this is a time zone's name, like `Europe/Berlin`. */
 export function isTimeZone(name: string): boolean {
+  if (known.has(name)) return true;
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });
+    known.add(name);
     return true;
   } catch {
     return false;
