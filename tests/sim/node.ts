@@ -7,6 +7,7 @@
 import { createClient } from "../../api/client.ts";
 import type { Assignment } from "../../kv/schema/agent.ts";
 import { createAgent } from "../../worker/agent.ts";
+import { createNoGuard } from "../../worker/guard_client.ts";
 import { factsOf, joinCluster, removeAll } from "../../worker/join.ts";
 import type { Runtime } from "../../worker/runtime.ts";
 import { createSimRuntime, type SimControl, type SimTimings } from "../../worker/sim.ts";
@@ -73,6 +74,8 @@ export class SimNode {
   /** Its ways to the replicas and back are cut until then, in virtual ms. */
   readonly cut = { toMs: 0, fromMs: 0 };
   process: Process | undefined;
+  /** For planted bugs: whether its strict tasks have a guard. */
+  guarded = true;
   nodeId: string | undefined;
   readonly engine: SimEngine;
   readonly control: SimControl;
@@ -166,7 +169,7 @@ export class SimNode {
     sim.note(`${process.name} is up`);
     const runtime = createSimRuntime({ engine: this.engine, nodeId });
     const agent = createAgent({
-      guard: this.#guards.for(process),
+      guard: this.guarded ? this.#guards.for(process) : createNoGuard(),
       runtime: this.#gate(process, runtime),
       client: createClient({
         url: "http://berth",

@@ -63,7 +63,13 @@ export class Replica {
   async #serve(api: Api, request: Request): Promise<Response> {
     const response = await api.fetch(request);
     await this.#turn?.();
-    return response;
+    const { tamperServe } = this.sim;
+    if (!tamperServe || response.status === 204) return response;
+    const { status, headers } = response;
+    const { pathname: path } = new URL(request.url);
+    const served = { status, body: await response.text() };
+    const told = tamperServe({ method: request.method, path, status }, served);
+    return new Response(told.body, { status: told.status, headers });
   }
 
   /** Whether its process leads, as far as it knows. */

@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 
 /**
  * Runs `body` on a platform that keeps to the simulation's order: SHA-256 answers at once (the machine's
- * answers from a thread), and deadlines in real time never come. Errors have no stacks, which are dear:
- * `stacks` asks for them.
+ * answers from a thread), and deadlines in real time never come. Errors have no stacks, which are dear
+ * (`stacks` asks for them), and all signals abort for the one reason.
  */
 export async function onQuietPlatform<T>(
   options: { stacks: boolean },
@@ -18,12 +18,18 @@ export async function onQuietPlatform<T>(
   const { timeout } = AbortSignal;
   replace(crypto.subtle, "digest", createDigest());
   AbortSignal.timeout = () => new AbortController().signal;
+  const { abort } = AbortController.prototype;
+  const reason = new DOMException("The signal has been aborted", "AbortError");
+  AbortController.prototype.abort = function (given: unknown = reason) {
+    abort.call(this, given);
+  };
   if (!options.stacks) Error.stackTraceLimit = 0;
   try {
     return await body();
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
     AbortSignal.timeout = timeout;
+    AbortController.prototype.abort = abort;
     Reflect.deleteProperty(crypto.subtle, "digest");
   }
 }

@@ -29,6 +29,16 @@ const RESTART_MS = { min: 200, max: 9_000 } as const;
 /** How the control plane runs; see main.ts. */
 export type Mode = "resident" | "request-driven";
 
+interface Served {
+  status: number;
+  body: string;
+}
+
+export type TamperServe = (
+  request: { method: string; path: string; status: number },
+  answer: Served,
+) => Served;
+
 export class Sim {
   readonly timeline = new Timeline();
   readonly history: string[] = [];
@@ -44,6 +54,8 @@ export class Sim {
     network: NO_NETWORK_FAULTS,
     database: NO_KV_FAULTS,
   };
+  /** For planted bugs: changes what a replica answers. */
+  tamperServe: TamperServe | undefined;
   /** For planted bugs: runs before a node starts. */
   prepareNode: (node: SimNode) => void = () => {};
   /** Whether what dies by itself is started again soon; while healing, at once. */
