@@ -136,30 +136,6 @@ function unsettledTask(
     return task.why ? [] : [`${what} waits for no stated reason`];
   }
   if (state !== "running") return [`${what} is ${state}`];
-<<<<<<< HEAD
-  return running.has(task.id) ? [] : [`${what} is said to run, and no container does`];
-}
-
-/** Where a pending task could go, by a computation of its own. */
-function nodesThatFit(facts: Facts, task: TaskRow): string[] {
-  const template = facts.template(task.serviceId, task.revision);
-  if (!template) return [];
-  return facts.nodes().filter((node) => {
-    const { labels, availability } = facts.nodeSpec(node.id);
-    const status = facts.rows("node_status").get(node.id) as { state: string } | undefined;
-    const held = heldOf(facts, node.id);
-    const { reserve, ports, placement } = template;
-    return availability === "active" && status?.state === "ready" &&
-      (placement.node === undefined || [node.id, node.name].includes(placement.node)) &&
-      Object.entries(placement.labels).every(([name, value]) => labels[name] === value) &&
-      held.milliCpus + Math.round(reserve.cpus * 1000) <= node.capacity.cpus * 1000 &&
-      held.memoryMiB + reserve.memoryMiB <= node.capacity.memoryMiB &&
-      ports.every((p) =>
-        p.published === undefined || p.mode !== "host" ||
-        !held.ports.has(`${p.protocol}/${p.published}`)
-      );
-  }).map(({ name }) => name);
-=======
   if (!running.has(task.id)) return [`${what} is said to run, and no container does`];
   const seen = facts.observed(task.id);
   const { availability, taints } = facts.nodeSpec(task.nodeId);
@@ -174,7 +150,6 @@ function nodesThatFit(facts: Facts, task: TaskRow): string[] {
   }
   const well = seen?.health !== "unhealthy" && seen?.health !== "starting" && seen?.ready !== false;
   return well ? [] : [`${what} runs and is not well: ${seen?.message ?? seen?.health}`];
->>>>>>> 75e472e (test: simulations with services of every mode, placement rules, strict singletons, removals, more faults, request-driven planes; shortened failures)
 }
 
 function unsettledNode(facts: Facts, { name, nodeId, containers }: FinalNode): string[] {
