@@ -78,20 +78,15 @@ async function reportSome(
   const { kv } = deps;
   for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
     // The report row comes first: a report that is applied meanwhile fails the commit.
-    const nodeKey = key.node(nodeId);
     const [serial, node, ...rows] = await getInOrder(kv, [
       key.report(nodeId),
-      nodeKey,
+      key.node(nodeId),
       ...seen.map((o) => key.task(o.taskId)),
       ...seen.map((o) => key.observed(o.taskId)),
     ]);
     if (!node || node.versionstamp === null) { // (6)
-      return done({
-        unknown: seen.map(({ taskId }) => taskId),
-        behind: [],
-        base: "",
-        stale: false,
-      });
+      const unknown = seen.map(({ taskId }) => taskId);
+      return done({ unknown, behind: [], base: "", stale: false });
     }
     const now = serial?.versionstamp ?? "";
     if (base !== undefined && base !== now) { // (4)
@@ -103,7 +98,7 @@ async function reportSome(
     const behind: PartAnswer["behind"] = [];
     const op = kv.atomic()
       .check({ key: key.report(nodeId), versionstamp: serial?.versionstamp ?? null })
-      .check({ key: nodeKey, versionstamp: node.versionstamp })
+      .check({ key: key.node(nodeId), versionstamp: node.versionstamp }) // (6)
       .set(key.report(nodeId), 1); // (2)
     let writes = 0;
     seen.forEach((next, i) => {

@@ -17,8 +17,8 @@ Simulates clusters in which things go wrong, one for each seed, and checks what 
   --seeds N         how many (default 50), --from S: from which one on (default 1)
   --seed S          this one; if it fails, it is shortened and its history shown
   --jobs N          so many at a time, each in a thread of its own (default 1)
-  --faults KINDS    all (default), none, or process,network,database,disk,clock,engine,container,
-                    loss,poison
+  --faults KINDS    all, none, or process,network,database,disk,clock,engine,container,loss,poison;
+                    each seed has some of them by default
   --mode MODE       resident or request-driven; each seed has its own by default
   --database KIND   model or real; by default every tenth seed has the real one
   --steps LIST      of the script only these steps, like 1-5,9

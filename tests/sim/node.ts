@@ -68,7 +68,7 @@ class WatchedEngine extends SimEngine {
 }
 
 /** How long a worker takes to clear away what its former identities left. */
-const REMOVE_ALL_MS = 120_000;
+const REMOVE_ALL_MS = 15_000;
 
 export class SimNode {
   /** Its ways to the replicas and back are cut until then, in virtual ms. */

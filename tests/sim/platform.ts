@@ -5,19 +5,26 @@
  */
 import { createHash } from "node:crypto";
 
+/** The deadlines of calls are longer: the simulated network has patience of its own. */
+const LONGEST_MS = 60_000;
+
 /**
  * Runs `body` on a platform that keeps to the simulation's order: SHA-256 answers at once (the machine's
- * answers from a thread), and deadlines in real time never come. Errors have no stacks, which are dear
+ * answers from a thread), and deadlines are in simulated time, or never come if they are long. Errors have no stacks, which are dear
  * (`stacks` asks for them), and all signals abort for the one reason.
  */
 export async function onQuietPlatform<T>(
-  options: { stacks: boolean },
+  options: { stacks: boolean; after: (ms: number, run: () => void) => void },
   body: () => Promise<T>,
 ): Promise<T> {
   const { stackTraceLimit } = Error;
   const { timeout } = AbortSignal;
   replace(crypto.subtle, "digest", createDigest());
-  AbortSignal.timeout = () => new AbortController().signal;
+  AbortSignal.timeout = (ms) => {
+    const deadline = new AbortController();
+    if (ms <= LONGEST_MS) options.after(ms, () => deadline.abort());
+    return deadline.signal;
+  };
   const { abort } = AbortController.prototype;
   const reason = new DOMException("The signal has been aborted", "AbortError");
   AbortController.prototype.abort = function (given: unknown = reason) {

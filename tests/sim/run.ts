@@ -5,12 +5,12 @@
  */
 import { type Kv, messageOf, openStore } from "../../kv/store.ts";
 import { openMemoryKv } from "../support/memory_kv.ts";
-import { FAULT_KINDS, type FaultKind, heal, trouble } from "./faults.ts";
+import { type FaultKind, heal, trouble } from "./faults.ts";
 import { machineOf } from "./node_moves.ts";
 import type { Plant } from "./plants.ts";
 import { onQuietPlatform } from "./platform.ts";
 import { rest } from "./rest.ts";
-import { perform, scriptOf } from "./script.ts";
+import { kindsOf, perform, scriptOf } from "./script.ts";
 import { type Mode, Sim, Violation } from "./sim.ts";
 
 export interface RunOptions {
@@ -21,7 +21,7 @@ export interface RunOptions {
   database?: "model" | "real";
   /** How the control plane runs; absent: request-driven every fourth seed. */
   mode?: Mode;
-  /** Which faults may happen; absent: all. */
+  /** Which faults may happen; absent: those that the seed chooses. */
   faults?: ReadonlySet<FaultKind>;
   /** Of the seed's script, what is done; absent: all of it. */
   steps?: ReadonlySet<number>;
@@ -52,20 +52,23 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   const steps: number[] = [];
   let problem: string | undefined;
   try {
-    await onQuietPlatform({ stacks: false }, async () => {
-      try {
-        options.plant?.install(sim);
-        await begin(sim);
-        await badTime(sim, options, steps);
-        await heal(sim);
-        await rest(sim);
-        await compare(sim);
-      } catch (error) {
-        if (!(error instanceof Violation)) throw error;
-        problem = messageOf(error);
-      }
-      await sim.end();
-    });
+    await onQuietPlatform(
+      { stacks: false, after: (ms, run) => sim.timeline.after(ms, run) },
+      async () => {
+        try {
+          options.plant?.install(sim);
+          await begin(sim);
+          await badTime(sim, options, steps);
+          await heal(sim);
+          await rest(sim);
+          await compare(sim);
+        } catch (error) {
+          if (!(error instanceof Violation)) throw error;
+          problem = messageOf(error);
+        }
+        await sim.end();
+      },
+    );
   } finally {
     kv.close();
   }
@@ -95,7 +98,7 @@ async function begin(sim: Sim): Promise<void> {
 
 /** Moves and faults, one after another but overlapping. */
 async function badTime(sim: Sim, options: RunOptions, done: number[]): Promise<void> {
-  const kinds = options.faults ?? new Set(FAULT_KINDS);
+  const kinds = options.faults ?? kindsOf(sim.seed);
   trouble(sim, kinds);
   for (const step of scriptOf(sim.seed, kinds)) {
     if (options.steps?.has(step.number) ?? true) {

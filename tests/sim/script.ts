@@ -18,25 +18,43 @@ export interface Step {
   fault?: Fault;
 }
 
-const STEPS = { min: 50, more: 60 } as const;
-const MOVE_SHARE = 0.5;
-const PAUSE_MS = { min: 50, max: 800 } as const;
+/** What a cluster has before it gets into trouble. */
+const FIRST_MOVES = ["create replicated", "create strict", "create global", "create job"] as const;
+const FIRST_PAUSE_MS = { min: 100, max: 1_500 } as const;
+/** How long the bad time is, about. */
+const BAD_TIME_MS = 36_000;
+const MEAN_PAUSE_MS = 400;
+/** Some seeds are busy; in others things have time to go wrong one by one. */
+const PACES = [0.7, 1, 2, 4] as const;
+const MOVE_SHARES = [0.3, 0.5, 0.7] as const;
+/** How many of the kinds of faults a seed has: all of them together hide what each could show. */
+const KIND_SHARE = 0.7;
+
+/** The kinds of faults that a seed has when nobody asks for others. */
+export function kindsOf(seed: number): Set<FaultKind> {
+  const random = createRandom(seed, "kinds");
+  return new Set(FAULT_KINDS.filter(() => random.chance(KIND_SHARE)));
+}
 
 export function scriptOf(seed: number, kinds: ReadonlySet<FaultKind>): Step[] {
   const random = createRandom(seed, "script");
   const faults = FAULTS.filter(({ kind }) => kinds.has(kind));
-  const count = STEPS.min + random.int(STEPS.more);
-  return Array.from({ length: count }, (_, i): Step => {
-    const number = i + 1;
-    const moves = random.chance(MOVE_SHARE);
-    const pauseMs = random.between(PAUSE_MS.min, PAUSE_MS.max);
-    if (moves) return { number, pauseMs, move: random.weighted(MOVES) };
-    return faults.length === 0 ? { number, pauseMs } : {
-      number,
-      pauseMs,
-      fault: random.weighted(faults),
-    };
+  const [pace, moveShare] = [random.pick(PACES), random.pick(MOVE_SHARES)];
+  const first = FIRST_MOVES.flatMap((name) => MOVES.filter((move) => move.name === name))
+    .map((move, i): Step => {
+      const pauseMs = random.between(FIRST_PAUSE_MS.min, FIRST_PAUSE_MS.max);
+      return { number: i + 1, pauseMs, move };
+    });
+  const count = Math.round(BAD_TIME_MS / (MEAN_PAUSE_MS * pace));
+  const rest = Array.from({ length: count }, (_, i): Step => {
+    const number = first.length + i + 1;
+    const pauseMs = random.between(0.1, 1.9) * MEAN_PAUSE_MS * pace;
+    if (random.chance(moveShare)) return { number, pauseMs, move: random.weighted(MOVES) };
+    return faults.length === 0
+      ? { number, pauseMs }
+      : { number, pauseMs, fault: random.weighted(faults) };
   });
+  return [...first, ...rest];
 }
 
 /** Begins one step. A move goes on while other things happen. */

@@ -68,7 +68,11 @@ export function templateOf(random: Random): Template {
     env: { V: String(random.int(1000)) },
     reserve: { cpus: random.pick([0, 0.25, 0.5, 1]), memoryMiB: random.pick([0, 128, 512]) },
     ports: random.chance(0.2)
-      ? [{ target: 80, published: random.pick([8080, 8081]), mode: "host" }]
+      ? [{
+        target: 80,
+        published: random.pick([8080, 8081]),
+        mode: random.pick(["host", "host", "ingress"] as const),
+      }]
       : random.chance(0.2)
       ? [{ target: 80 }]
       : [],

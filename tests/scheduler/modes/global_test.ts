@@ -3,6 +3,7 @@ import { plan } from "../../../scheduler/plan.ts";
 import { explain } from "../../../scheduler/why.ts";
 import {
   addNode,
+  addService,
   applyActions,
   converge,
   counter,
@@ -224,6 +225,18 @@ Deno.test("global: a new revision replaces one node's task at a time, each on it
   for (const { task, state } of made.tasks.values()) {
     if (state === "running") assertEquals(task.revision, 2);
   }
+});
+
+Deno.test("global: a task that a taint drives out is replaced on its node by a revision that stays", () => {
+  const made = world({
+    nodes: [{ ...n1, taints: [{ key: "repair", effect: "no-execute" }] }, n2],
+    services: [agent()],
+    tasks: [t("a", 1, { node: "n1" }), t("b", 2, { node: "n2" })],
+  });
+  const tolerations = [{ key: "repair", operator: "exists" as const }];
+  addService(made, agent({ revision: 2, template: { placement: { tolerations } } }));
+  const stops = planAll(made).actions.filter((action) => action.kind === "stop");
+  assertEquals(stops.map(({ taskId }) => taskId), ["a"]);
 });
 
 Deno.test("global: turned into replicas, what runs is kept as far as it is wanted", () => {

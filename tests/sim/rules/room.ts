@@ -25,9 +25,7 @@ export function nodesThatFit(facts: Facts, task: TaskRow): string[] {
       const theirs = facts.template(other.serviceId, other.revision);
       held.milliCpus += Math.round((theirs?.reserve.cpus ?? 0) * 1000);
       held.memoryMiB += theirs?.reserve.memoryMiB ?? 0;
-      if (theirs?.ports.some(({ published, mode }) => published !== undefined && mode === "host")) {
-        return false;
-      }
+      if (theirs?.ports.some(({ published }) => published !== undefined)) return false;
     }
     return held.milliCpus + Math.round(reserve.cpus * 1000) <= capacity.cpus * 1000 &&
       held.memoryMiB + reserve.memoryMiB <= capacity.memoryMiB &&
