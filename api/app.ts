@@ -29,6 +29,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { forecastRoutes } from "./routes/forecast.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { playgroundRoutes } from "./routes/playground.ts";
+import { projectRoutes } from "./routes/projects.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { rolloutRoutes } from "./routes/rollouts.ts";
 import { serviceRoutes } from "./routes/services.ts";
@@ -81,6 +82,7 @@ export function createApp(deps: ApiDeps): Api {
   agentRoutes(app, rooms);
   nodeRoutes(app, rooms);
   serviceRoutes(app, rooms);
+  projectRoutes(app, rooms);
   runRoutes(app, rooms);
   rolloutRoutes(app, rooms);
   taskRoutes(app, rooms);

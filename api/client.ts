@@ -21,6 +21,7 @@ import { EventView } from "../kv/schema/event.ts";
 import { Why } from "../kv/schema/why.ts";
 import {
   type ExecOptions,
+  type ForwardOptions,
   type JoinRequest,
   JoinResponse,
   type LogsOptions,
@@ -29,6 +30,7 @@ import {
   ReportResponse,
 } from "../kv/schema/agent.ts";
 import { PlaygroundSet, type SeedRequest } from "../kv/schema/playground.ts";
+import { type LockRequestInput, ProjectLockView } from "../kv/schema/project.ts";
 import { ClusterView, JoinTokenView } from "../kv/schema/views.ts";
 
 /**
@@ -180,6 +182,13 @@ export function createClient(options: ClientOptions) {
       }),
     deleteService: (ref: string, project?: string, o: CallOptions = {}) =>
       call("DELETE", `/v1/services/${seg(ref)}`, ServiceView, { ...o, query: { project } }),
+    readLock: (project: string, o: CallOptions = {}) =>
+      call("GET", `/v1/projects/${seg(project)}/lock`, ProjectLockView, o),
+    /** Takes the lock of a project, or renews it. Refused with 409 while somebody else holds it. */
+    lockProject: (project: string, request: LockRequestInput, o: CallOptions = {}) =>
+      call("PUT", `/v1/projects/${seg(project)}/lock`, ProjectLockView, { ...o, body: request }),
+    unlockProject: (project: string, id: string, o: CallOptions = {}) =>
+      call("DELETE", `/v1/projects/${seg(project)}/lock`, Nothing, { ...o, query: { id } }),
     /** The newest revision first. */
     listRevisions: (
       ref: string,
@@ -326,6 +335,9 @@ export function createClient(options: ClientOptions) {
       openSocket(`/v1/tasks/${seg(taskRef)}/logs`, options),
     openExec: (taskRef: string, options: ExecOptions & { project?: string }) =>
       openSocket(`/v1/tasks/${seg(taskRef)}/exec`, options),
+    /** A TCP connection to a port of the task's container. */
+    openForward: (taskRef: string, options: ForwardOptions & { project?: string }) =>
+      openSocket(`/v1/tasks/${seg(taskRef)}/forward`, options),
     /** The agent's side: answers a TunnelRequest. `base` is the request's url, if it had one. */
     answerTunnel: (nodeId: string, sessionId: string, base?: string) =>
       openSocket(`/v1/nodes/${seg(nodeId)}/tunnels/${seg(sessionId)}`, undefined, base),

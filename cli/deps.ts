@@ -51,9 +51,20 @@ export interface Deps {
   given: { server: string | undefined; token: string | undefined };
   contexts: ContextStore;
   readTextFile(path: string): Promise<string>;
+  here: Here;
   /** Which server and token would be used, and from where. */
   connection(): Promise<Connection>;
   connect(target: { server: string; token?: string }): Promise<Client>;
+}
+
+/** Where the command runs, and who runs it. */
+export interface Here {
+  cwd(): string;
+  /** Variables of the environment: Compose files may refer to any. */
+  env(name: string): string | undefined;
+  exists(path: string): Promise<boolean>;
+  /** For people: `ann@desk`. */
+  user(): string;
 }
 
 /** A server to talk to; `token` is a secret and is never printed. */

@@ -53,7 +53,12 @@ async function streamOnce(
 
 function endOf(frame: Exclude<Frame, { kind: "data" }>): StreamEnd {
   if (frame.kind === "exit" || (frame.kind === "closed" && frame.clean)) return { kind: "ended" };
-  const message = frame.kind === "error" ? frame.message : frame.reason || "the connection broke";
+  const said = frame.kind === "error"
+    ? frame.message
+    : frame.kind === "closed"
+    ? frame.reason
+    : "the agent sent a frame that is not for logs";
+  const message = said || "the connection broke";
   return { kind: "failed", message };
 }
 

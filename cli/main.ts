@@ -6,9 +6,11 @@
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
+import { composeCommands } from "./catalog/compose.ts";
 import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { rolloutCommands } from "./catalog/rollout.ts";
+import { trafficCommands } from "./catalog/traffic.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { modeCommands } from "./catalog/modes.ts";
 import { nodeCommands } from "./catalog/nodes.ts";
@@ -29,9 +31,11 @@ export const VERSION = "0.1.0";
 /** The command table. */
 export const COMMANDS: readonly AnyCommand[] = [
   ...runCommands,
+  ...composeCommands,
   ...modeCommands,
   ...rolloutCommands,
   ...lookCommands,
+  ...trafficCommands,
   serviceLs,
   ...forecastCommands,
   ...clusterCommands,
@@ -234,6 +238,14 @@ if (import.meta.main) {
   if (!WRITERS.has(Deno.args[0] ?? "")) await Deno.permissions.revoke({ name: "write" });
   const env = (name: string) => Deno.env.get(name) || undefined;
   Deno.exit(
-    await guarded(io, () => main(Deno.args, io, (globals) => processDeps(globals, io, env))),
+    await guarded(
+      io,
+      () =>
+        main(
+          Deno.args,
+          io,
+          (globals) => processDeps(globals, io, env, (name) => Deno.env.get(name)),
+        ),
+    ),
   );
 }

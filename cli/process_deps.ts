@@ -9,10 +9,11 @@ import { contextsPath, resolveTarget } from "./connect.ts";
 import type { ContextStore } from "./contexts.ts";
 import type { Deps, Io } from "./deps.ts";
 
-/** The environment variables that the CLI reads; the permission set names the same. */
+/** The environment: the CLI reads a few by name, and those that a Compose file refers to. */
 export type Env = (name: string) => string | undefined;
 
-export function processDeps(globals: GlobalOptions, io: Io, env: Env): Deps {
+/** `env` takes what is empty for unset; `rawEnv`, for Compose files, does not. */
+export function processDeps(globals: GlobalOptions, io: Io, env: Env, rawEnv: Env): Deps {
   const given = {
     server: globals.server ?? env("BERTH_SERVER"),
     token: globals.token ?? env("BERTH_TOKEN"),
@@ -32,6 +33,12 @@ export function processDeps(globals: GlobalOptions, io: Io, env: Env): Deps {
     given,
     contexts,
     readTextFile: (path) => Deno.readTextFile(path),
+    here: {
+      cwd: () => Deno.cwd(),
+      env: rawEnv,
+      exists: (path) => Deno.stat(path).then(() => true, () => false),
+      user: () => `${env("USER") ?? env("LOGNAME") ?? "somebody"}@${Deno.hostname()}`,
+    },
     connection: () =>
       resolveTarget({
         flags: present({ server: globals.server, token: globals.token, context: globals.context }),

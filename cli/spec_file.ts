@@ -32,7 +32,8 @@ export async function readSpecs(
   return await parseSpecs(text, name);
 }
 
-async function readInput(input: ReadableStream<Uint8Array>): Promise<string> {
+/** Standard input, up to the bound of a file. */
+export async function readInput(input: ReadableStream<Uint8Array>): Promise<string> {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   for await (const piece of input) {
@@ -120,7 +121,8 @@ function isCompose(value: unknown): boolean {
   return typeof value.services === "object" && value.services !== null;
 }
 
-function messageOf(issue: z.core.$ZodIssue | undefined): string {
+/** What a schema says of a value. */
+export function messageOf(issue: z.core.$ZodIssue | undefined): string {
   if (!issue) return "it is no service";
   const keys = issue.code === "invalid_key" || issue.code === "invalid_element" ? issue.issues : [];
   return keys.map(({ message }) => message).join("; ") || issue.message;
@@ -131,7 +133,7 @@ function dotted(path: Path): string {
 }
 
 /** The path of the first field that the schema did not keep: misspelt, most likely. */
-function unreadField(sent: unknown, kept: unknown): Path | undefined {
+export function unreadField(sent: unknown, kept: unknown): Path | undefined {
   if (typeof sent !== "object" || sent === null) return undefined;
   if (typeof kept !== "object" || kept === null) return undefined;
   const fields = new Map(Object.entries(kept));

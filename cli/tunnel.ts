@@ -12,6 +12,8 @@ import { CHANNEL, TunnelControl } from "../kv/schema/agent.ts";
 export type Frame =
   | { kind: "data"; stream: "stdout" | "stderr"; data: Uint8Array }
   | { kind: "exit"; code: number }
+  | { kind: "output-end" }
+  | { kind: "taken"; bytes: number }
   /** The agent's or the server's own words. */
   | { kind: "error"; message: string }
   | { kind: "closed"; clean: boolean; reason: string };
@@ -103,6 +105,10 @@ function frameOf(data: unknown): Frame {
   const control = TunnelControl.safeParse(json);
   if (control.success && control.data.type === "exit") {
     return { kind: "exit", code: control.data.code };
+  }
+  if (control.success && control.data.type === "output-end") return { kind: "output-end" };
+  if (control.success && control.data.type === "taken") {
+    return { kind: "taken", bytes: control.data.bytes };
   }
   if (control.success && control.data.type === "error") {
     return { kind: "error", message: control.data.message };

@@ -6,6 +6,7 @@
  * | service, service_name, revision, node_spec | users, through the API |
  * | rollout_request, node_restart, playground | users, through the API |
  * | port | users, through the API; deleted by the leader with the service |
+ * | project_lock | the users who hold it, through the API |
  * | node, observed, report | the node's agent, through the API |
  * | run | users, through the API; deleted by the leader with the run's last task |
  * | task, assign, task_of, rollout, run_cursor, elapsed, node_status, log, failed | the leader |
@@ -28,6 +29,7 @@ export const key = {
   port: (protocol: string, published: number) => ["port", protocol, published],
   /** Written with every change of those, so that one check guards many. */
   portHead: () => ["port_head"],
+  projectLock: (project: string) => ["project_lock", project],
 
   run: (serviceId: string, runId: string) => ["run", serviceId, runId],
   runCursor: (serviceId: string) => ["run_cursor", serviceId],

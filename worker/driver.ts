@@ -48,7 +48,7 @@ export interface Driver {
   isBusy(taskId: string): boolean;
   /** Resolves when no step is under way. */
   settle(): Promise<void>;
-  /** The set changed for the task: cut short a pull that is no longer wanted. */
+  /** The set changed for the task: cut short a pull, or hooks, that are no longer wanted. */
   reconsider(taskId: string): void;
   /** The engine went away; what it took with it is not the containers' fault. */
   engineLost(): void;
@@ -65,7 +65,7 @@ export interface TaskMemory {
   /** When to look again, if nothing else happens before. */
   wakeAtMs?: number;
   backOff: ReturnType<typeof createBackOff>;
-  /** Aborts the pull under way. */
+  /** Aborts the pull, or the hooks of a start, under way. */
   pull?: AbortController;
   stopSent: boolean;
   /** When the container was first seen exited, since it last ran. */

@@ -3,13 +3,15 @@
  *
  * 1. Every call returns by its deadline, whatever the runtime does: a hung engine holds up nobody
  *    else, and no promise outlives its deadline.
- * 2. Slow kinds (pulls, graceful stops) have lanes of their own, so they never starve starts; nor do
+ * 2. Slow kinds (pulls, graceful stops, hooks) have lanes of their own, so they never starve starts; nor do
  *    removals hold up the stops of what must not run.
  *
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
+import type { Hook } from "../kv/schema/container.ts";
 import type { Clock } from "../kv/schema/time.ts";
+import { runHooks } from "./hooks.ts";
 import type { ContainerStatus, EngineFailure, EngineInfo, Outcome, Runtime } from "./runtime.ts";
 
 export const DEADLINE_MS = {
@@ -24,7 +26,7 @@ export const DEADLINE_MS = {
   pull: 600_000,
 } as const;
 
-const LANES = { look: 8, start: 8, stop: 24, remove: 8, pull: 16 } as const;
+const LANES = { look: 8, start: 8, stop: 24, remove: 8, pull: 16, hooks: 16 } as const;
 
 export interface EngineCalls {
   info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
@@ -43,6 +45,12 @@ export interface EngineCalls {
     signal: AbortSignal,
   ): Promise<Outcome>;
   remove(taskId: string, signal: AbortSignal): Promise<Outcome>;
+  /** Runs commands in the task's container, for `ms` at the most. */
+  hooks(
+    taskId: string,
+    hooks: readonly Hook[],
+    options: { kind: "post_start" | "pre_stop"; ms: number; signal: AbortSignal },
+  ): Promise<Outcome>;
 }
 
 export function createEngineCalls(
@@ -54,6 +62,7 @@ export function createEngineCalls(
     stop: createLane(LANES.stop),
     remove: createLane(LANES.remove),
     pull: createLane(LANES.pull),
+    hooks: createLane(LANES.hooks),
   };
   function call<T>(
     lane: Lane | undefined,
@@ -115,6 +124,13 @@ export function createEngineCalls(
         "remove",
         { ms: DEADLINE_MS.remove, signal },
         (s) => runtime.remove(taskId, s),
+      ),
+    hooks: (taskId, hooks, { kind, ms, signal }) =>
+      call(
+        lanes.hooks,
+        kind,
+        { ms, signal },
+        (s) => runHooks((...args) => runtime.exec(...args), { taskId, hooks, kind }, s),
       ),
   };
 }

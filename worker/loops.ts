@@ -45,8 +45,8 @@ export function createLoops(
     bells.due = dueBell.ring;
     bells.lease = leaseBell.ring;
     bells.rows = rowsBell.ring;
-    bells.facts = factsBell.ring;
     bells.later = laterBell.ring;
+    bells.facts = factsBell.ring;
     bells.task = (taskId) => driver.kick(taskId, signal);
 
     /** Waits after a failure and says whether to go on. */

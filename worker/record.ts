@@ -4,12 +4,20 @@
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
+import type { Hook } from "../kv/schema/container.ts";
 import type { Observed } from "../kv/schema/task.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { ContainerStatus } from "./runtime.ts";
 import type { Standing } from "./lease.ts";
 import { type AgentProbeVerdict, type Verdict, verdictOf } from "./probes/subject.ts";
 import { afterRun, seconds } from "./restart.ts";
+
+export interface StopOptions {
+  /** The `preStop` hooks have their time from it. */
+  graceMs: number;
+  signal?: string;
+  preStop?: Hook[];
+}
 
 /** What the agent remembers of a task. Times are ms of its monotonic clock. */
 export interface TaskRecord {
@@ -19,11 +27,13 @@ export interface TaskRecord {
   startedBefore?: string;
   /** The container's `startedAt` of the run that `observed` speaks of. */
   run?: string;
+  /** The container's `startedAt` of the run whose `post_start` hooks are done. */
+  hooked?: string;
   restartsMs: number[];
   /** A restart waits until then. */
   dueMs?: number;
   /** How to stop it when its assignment is gone. */
-  stop: { graceMs: number; signal?: string };
+  stop: StopOptions;
 }
 
 /** Everything that the choice of a step depends on. */
@@ -69,9 +79,14 @@ export function newRecord({ taskId, template }: Assignment): TaskRecord {
 
 /** How an assignment wants its container stopped. */
 export function stopOptions(
-  { stopGraceMs, stopSignal }: Assignment["template"],
-): TaskRecord["stop"] {
-  return { graceMs: stopGraceMs, ...(stopSignal === undefined ? {} : { signal: stopSignal }) };
+  { stopGraceMs, stopSignal, container }: Assignment["template"],
+): StopOptions {
+  const preStop = container?.preStop ?? [];
+  return {
+    graceMs: stopGraceMs,
+    ...(stopSignal === undefined ? {} : { signal: stopSignal }),
+    ...(preStop.length === 0 ? {} : { preStop }),
+  };
 }
 
 /** The same record at `state`, with words for people; for steps within an attempt. */
@@ -139,6 +154,20 @@ export function nowRunning(view: View, record: TaskRecord, container: ContainerS
       ports,
     },
   };
+}
+
+/** A `post_start` hook failed: the run counts as unhealthy, so it is stopped and is a failure. */
+export function hookFailed(
+  view: View,
+  record: TaskRecord,
+  container: ContainerStatus,
+  message: string,
+): TaskRecord {
+  return judged(nowRunning(view, record, container), {
+    health: "unhealthy",
+    ready: false,
+    message,
+  });
 }
 
 /** The same run, with what is known of its health now. */

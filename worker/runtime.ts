@@ -124,6 +124,9 @@ export interface OutputChunk {
   data: Uint8Array;
 }
 
+/** How to run a command in a container; what users ask for is never privileged. */
+export type RunOptions = ExecOptions & { privileged?: boolean };
+
 /** A command running inside a container. The owner must call `close`, which also ends the command. */
 export interface ExecSession {
   output: AsyncIterable<OutputChunk>;
@@ -174,7 +177,9 @@ export interface Runtime {
   logs(taskId: string, options: LogsOptions, signal: AbortSignal): Promise<
     Outcome<AsyncIterable<OutputChunk>>
   >;
-  exec(taskId: string, options: ExecOptions, signal: AbortSignal): Promise<Outcome<ExecSession>>;
+  exec(taskId: string, options: RunOptions, signal: AbortSignal): Promise<Outcome<ExecSession>>;
+  /** A TCP connection to a port of a running container, published or not. The caller closes it. */
+  dial(taskId: string, port: number, signal: AbortSignal): Promise<Outcome<Deno.TcpConn>>;
   /** Releases sockets and timers. Containers stay. */
   close(): Promise<void>;
 }

@@ -140,6 +140,7 @@ export function createSimRuntime(options: SimRuntimeOptions): SimRuntime {
         if (!container.running) return refused(`container of task ${taskId} is not running`);
         return done(startExec(engine, container, execOptions));
       }),
+    dial: () => Promise.resolve(refused("simulated containers answer on no port")),
     close() {
       closed.abort();
       return Promise.resolve();

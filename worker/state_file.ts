@@ -8,6 +8,7 @@
  */
 import { z } from "zod";
 import { Assignment } from "../kv/schema/agent.ts";
+import { Hook } from "../kv/schema/container.ts";
 import { Observed } from "../kv/schema/task.ts";
 import { Id } from "../kv/schema/common.ts";
 import type { TaskRecord } from "./record.ts";
@@ -19,7 +20,12 @@ const StoredTask = z.object({
   run: z.string().optional(),
   restartAgesMs: z.array(z.number().min(0)),
   waitMs: z.number().min(0).optional(),
-  stop: z.object({ graceMs: z.number().min(0), signal: z.string().optional() }),
+  hooked: z.string().optional(),
+  stop: z.object({
+    graceMs: z.number().min(0),
+    signal: z.string().optional(),
+    preStop: z.array(Hook).optional(),
+  }),
 });
 
 export const AgentState = z.object({
@@ -70,16 +76,18 @@ export function fromStored(
   nowMs: number,
 ): { set: AppliedSet; records: Map<string, TaskRecord> } {
   const records = new Map<string, TaskRecord>();
-  for (const { restartAgesMs, waitMs, startedBefore, run, stop, observed } of state.tasks) {
+  for (const { restartAgesMs, waitMs, startedBefore, run, hooked, stop, observed } of state.tasks) {
     records.set(observed.taskId, {
       observed,
       ...(startedBefore === undefined ? {} : { startedBefore }),
       ...(run === undefined ? {} : { run }),
+      ...(hooked === undefined ? {} : { hooked }),
       restartsMs: restartAgesMs.map((ageMs) => nowMs - ageMs),
       ...(waitMs === undefined ? {} : { dueMs: nowMs + waitMs }),
       stop: {
         graceMs: stop.graceMs,
         ...(stop.signal === undefined ? {} : { signal: stop.signal }),
+        ...(stop.preStop === undefined ? {} : { preStop: stop.preStop }),
       },
     });
   }

@@ -9,13 +9,16 @@
  * 3. A terminal task is never started again, and its container does not run.
  * 4. A container without an assignment goes, but only once a poll confirmed the set.
  * 5. A task whose lease ended (lease.ts) is over: its node stops it as if it had been asked to.
- * 6. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
+ * 6. The hooks of a start come before its task counts as running. An agent that dies meanwhile runs them
+ *    again: they are done when that is on record, next to the run that they were for.
+ * 7. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
  *    again: its end is a failure that the restart policy deals with.
- * 7. A task that gets connections is stopped only after its drain: balancers turn to others first.
+ * 8. A task that gets connections is stopped only after its drain: balancers turn to others first.
  *
  * @module
  */
 import type { Assignment } from "../kv/schema/agent.ts";
+import type { Hook } from "../kv/schema/container.ts";
 import { isReady } from "../kv/schema/task.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
 import { verdictOf } from "./probes/subject.ts";
@@ -27,6 +30,7 @@ import {
   judged,
   newRecord,
   nowRunning,
+  type StopOptions,
   stopped,
   type TaskRecord,
   type View,
@@ -37,15 +41,16 @@ export type Step =
   | { kind: "wait"; untilMs: number }
   | { kind: "create"; assignment: Assignment }
   | { kind: "start" }
+  | { kind: "hooks"; hooks: readonly Hook[]; container: ContainerStatus }
   | { kind: "note"; record: TaskRecord }
-  | { kind: "stop"; graceMs: number; signal?: string }
+  | ({ kind: "stop" } & StopOptions)
   | { kind: "remove" }
   | { kind: "forget" };
 
 const NONE: Step = { kind: "none" };
 const VERDICT_AFTER_MS = 3_000;
 /** For containers of which only the labels are known. */
-const DEFAULT_STOP: TaskRecord["stop"] = { graceMs: 10_000 };
+const DEFAULT_STOP: StopOptions = { graceMs: 10_000 };
 
 /** The next step of a task. */
 export function nextStep(view: View): Step {
@@ -56,7 +61,7 @@ export function nextStep(view: View): Step {
   if (isTerminal(record.observed.state)) return running ? stopStep(record) : NONE; // rule 3
   if (assignment.desired === "stop") {
     if (!running) return { kind: "note", record: stopped(view, record) };
-    const drainedMs = drainedAtMs(view, assignment, record); // rule 7
+    const drainedMs = drainedAtMs(view, assignment, record); // rule 8
     return drainedMs > view.nowMs ? { kind: "wait", untilMs: drainedMs } : stopStep(record);
   }
   const { standing } = view;
@@ -97,7 +102,10 @@ function stepAway(view: View): Step {
 function stepTowardsRunning(view: View, assignment: Assignment, record: TaskRecord): Step {
   const { container, nowMs } = view;
   if (container?.state === "running") {
-    return { kind: "note", record: nowRunning(view, record, container) };
+    const hooks = assignment.template.container?.postStart ?? [];
+    return hooks.length > 0 && record.hooked !== container.startedAt
+      ? { kind: "hooks", hooks, container } // rule 6
+      : { kind: "note", record: nowRunning(view, record, container) };
   }
   if (container?.state === "exited" && began(container, record)) { // rule 1
     return stepAfterExit(view, assignment, record, container);
@@ -148,7 +156,7 @@ function stepRunning(view: View, assignment: Assignment, record: TaskRecord): St
     next.startedBefore = record.run;
     return { kind: "note", record: next };
   }
-  if (record.observed.health === "unhealthy") return stopStep(record); // rule 6
+  if (record.observed.health === "unhealthy") return stopStep(record); // rule 7
   const verdict = verdictOf(assignment.template, container, view.probed);
   const { health, ready, message } = record.observed;
   const told = verdict.message === undefined || verdict.message === message;

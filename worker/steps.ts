@@ -11,7 +11,17 @@ import type { TaskMemory } from "./driver.ts";
 import type { EngineCalls } from "./engine_calls.ts";
 import type { ContainerStatus, EngineFailure, Outcome } from "./runtime.ts";
 import { verdictAtStart } from "./probes/subject.ts";
-import { at, began, refused, startAnswered, type TaskRecord, type View } from "./record.ts";
+import { HOOKS_MS } from "../kv/schema/container.ts";
+import {
+  at,
+  began,
+  hookFailed,
+  refused,
+  startAnswered,
+  type StopOptions,
+  type TaskRecord,
+  type View,
+} from "./record.ts";
 import type { Step } from "./step.ts";
 
 /**
@@ -107,7 +117,8 @@ export function createSteps(
     await book.note(at(recordOf(taskId), "starting"), { durable: false });
     const started = await engine.start(taskId, signal);
     const ports = assignment && knownPorts(assignment);
-    if (started.ok && assignment && ports) {
+    const hooked = (assignment?.template.container?.postStart ?? []).length > 0;
+    if (started.ok && assignment && ports && !hooked) {
       // Told at once. A look adds what only the engine knows, once the report is on its way; but ports
       // that the engine chose are worth waiting for.
       const { template } = assignment;
@@ -128,10 +139,41 @@ export function createSteps(
     return await failed(started, assignment, { ...context, view: { ...context.view, container } });
   }
 
+  /** Runs what must be done before the task counts as running. */
+  async function startHooks(
+    { hooks, container }: Extract<Step, { kind: "hooks" }>,
+    { view, memory, signal }: StepContext,
+  ): Promise<StepResult> {
+    const unwanted = memory.pull = new AbortController();
+    const { taskId } = view;
+    const beganMs = clock.monoMs();
+    const done = await engine.hooks(taskId, hooks, {
+      kind: "post_start",
+      ms: HOOKS_MS,
+      signal: AbortSignal.any([signal, unwanted.signal]),
+    });
+    delete memory.pull;
+    if (unwanted.signal.aborted) return "look";
+    const late = clock.monoMs() - beganMs >= HOOKS_MS;
+    if (!done.ok && done.kind === "unavailable" && !late) return { failure: done.message };
+    const record = recordOf(taskId);
+    const next = done.ok
+      ? { ...record, ...(container.startedAt === undefined ? {} : { hooked: container.startedAt }) }
+      : hookFailed(view, record, container, done.message);
+    await book.note(next, { durable: true });
+    return "look";
+  }
+
   async function stop(
-    options: { graceMs: number; signal?: string },
+    { preStop = [], ...options }: StopOptions,
     { view: { taskId }, memory, signal }: StepContext,
   ): Promise<StepResult> {
+    if (preStop.length > 0 && !memory.stopSent) {
+      const beganMs = clock.monoMs();
+      // What a hook says is its own affair: the container stops either way.
+      await engine.hooks(taskId, preStop, { kind: "pre_stop", ms: options.graceMs, signal });
+      options.graceMs = Math.max(0, options.graceMs - (clock.monoMs() - beganMs));
+    }
     memory.stopSent = true;
     const asked = await engine.stop(taskId, options, signal);
     if (asked.ok || asked.kind === "unavailable" || options.signal === undefined) {
@@ -167,6 +209,8 @@ export function createSteps(
           return await create(step.assignment, context);
         case "start":
           return await start(context);
+        case "hooks":
+          return await startHooks(step, context);
         case "note": {
           notePlainImage(context.view);
           await book.note(step.record, { durable: isDurable(context.view, step.record) });

@@ -1,5 +1,5 @@
 /**
- * The agent's side of logs and exec: a WebSocket that it opens because a client waits for it.
+ * The agent's side of logs, exec and forwarded connections: a WebSocket that it opens because a client waits for it.
  *
  * 1. A session is answered once; at most {@link MAX_SESSIONS} at a time.
  * 2. When the socket goes, the command and the log stream go: nothing is left running.
@@ -19,6 +19,7 @@ import {
 import type { Clock } from "../kv/schema/time.ts";
 import type { Log } from "./log.ts";
 import type { ExecSession, OutputChunk, Runtime } from "./runtime.ts";
+import { serveForward } from "./tunnel_forward.ts";
 import { type Frames, openFrames } from "./tunnel_socket.ts";
 
 export const MAX_SESSIONS = 64;
@@ -29,7 +30,7 @@ const OPEN_WITHIN_MS = 10_000;
 const MAX_REMEMBERED = 1_000;
 
 export interface TunnelsDeps {
-  runtime: Pick<Runtime, "logs" | "exec">;
+  runtime: Pick<Runtime, "logs" | "exec" | "dial">;
   clock: Clock;
   log: Log;
   connect(sessionId: string, url: string | undefined): WebSocket;
@@ -70,7 +71,8 @@ export function createTunnels(deps: TunnelsDeps): Tunnels {
       const { taskId, kind, options } = open.data;
       log("debug", "tunnel", { sessionId, taskId, kind });
       if (kind === "logs") await serveLogs(deps, frames, taskId, options);
-      else await serveExec(deps, frames, taskId, options);
+      else if (kind === "exec") await serveExec(deps, frames, taskId, options);
+      else await serveForward(deps.runtime, frames, taskId, options);
     } catch (error) {
       log("error", "a tunnel failed unexpectedly", { sessionId, reason: String(error) });
       frames.control({ type: "error", message: "the agent failed; its log says more" });
@@ -177,6 +179,8 @@ function createInput(session: ExecSession, frames: Frames): (data: string | Uint
         return enqueue(0, () => session.endInput());
       case "exit":
       case "error":
+      case "output-end":
+      case "taken":
         return;
     }
   };

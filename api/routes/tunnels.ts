@@ -1,5 +1,5 @@
 /**
- * WebSockets: logs and exec for clients, and the agent's side of both. The bearer token is in the
+ * WebSockets: logs, exec and forwarded connections for clients, and the agent's side of both. The bearer token is in the
  * header, as everywhere. Frames: kv/schema/agent.ts, TunnelControl.
  *
  * @module
@@ -9,7 +9,12 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { key } from "../../kv/keys.ts";
 import { done, type Outcome, refuse } from "../../kv/outcome.ts";
-import { ExecOptions, LogsOptions, type TunnelOpen } from "../../kv/schema/agent.ts";
+import {
+  ExecOptions,
+  ForwardOptions,
+  LogsOptions,
+  type TunnelOpen,
+} from "../../kv/schema/agent.ts";
 import { Id, Name } from "../../kv/schema/common.ts";
 import { Node, NodeStatus } from "../../kv/schema/node.ts";
 import { getRow, type Kv } from "../../kv/store.ts";
@@ -50,6 +55,20 @@ const exec = createRoute({
   responses: { ...upgraded, ...problems(400, 401, 403, 426, 503) },
 });
 
+const forward = createRoute({
+  method: "get",
+  path: "/v1/tasks/{ref}/forward",
+  operationId: "openForward",
+  tags,
+  summary: "Connect to a TCP port of a task's container (WebSocket)",
+  description:
+    `Needs a WebSocket upgrade. ${FIRST_FRAME} Each side says with \`taken\` what it has ` +
+    "passed on; no more than 256 KiB are to be under way.",
+  ...access("admin"),
+  request: { params: TaskRefParam },
+  responses: { ...upgraded, ...problems(400, 401, 403, 426, 503) },
+});
+
 const answer = createRoute({
   method: "get",
   path: "/v1/nodes/{id}/tunnels/{sessionId}",
@@ -74,6 +93,7 @@ const InProject = { project: Name.default("default") };
 const FIRST = {
   logs: LogsOptions.extend(InProject),
   exec: ExecOptions.extend(InProject),
+  forward: ForwardOptions.extend(InProject),
 };
 /** How long a client may take to say what it wants, in ms. */
 const FIRST_FRAME_MS = 10_000;
@@ -81,7 +101,7 @@ const FIRST_FRAME_MS = 10_000;
 const IDLE_SECONDS = 30;
 
 export function tunnelRoutes(app: ApiApp, rooms: Rooms): void {
-  for (const [kind, route] of [["logs", logs], ["exec", exec]] as const) {
+  for (const [kind, route] of [["logs", logs], ["exec", exec], ["forward", forward]] as const) {
     app.openapi(guarded(rooms, route), (c) => {
       const { ref } = c.req.valid("param");
       const { inbox, response } = upgrade(c);
@@ -184,7 +204,13 @@ function parseFirst(
     const { project, ...options } = parsed.data;
     return done({ project, open: (taskId) => ({ kind, taskId, options }) });
   }
-  const parsed = FIRST.exec.safeParse(value);
+  if (kind === "exec") {
+    const parsed = FIRST.exec.safeParse(value);
+    if (!parsed.success) return refuse("invalid", z.prettifyError(parsed.error));
+    const { project, ...options } = parsed.data;
+    return done({ project, open: (taskId) => ({ kind, taskId, options }) });
+  }
+  const parsed = FIRST.forward.safeParse(value);
   if (!parsed.success) return refuse("invalid", z.prettifyError(parsed.error));
   const { project, ...options } = parsed.data;
   return done({ project, open: (taskId) => ({ kind, taskId, options }) });
@@ -206,7 +232,7 @@ async function reachableNode(
       hint: "Its replacement has the same slot: name it as service.slot.",
     });
   }
-  if (kind === "exec" && state !== "running") {
+  if (kind !== "logs" && state !== "running") {
     return refuse("busy", `${ref} is ${state}, not running`, {
       hint: "`berth ps` shows its state.",
     });

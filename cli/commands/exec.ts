@@ -95,7 +95,7 @@ async function runIn(
       } else if (frame.kind === "error") {
         trouble = frame.message;
         tunnel.close();
-      } else if (frame.reason) trouble = frame.reason;
+      } else if (frame.kind === "closed" && frame.reason) trouble = frame.reason;
     }
   } finally {
     if (raw) io.setRaw(false); // Invariant 1

@@ -34,6 +34,13 @@ export function parseCount(text: string): Parsed<number> {
     : { ok: false, message: "write a whole number" };
 }
 
+export function parsePortNumber(text: string): Parsed<number> {
+  const port = Number(text);
+  return /^\d{1,5}$/.test(text) && port >= 1 && port <= 65535
+    ? { ok: true, value: port }
+    : { ok: false, message: "write a port from 1 to 65535" };
+}
+
 /** A share from 0 to 1. */
 export function parseRatio(text: string): Parsed<number> {
   const value = Number(text);

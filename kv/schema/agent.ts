@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { DurationMs, Id, Name } from "./common.ts";
 import { NodeFacts } from "./node.ts";
+import { PortNumber } from "./port.ts";
 import { TaskTemplate } from "./service.ts";
 import { Observed } from "./task.ts";
 
@@ -113,10 +114,16 @@ export const ExecOptions = z.object({
 });
 export type ExecOptions = z.infer<typeof ExecOptions>;
 
+export const ForwardOptions = z.object({
+  port: PortNumber.meta({ description: "TCP port inside the container, published or not" }),
+});
+export type ForwardOptions = z.infer<typeof ForwardOptions>;
+
 /** What a client asks of the agent: the first frame of a tunnel, sent by the API as JSON text. */
 export const TunnelOpen = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("logs"), taskId: Id, options: LogsOptions }),
   z.object({ kind: z.literal("exec"), taskId: Id, options: ExecOptions }),
+  z.object({ kind: z.literal("forward"), taskId: Id, options: ForwardOptions }),
 ]);
 export type TunnelOpen = z.infer<typeof TunnelOpen>;
 
@@ -128,6 +135,10 @@ export const TunnelControl = z.discriminatedUnion("type", [
   z.object({ type: z.literal("resize"), columns: z.int().min(1), rows: z.int().min(1) }),
   z.object({ type: z.literal("signal"), signal: z.string().max(16) }),
   z.object({ type: z.literal("stdin-end") }),
+  /** Of a forwarded connection: the container sends no more, and may still receive. */
+  z.object({ type: z.literal("output-end") }),
+  /** Of a forwarded connection: so many bytes were passed on, and may be followed by others. */
+  z.object({ type: z.literal("taken"), bytes: z.int().min(0) }),
   z.object({ type: z.literal("exit"), code: z.int() }),
   z.object({ type: z.literal("error"), message: z.string() }),
 ]);

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
+import { ContainerOptions } from "./container.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
 import { BalanceOptions, IngressPort, Port, Ports } from "./port.ts";
@@ -65,6 +66,7 @@ export const TaskTemplate = z.object({
   restart: RestartPolicy.prefault({}),
   health: HealthCheck.optional(),
   readiness: ReadinessCheck.optional(),
+  container: ContainerOptions.optional(),
   placement: Placement.prefault({}),
 }).meta({ id: "TaskTemplate", description: "What a task's container is made from" });
 export type TaskTemplate = z.infer<typeof TaskTemplate>;

@@ -26,6 +26,9 @@ const ALLOWED: Record<string, Kind[]> = {
   steerRollout: ["admin"],
   listEndpoints: ["admin"],
   getEndpoints: ["admin"],
+  getProjectLock: ["admin"],
+  lockProject: ["admin"],
+  unlockProject: ["admin"],
   listTasks: ["admin"],
   getTask: ["admin"],
   explainTask: ["admin"],
@@ -33,6 +36,7 @@ const ALLOWED: Record<string, Kind[]> = {
   simulate: ["admin"],
   openLogs: ["admin"],
   openExec: ["admin"],
+  openForward: ["admin"],
   listNodes: ["admin"],
   getNode: ["admin"],
   putNodeSpec: ["admin"],
@@ -81,7 +85,7 @@ Deno.test("every route takes exactly the tokens that it should", () =>
         seen.add(id);
         for (const kind of KINDS) {
           const path = template.replace("{id}", idOf(1)).replace("{sessionId}", idOf(3))
-            .replace("{ref}", "nope");
+            .replace("{ref}", "nope").replace("{project}", "nope");
           const response = await t.send(method.toUpperCase(), path, { token: tokens[kind] });
           await response.body?.cancel();
           const refused = response.status === 401 || response.status === 403;

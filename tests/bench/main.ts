@@ -5,14 +5,25 @@
  * @module
  */
 import { type Bench, type BenchOptions, describeMachine, measureFsyncMs } from "./harness.ts";
+import { balance } from "./balance.ts";
 import { burst } from "./burst.ts";
 import { firstRun } from "./first_run.ts";
 import { heal } from "./heal.ts";
 import { idle } from "./idle.ts";
 import { nodeLoss } from "./node_loss.ts";
 import { placements } from "./placements.ts";
+import { soak } from "./soak.ts";
 
-const BENCHES: readonly Bench[] = [firstRun, placements, heal, nodeLoss, burst, idle];
+const BENCHES: readonly Bench[] = [
+  firstRun,
+  placements,
+  heal,
+  nodeLoss,
+  burst,
+  idle,
+  soak,
+  balance,
+];
 
 function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
   const flags: Record<string, string> = {};

@@ -11,6 +11,12 @@ export async function residentMiB(pid: number): Promise<number> {
   return round(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024, 1);
 }
 
+/** Files, sockets and whatever else has a descriptor. */
+export async function openHandles(pid: number): Promise<number> {
+  const { stdout } = await new Deno.Command("ls", { args: [`/proc/${pid}/fd`] }).output();
+  return new TextDecoder().decode(stdout).split("\n").length - 1;
+}
+
 /** From the scheduler's own count, in ns: ticks would charge a process that wakes on them for whole ones. */
 export async function cpuSeconds(pids: readonly number[]): Promise<number> {
   let ns = 0;

@@ -78,6 +78,12 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
       path in files
         ? Promise.resolve(files[path] ?? "")
         : Promise.reject(new Error(`no such file: ${path}`)),
+    here: {
+      cwd: () => "/srv/shop",
+      env: (name) => env[name],
+      exists: (path) => Promise.resolve(path in files),
+      user: () => "ann@desk",
+    },
     connection: () =>
       resolveTarget({
         flags: handler ? { server: "http://berth.test", token: "t0ken" } : {},

@@ -16,73 +16,81 @@ const rig = (
 engineTest(
   "a strict singleton on a frozen worker is dead before its replacement starts, and stays single",
   async (connection) => {
-    await rig(connection, ["a", "b"], async ({ server, workers, places, run, running }) => {
-      await run({ name: "one", singleton: "strict" });
-      await running("one", 1);
-      const observer = await watchContainers(connection, "one");
-      try {
-        const [first = ""] = await places("one");
-        workers.get(first)?.signal("SIGSTOP");
-        await eventually(async () => {
-          const [now] = await places("one");
-          return now !== undefined && now !== first;
-        }, { timeoutMs: 30_000, what: "the replacement on the other node" });
+    await rig(
+      connection,
+      ["a", "b"],
+      async ({ server, workers, places, run, running, project }) => {
+        await run({ name: "one", singleton: "strict" });
         await running("one", 1);
-        workers.get(first)?.signal("SIGCONT");
-        await eventually(async () => {
-          const node = await server.client.getNode(first);
-          return node.ok && node.value.status.state === "ready";
-        }, { timeoutMs: 15_000, what: "the thawed node to be ready" });
-        await running("one", 1);
-        await observer.settle();
-        assertEquals(observer.mostAtOnce(), 1, observer.history().join("\n"));
-      } finally {
-        await observer.close();
-      }
-    });
+        const observer = await watchContainers(connection, "one", project);
+        try {
+          const [first = ""] = await places("one");
+          workers.get(first)?.signal("SIGSTOP");
+          await eventually(async () => {
+            const [now] = await places("one");
+            return now !== undefined && now !== first;
+          }, { timeoutMs: 30_000, what: "the replacement on the other node" });
+          await running("one", 1);
+          workers.get(first)?.signal("SIGCONT");
+          await eventually(async () => {
+            const node = await server.client.getNode(first);
+            return node.ok && node.value.status.state === "ready";
+          }, { timeoutMs: 15_000, what: "the thawed node to be ready" });
+          await running("one", 1);
+          await observer.settle();
+          assertEquals(observer.mostAtOnce(), 1, observer.history().join("\n"));
+        } finally {
+          await observer.close();
+        }
+      },
+    );
   },
 );
 
 engineTest(
   "a worker that dies and comes back keeps its strict singleton; one that stays away loses it to its guard",
   async (connection) => {
-    await rig(connection, ["a", "b"], async ({ server, workers, places, run, running, revive }) => {
-      await run({ name: "one", singleton: "strict" });
-      await running("one", 1);
-      const observer = await watchContainers(connection, "one");
-      try {
-        const [first = ""] = await places("one");
-        await workers.get(first)?.stop("SIGKILL");
-        await revive(first);
-        // The guard of the dead worker would have killed it by now, were it still in charge.
-        const beganMs = performance.now();
-        await eventually(() => performance.now() - beganMs > 2 * TTL_MS, {
-          timeoutMs: 3 * TTL_MS,
-        });
-        assertEquals(observer.history(), ["1 at first"]);
-        await workers.get(first)?.stop("SIGKILL");
-        await eventually(async () => {
-          const [now] = await places("one");
-          return now !== undefined && now !== first;
-        }, { timeoutMs: 30_000, what: "the replacement on the other node" });
+    await rig(
+      connection,
+      ["a", "b"],
+      async ({ server, workers, places, run, running, revive, project }) => {
+        await run({ name: "one", singleton: "strict" });
         await running("one", 1);
-        await observer.settle();
-        assertEquals(observer.mostAtOnce(), 1, observer.history().join("\n"));
-        await revive(first);
-        const node = await server.client.getNode(first);
-        assert(node.ok);
-      } finally {
-        await observer.close();
-      }
-    });
+        const observer = await watchContainers(connection, "one", project);
+        try {
+          const [first = ""] = await places("one");
+          await workers.get(first)?.stop("SIGKILL");
+          await revive(first);
+          // The guard of the dead worker would have killed it by now, were it still in charge.
+          const beganMs = performance.now();
+          await eventually(() => performance.now() - beganMs > 2 * TTL_MS, {
+            timeoutMs: 3 * TTL_MS,
+          });
+          assertEquals(observer.history(), ["1 at first"]);
+          await workers.get(first)?.stop("SIGKILL");
+          await eventually(async () => {
+            const [now] = await places("one");
+            return now !== undefined && now !== first;
+          }, { timeoutMs: 30_000, what: "the replacement on the other node" });
+          await running("one", 1);
+          await observer.settle();
+          assertEquals(observer.mostAtOnce(), 1, observer.history().join("\n"));
+          await revive(first);
+          const node = await server.client.getNode(first);
+          assert(node.ok);
+        } finally {
+          await observer.close();
+        }
+      },
+    );
   },
 );
 
 engineTest("a thawed worker kills what was replaced meanwhile", async (connection) => {
-  await rig(connection, ["a", "b"], async ({ workers, places, run, running }) => {
+  await rig(connection, ["a", "b"], async ({ workers, places, run, running, project }) => {
     await run({ name: "web", mode: { type: "replicated", replicas: 4 } });
     await running("web", 4);
-    const observer = await watchContainers(connection, "web");
+    const observer = await watchContainers(connection, "web", project);
     try {
       workers.get("a")?.signal("SIGSTOP");
       await eventually(async () => (await places("web")).every((node) => node === "b"), {
@@ -105,14 +113,14 @@ engineTest("a thawed worker kills what was replaced meanwhile", async (connectio
 engineTest(
   "a drain keeps the budget, empties the node, and reports its progress",
   async (connection) => {
-    await rig(connection, ["a", "b"], async ({ server, places, run, running }) => {
+    await rig(connection, ["a", "b"], async ({ server, places, run, running, project }) => {
       await run({
         name: "web",
         mode: { type: "replicated", replicas: 6 },
         disruption: { maxUnavailable: 2 },
       });
       await running("web", 6);
-      const observer = await watchContainers(connection, "web");
+      const observer = await watchContainers(connection, "web", project);
       try {
         const put = await server.client.putNodeSpec("a", { labels: {}, availability: "drain" });
         assert(put.ok && put.value.drain?.left === 3, JSON.stringify(put));

@@ -1,12 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { eventually } from "../support/eventually.ts";
-import {
-  type ChildProcess,
-  type ServerProcess,
-  spawn,
-  startServer,
-  startWorker,
-} from "../support/processes.ts";
+import { type ServerProcess, spawn, startServer, startWorker } from "../support/processes.ts";
 
 async function withDir(run: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "berth-e2e-" });
@@ -109,53 +103,3 @@ Deno.test("request-driven, the workers' polls alone place and run what is asked 
     await worker.stop();
     await server.stop();
   }));
-
-/** A small disk of its own, where that can be had (root on Linux). */
-async function mountSmallDisk(path: string): Promise<boolean> {
-  await Deno.mkdir(path);
-  try {
-    const args = ["-t", "tmpfs", "-o", "size=3m", "tmpfs", path];
-    return (await new Deno.Command("mount", { args, stderr: "null" }).output()).success;
-  } catch {
-    return false;
-  }
-}
-
-const probe = await Deno.makeTempDir({ prefix: "berth-e2e-" });
-const canMount = await mountSmallDisk(`${probe}/disk`);
-if (canMount) await new Deno.Command("umount", { args: [`${probe}/disk`] }).output();
-await Deno.remove(probe, { recursive: true });
-
-Deno.test({
-  name: "on a full disk writes get a clear error and nothing is lost; with room they work again" +
-    (canMount ? "" : " [needs to mount a small disk]"),
-  ignore: !canMount,
-  fn: () =>
-    withDir(async (dir) => {
-      const disk = `${dir}/disk`;
-      assert(await mountSmallDisk(disk));
-      let server: ChildProcess | undefined;
-      try {
-        const started = await startServer({ dataDir: disk });
-        server = started;
-        await create(started, "before", 1);
-        await Deno.writeFile(`${disk}/ballast`, new Uint8Array(8 * 1024 * 1024)).catch(() => {});
-        const env = { FILL: "x".repeat(20_000) };
-        const refused = await eventually(async () => {
-          const name = `fill-${crypto.randomUUID().slice(0, 8)}`;
-          const made = await started.client.createService({ name, template: { image: "a", env } });
-          return made.ok ? undefined : made.error;
-        }, { what: "a write that finds the disk full" });
-        assertEquals(refused.kind === "problem" && refused.problem.status, 507);
-        assert((await started.client.getService("before")).ok, "reading goes on");
-        await Deno.remove(`${disk}/ballast`);
-        await eventually(async () => {
-          const name = `after-${crypto.randomUUID().slice(0, 8)}`;
-          return (await started.client.createService({ name, template: { image: "a" } })).ok;
-        }, { what: "writes to work again" });
-      } finally {
-        await server?.stop();
-        await new Deno.Command("umount", { args: [disk] }).output();
-      }
-    }),
-});

@@ -217,3 +217,43 @@ engineTest(
       await answers(port, "one");
     }),
 );
+
+engineTest(
+  "a service that publishes nothing is reached with curl and port-forward, and listed",
+  (engine) =>
+    inCluster(engine, 1, async ({ client, server, dir }) => {
+      const { template, ...rest } = specOf(1, "hidden", { replicas: 2 });
+      okValue(await client.createService({ ...rest, template: { ...template, ports: [] } }));
+      await eventually(async () => okValue(await client.getService("web")).counts.ready === 2, {
+        timeoutMs: 60_000,
+      });
+      const command = (...args: string[]) =>
+        new Deno.Command(Deno.execPath(), {
+          args: ["run", "-q", "-P=cli", "cli/main.ts", ...args],
+          env: { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir },
+          stdout: "piped",
+          stderr: "piped",
+        });
+      const berth = async (...args: string[]) => {
+        const { code, stdout, stderr } = await command(...args).output();
+        const text = new TextDecoder();
+        return { code, out: text.decode(stdout), err: text.decode(stderr) };
+      };
+      const plain = await berth("curl", "-i", "web/some/path");
+      assertEquals([plain.code, plain.err], [0, ""]);
+      assertStringIncludes(plain.out, "HTTP 200");
+      assertStringIncludes(plain.out, "hidden");
+      const wrong = await berth("curl", "-p", "81", "web.1/");
+      assertEquals(wrong.code, 1);
+      assertStringIncludes(wrong.err, "port 81");
+      const listed = await berth("endpoints", "web", "-o", "json");
+      const { endpoints, ports } = JSON.parse(listed.out);
+      assertEquals([endpoints.length, ports], [2, []]);
+      assertStringIncludes((await berth("endpoints", "web")).out, "ready");
+      const local = freePort();
+      const forwarding = command("port-forward", "web", `${local}:80`).spawn();
+      await answers(local, "hidden");
+      forwarding.kill("SIGINT");
+      assertEquals((await forwarding.output()).code, 0);
+    }),
+);

@@ -33,24 +33,22 @@ async function scene(
   const dir = await Deno.makeTempDir({ prefix: "berth-chaos-" });
   const proxy = chaosProxy(`${dir}/engine.sock`, connection.path);
   const seen: string[] = [];
-  const project = `chaos-${crypto.randomUUID().slice(0, 8)}`;
-  const label = `berth.project=${project}`;
-  const watch = await watchEngine(
-    connection,
-    { label, events: ["create", "start", "die"] },
-    ({ Action, Actor }) => seen.push(`${Action} ${Actor.Attributes["berth.slot"]}`),
-  );
   const env = { DOCKER_HOST: `unix://${proxy.path}` };
   try {
-    await inRig(connection, { workers: ["a"], ttlMs: TTL_MS, env, project }, async (rig) => {
-      await rig.run({ name: "web", mode: { type: "replicated", replicas: 3 } });
-      await rig.running("web", 3);
+    await inRig(connection, { workers: ["a"], ttlMs: TTL_MS, env }, async (rig) => {
+      const watch = await watchEngine(
+        connection,
+        { labels: [`berth.project=${rig.project}`], events: ["create", "start", "die"] },
+        ({ Action, Actor }) => seen.push(`${Action} ${Actor.Attributes["berth.slot"]}`),
+      );
       const task = async (slot: number) => {
         const found = (await rig.live("web")).find((one) => one.slot === slot);
         if (!found) throw new Error(`no live task in slot ${slot}`);
         return found;
       };
       try {
+        await rig.run({ name: "web", mode: { type: "replicated", replicas: 3 } });
+        await rig.running("web", 3);
         await body({
           ...{ ...rig, proxy, watch, seen, task },
           containers: async () =>
@@ -71,10 +69,10 @@ async function scene(
         });
       } finally {
         proxy.pass();
+        await watch.close();
       }
     });
   } finally {
-    await watch.close();
     await proxy.close();
     await Deno.remove(dir, { recursive: true });
   }

@@ -1,6 +1,7 @@
 /**
  * Campaigns of faults on real processes and a real engine:
- * `deno task faults kills [--kills N] [--tasks N] [--seed S] [--resume FILE]`.
+ * `deno task faults kills [--kills N] [--tasks N] [--seed S] [--resume FILE]`, and
+ * `deno task faults pauses [--seconds N]`.
  * The last line is one JSON object: figures, and what was found wrong.
  *
  * @module
@@ -9,13 +10,12 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { engine, ensureTestImage } from "../support/engine.ts";
 import { killsOf, newProgress, type Progress, runCampaign } from "./kills/campaign.ts";
+import { freeze } from "./pauses.ts";
 
-const USAGE = `Usage: deno task faults kills [options]
+const USAGE = `Usage: deno task faults kills|pauses [options]
 
-SIGKILLs at random moments over a server and its workers, while tasks come and go on this machine's
-engine. Nothing may be lost, doubled or left behind.
-
-Options
+kills: SIGKILLs at random moments over a server and its workers, while tasks come and go on this
+machine's engine. Nothing may be lost, doubled or left behind.
   --kills N       how many (1000)
   --tasks N       how many tasks come and go meanwhile (2000)
   --workers N     besides the server (4)
@@ -23,7 +23,12 @@ Options
   --leg N         kills until everything has to come to rest (50)
   --seed S        repeat the choices of an earlier campaign (random)
   --resume FILE   keep progress in FILE, and go on from there if it exists
+
+pauses: SIGSTOP of the server, of a worker, and of both, with the usual TTL.
+  --seconds N     how long each stands still (60)
 `;
+/** The server's default. */
+const TTL_MS = 6000;
 const SHOWN_FINDINGS = 20;
 
 function wholeNumber(name: string, text: string): number {
@@ -114,9 +119,33 @@ async function kills(args: string[]): Promise<number> {
   return progress.findings.length === 0 ? 0 : 1;
 }
 
-const [campaign, ...rest] = Deno.args;
-if (campaign !== "kills") {
-  console.log(USAGE);
-  Deno.exit(campaign === undefined || campaign === "--help" ? 0 : 2);
+async function pauses(args: string[]): Promise<number> {
+  const { values } = parseArgs({ args, options: { seconds: { type: "string", default: "60" } } });
+  const seconds = wholeNumber("seconds", values.seconds);
+  const found = await engine();
+  if (!found.available) {
+    console.error(found.reason);
+    return 1;
+  }
+  const findings: string[] = [];
+  for (const frozen of ["server", "worker", "both"] as const) {
+    try {
+      await freeze(found.connection, frozen, { ttlMs: TTL_MS, forMs: seconds * 1000 });
+      console.log(`  ${frozen}: as it must`);
+    } catch (error) {
+      findings.push(`${frozen}: ${error instanceof Error ? error.message : error}`);
+      console.log(`  ${findings.at(-1)}`);
+    }
+  }
+  console.log(JSON.stringify({ campaign: "pauses", seconds, ttlMs: TTL_MS, findings }));
+  return findings.length === 0 ? 0 : 1;
 }
-Deno.exit(rest.includes("--help") ? (console.log(USAGE), 0) : await kills(rest));
+
+const CAMPAIGNS: Record<string, (args: string[]) => Promise<number>> = { kills, pauses };
+const [name = "--help", ...rest] = Deno.args;
+const campaign = CAMPAIGNS[name];
+if (!campaign || rest.includes("--help")) {
+  console.log(USAGE);
+  Deno.exit(campaign || name === "--help" ? 0 : 2);
+}
+Deno.exit(await campaign(rest));

@@ -19,7 +19,7 @@ export interface ListedContainer {
 }
 
 export interface EngineWatch {
-  /** The containers that carry the label, whatever their state. */
+  /** The containers that carry the labels, whatever their state. */
   list(): Promise<ListedContainer[]>;
   /** Removes a container by force, as an operator might. */
   remove(id: string): Promise<void>;
@@ -33,10 +33,10 @@ export interface EngineWatch {
   close(): Promise<void>;
 }
 
-/** Watches the containers that carry `label`; `take` is called with each of their `events`, in order. */
+/** Watches the containers that carry all `labels`; `take` is called with each of their `events`, in order. */
 export async function watchEngine(
   connection: EngineConnection,
-  { label, events }: { label: string; events: string[] },
+  { labels, events }: { labels: string[]; events: string[] },
   take: (event: EngineEvent) => void,
 ): Promise<EngineWatch> {
   if (connection.kind !== "socket") throw new Error("the observer needs an engine on a socket");
@@ -44,7 +44,7 @@ export async function watchEngine(
   const stop = new AbortController();
   let failure: string | undefined;
   const filters = (more: Record<string, string[]>) =>
-    encodeURIComponent(JSON.stringify({ label: [label], ...more }));
+    encodeURIComponent(JSON.stringify({ label: labels, ...more }));
   const stream = await fetch(
     `http://engine/events?filters=${filters({ type: ["container"], event: events })}`,
     { client, signal: stop.signal },

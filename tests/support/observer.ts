@@ -23,10 +23,11 @@ export interface Observer {
   close(): Promise<void>;
 }
 
-/** Watches the containers that carry the label of this service. */
+/** Watches the containers that carry the label of this service, of whatever project or of this one. */
 export async function watchContainers(
   connection: EngineConnection,
   service: string,
+  project?: string,
 ): Promise<Observer> {
   const live = new Set<string>();
   const history: string[] = [];
@@ -47,8 +48,9 @@ export async function watchContainers(
     history.push(`${timeNano} ${Action} ${Actor.Attributes["name"]}: ${live.size} run`);
   }
 
-  const label = `berth.service=${service}`;
-  const watch = await watchEngine(connection, { label, events: ["start", "die"] }, take);
+  const labels = [`berth.service=${service}`];
+  if (project !== undefined) labels.push(`berth.project=${project}`);
+  const watch = await watchEngine(connection, { labels, events: ["start", "die"] }, take);
   const runningNow = async () =>
     new Set((await watch.list()).filter((c) => c.State === "running").map(({ Id }) => Id));
   for (const id of await runningNow()) live.add(id);

@@ -8,6 +8,7 @@ import { isTerminal } from "../../kv/schema/task_state.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
+import { createDockerRuntime } from "../../worker/docker/docker.ts";
 import { okValue } from "./api.ts";
 import { ensureTestImage, TEST_IMAGE } from "./engine.ts";
 import { eventually } from "./eventually.ts";
@@ -17,6 +18,8 @@ export interface Rig {
   server: ServerProcess;
   workers: Map<string, ChildProcess>;
   dir: string;
+  /** Of its services: no other test's, on an engine that several may share. */
+  project: string;
   /** The tasks of the service that have not ended, by slot. */
   live(service: string): Promise<TaskView[]>;
   /** The name of the node of each of them. */
@@ -33,8 +36,6 @@ export interface RigOptions {
   workers: string[];
   /** Silence after which a worker counts as down. */
   ttlMs: number;
-  /** Of the services that the rig runs. */
-  project?: string;
   /** For the workers. */
   workerArgs?: string[];
   env?: Record<string, string>;
@@ -47,13 +48,17 @@ export const SLEEPER = {
   stopGraceMs: 0,
 } satisfies ServiceSpecInput["template"];
 
+const DELETE_MS = 15_000;
+const CLEAR_MS = 60_000;
+
 /** With `connection` undefined the workers' containers are simulated. */
 export async function inRig(
   connection: EngineConnection | undefined,
   options: RigOptions,
   body: (rig: Rig) => Promise<void>,
 ): Promise<void> {
-  const { ttlMs, project = "default", workerArgs = [], env = {} } = options;
+  const { ttlMs, workerArgs = [], env = {} } = options;
+  const project = `rig-${crypto.randomUUID().slice(0, 8)}`;
   if (connection) await ensureTestImage(connection);
   const dir = await Deno.makeTempDir({ prefix: "berth-rig-" });
   const args = [...workerArgs, ...(connection ? [] : ["--sim"])];
@@ -62,8 +67,10 @@ export async function inRig(
     args: ["--node-ttl-ms", String(ttlMs)],
   });
   const workers = new Map<string, ChildProcess>();
+  const nodeIds = new Set<string>();
   const revive = async (name: string) => {
     workers.set(name, await startWorker(server, { name, stateDir: dir, args, env }));
+    nodeIds.add(okValue(await server.client.getNode(name)).id);
   };
   const live = async (service: string) => {
     const tasks = okValue(await server.client.listTasks({ service, project })).items;
@@ -72,7 +79,7 @@ export async function inRig(
   try {
     for (const name of options.workers) await revive(name);
     await body({
-      ...{ server, workers, dir, live, revive },
+      ...{ server, workers, dir, project, live, revive },
       places: async (service) => (await live(service)).map((task) => task.node),
       async run(spec) {
         okValue(await server.client.createService({ project, template: SLEEPER, ...spec }));
@@ -86,16 +93,33 @@ export async function inRig(
     });
   } finally {
     for (const child of [server, ...workers.values()]) child.signal("SIGCONT");
-    const services = await server.client.listServices();
-    for (const { id } of services.ok ? services.value.items : []) {
-      await server.client.deleteService(id);
-    }
-    await eventually(async () => {
-      const left = await server.client.listServices();
-      return left.ok && left.value.items.length === 0;
-    }, { timeoutMs: 30_000, what: "all services to be gone" });
-    await Promise.all([...workers.values()].map((worker) => worker.stop()));
+    await deleteServices(server);
+    for (const worker of workers.values()) await worker.stop();
     await server.stop();
+    if (connection) { for (const nodeId of nodeIds) await clearNode(connection, nodeId); }
     await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** Asks for the end of everything, and waits for a while: what then is left is removed by force. */
+async function deleteServices({ client }: ServerProcess): Promise<void> {
+  const services = await client.listServices();
+  for (const { id } of services.ok ? services.value.items : []) await client.deleteService(id);
+  await eventually(async () => {
+    const left = await client.listServices();
+    return left.ok && left.value.items.length === 0;
+  }, { timeoutMs: DELETE_MS }).catch(() => {});
+}
+
+/** Removes what a node's worker has left on the engine. */
+async function clearNode(connection: EngineConnection, nodeId: string): Promise<void> {
+  const runtime = createDockerRuntime({ connection, nodeId });
+  const signal = AbortSignal.timeout(CLEAR_MS);
+  try {
+    const listed = await runtime.list(signal);
+    const left = listed.ok ? listed.value : [];
+    await Promise.all(left.map(({ taskId }) => runtime.remove(taskId, signal)));
+  } finally {
+    await runtime.close();
   }
 }

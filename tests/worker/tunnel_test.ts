@@ -274,6 +274,7 @@ Deno.test("output waits while the socket has no room", async () => {
       logs: (_taskId, _options, signal) =>
         Promise.resolve({ ok: true as const, value: endless(signal) }),
       exec: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
+      dial: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
     },
     clock: systemClock,
     log: () => {},

@@ -52,8 +52,18 @@ export function createBalancer(deps: BalancerDeps): Balancer {
   const { nodeId, clock, log, hostnames = EVERYWHERE, onProblems = () => {} } = deps;
   const ticker = { nowMs: clock.monoMs() };
   const deadlines = createDeadlines(clock);
-  const proxyDeps: ProxyDeps = { buffers: createBuffers(), ticker, clock, deadlines, log };
   const bell = createWake(clock);
+  const tickBell = createWake(clock);
+  let ticking = false;
+  const proxyDeps: ProxyDeps = {
+    ...{ buffers: createBuffers(), ticker, clock, deadlines, log },
+    onOpen() {
+      if (ticking) return;
+      ticking = true;
+      ticker.nowMs = clock.monoMs();
+      tickBell.ring();
+    },
+  };
   const pools = new Map<string, { pool: Pool; serviceId: string; made?: ServiceEndpoints }>();
   const open = new Map<string, Proxy>();
   /** No longer listening, with connections that live on. */
@@ -177,24 +187,27 @@ export function createBalancer(deps: BalancerDeps): Balancer {
     for (const proxy of leaving) if (proxy.connections === 0) leaving.delete(proxy);
   }
 
+  /** Without connections nothing ticks: an idle node costs nothing. */
   async function tick(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       sweep();
-      await clock.sleep(TICK_MS, signal);
+      ticking = connections() > 0 || leaving.size > 0;
+      if (ticking) await clock.sleep(TICK_MS, signal);
+      else await tickBell.wait(signal);
     }
   }
 
   return {
     update,
     async run(signal) {
-      const ticking = tick(signal);
+      const ticks = tick(signal);
       while (!signal.aborted) {
         await bindAll();
         await bell.wait(signal, problems.size > 0 ? RETRY_MS : undefined);
       }
       for (const proxy of all()) proxy.cut();
       deadlines.close();
-      await ticking;
+      await ticks;
     },
     bound: () => [...open.keys()],
     connections,

@@ -50,7 +50,7 @@ export type SpliceEnd = "done" | "broken";
 
 export class Splice {
   /** When a byte last came, by the ticker. */
-  activeMs: number;
+  activeMs = 0;
   #open = 2;
   #answered = false;
   #hungUp = false;
@@ -70,11 +70,11 @@ export class Splice {
     this.#backend = backend;
     this.#deps = deps;
     this.#onEnd = onEnd;
-    this.activeMs = deps.ticker.nowMs;
   }
 
   /** Begins. Call it once. */
   start(): void {
+    this.activeMs = this.#deps.ticker.nowMs;
     void this.#copy(this.#client, this.#backend, false);
     void this.#copy(this.#backend, this.#client, true);
   }

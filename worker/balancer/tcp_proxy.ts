@@ -20,6 +20,8 @@ import { closeQuietly, Splice, type SpliceDeps } from "./splice.ts";
 
 export interface ProxyDeps extends SpliceDeps {
   clock: Clock;
+  /** A connection begins: the ticker is to tick, as long as there are any. */
+  onOpen(): void;
   deadlines: Deadlines;
   log: Log;
 }
@@ -195,6 +197,7 @@ class TcpProxy implements Proxy {
     });
     this.#links.add(link);
     target.links.add(link);
+    this.#deps.onOpen();
     link.start();
     return true;
   }

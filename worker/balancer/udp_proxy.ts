@@ -113,6 +113,7 @@ class UdpProxy implements Proxy {
       },
     });
     this.#sessions.set(client, session);
+    this.#deps.onOpen();
     target.links.add(session);
     return session;
   }

@@ -21,8 +21,9 @@ import {
 } from "./client.ts";
 import type { Container, SignalOption } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
-import { createProber, type Prober } from "../probes/prober.ts";
+import { createProber, type Prober, type ProberOptions } from "../probes/prober.ts";
 import { Containers } from "./containers.ts";
+import { dialContainer } from "./dial.ts";
 import { diskOf } from "./disk.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
@@ -46,8 +47,15 @@ export interface DockerRuntimeOptions {
 }
 
 /** What the engine says when a container cannot start for a reason of its own. */
-const OWN_FAULT =
-  /already allocated|address already in use|port is not available|executable file not found|no such file or directory|permission denied|not a directory|exec format error|OCI runtime|runc create/i;
+const OWN_FAULT = new RegExp(
+  [
+    "already allocated|address already in use|port is not available|executable file not found",
+    "no such file or directory|permission denied|not a directory|exec format error|OCI runtime",
+    "runc create|unable to find (user|group)|no matching entries|gathering device information",
+    "could not select device driver|unknown logging|failed to initialize logging driver",
+  ].join("|"),
+  "i",
+);
 
 /** Somebody is removing the container: soon it is gone, and another one can be made. */
 const LEAVING = /marked for removal|removal .* in progress/i;
@@ -63,6 +71,7 @@ class DockerRuntime implements Runtime {
   readonly #nodeId: string;
   readonly #bindAddress: string | undefined;
   readonly #clock: Clock;
+  readonly #reach: Pick<ProberOptions, "direct" | "engineHost">;
   readonly #containers: Containers;
   readonly #listing: Listing;
   readonly #closed = new AbortController();
@@ -84,11 +93,11 @@ class DockerRuntime implements Runtime {
       const { docker } = this.#client;
       this.networks = createNetworks({ docker, nodeId, clock, ...networks });
     }
-    this.prober = createProber({
-      exec: (...call) => this.exec(...call),
+    this.#reach = {
       direct: reachesContainers(connection),
       engineHost: connection.kind === "tcp" ? connection.host : "127.0.0.1",
-    });
+    };
+    this.prober = createProber({ exec: (...call) => this.exec(...call), ...this.#reach });
   }
 
   info: Runtime["info"] = async (signal) => {
@@ -271,6 +280,15 @@ class DockerRuntime implements Runtime {
     const marker = `${this.#nodeId}-${this.#clock.wallMs()}-${++this.#execs}.`;
     const deps = { docker, clock: this.#clock, containerId: id.value, marker };
     return await openExec(deps, options, signal);
+  };
+
+  dial: Runtime["dial"] = async (taskId, port, signal) => {
+    const looked = await this.inspect(taskId, signal);
+    if (!looked.ok) return looked;
+    if (looked.value?.state !== "running") {
+      return refused(`the container of task ${taskId} does not run`);
+    }
+    return await dialContainer(looked.value, port, { reach: this.#reach, signal });
   };
 
   close: Runtime["close"] = () => {

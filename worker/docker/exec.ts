@@ -11,9 +11,8 @@
  * @module
  */
 import type { Duplex } from "node:stream";
-import type { ExecOptions } from "../../kv/schema/agent.ts";
 import type { Clock } from "../../kv/schema/time.ts";
-import type { ExecSession, Outcome, OutputChunk } from "../runtime.ts";
+import type { ExecSession, Outcome, OutputChunk, RunOptions } from "../runtime.ts";
 import { ask, type Engine } from "./client.ts";
 import { bytesOf, demux } from "./streams.ts";
 
@@ -63,7 +62,7 @@ export interface ExecDeps {
 /** Starts a command. `signal` bounds the start only; the session lives until it is closed. */
 export async function openExec(
   deps: ExecDeps,
-  options: ExecOptions,
+  options: RunOptions,
   signal: AbortSignal,
 ): Promise<Outcome<ExecSession>> {
   const started = await start(deps, options, [`${MARKER}=${deps.marker}`], signal);
@@ -82,11 +81,11 @@ interface Started {
 
 async function start(
   { docker, containerId }: ExecDeps,
-  options: Pick<ExecOptions, "command" | "tty" | "stdin" | "env" | "user" | "workingDir">,
+  options: Omit<RunOptions, "columns" | "rows">,
   extraEnv: string[],
   signal: AbortSignal,
 ): Promise<Outcome<Started>> {
-  const { command, tty, stdin, env, user, workingDir } = options;
+  const { command, tty, stdin, env, user, workingDir, privileged } = options;
   const made = await ask("exec", signal, (abortSignal) =>
     docker.getContainer(containerId).exec({
       Cmd: command,
@@ -97,6 +96,7 @@ async function start(
       Env: [...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...extraEnv],
       ...(user ? { User: user } : {}),
       ...(workingDir ? { WorkingDir: workingDir } : {}),
+      ...(privileged ? { Privileged: true } : {}),
       abortSignal,
     }));
   if (!made.ok) return made;
@@ -111,7 +111,7 @@ async function start(
   return { ok: true, value: { id: exec.id, stream: opened.value } };
 }
 
-function createSession(deps: ExecDeps, options: ExecOptions, started: Started): ExecSession {
+function createSession(deps: ExecDeps, options: RunOptions, started: Started): ExecSession {
   const { docker, clock } = deps;
   const { stream } = started;
   const exec = docker.getExec(started.id);
@@ -204,7 +204,7 @@ function createSession(deps: ExecDeps, options: ExecOptions, started: Started): 
 /** How many processes a signal reached; `gone` when the container does not run any more. */
 async function sendSignal(
   deps: ExecDeps,
-  { user }: Pick<ExecOptions, "user">,
+  { user }: Pick<RunOptions, "user">,
   name: string,
 ): Promise<number | "gone" | "no-shell"> {
   return await within(deps.clock, async (signal) => {

@@ -8,9 +8,10 @@ import type { HealthCheck } from "../../kv/schema/health.ts";
 import { hostPortOf } from "../../kv/schema/port.ts";
 import { containerName, LABEL, type ProjectNetwork } from "../runtime.ts";
 import type { CreateOptions } from "./client.ts";
+import { containerOptions, hostOptions } from "./container_options.ts";
 
 /**
- * The options of the container. Restart is left to the agent, logging to the engine's configuration.
+ * The options of the container. Restart is left to the agent, what a template does not say to the engine.
  * A port that is not published in mode host gets a port from the engine, on `bindAddress` alone if
  * there is one: that is where agents find it.
  */
@@ -23,7 +24,7 @@ export function createOptions(
   },
 ): CreateOptions & { name: string } {
   const { template } = assignment;
-  const { entrypoint, command, workingDir, user, stopSignal, limit } = template;
+  const { entrypoint, command, workingDir, user, stopSignal, limit, container = {} } = template;
   const ports = portOptions(template.ports, bindAddress);
   return {
     name: containerName(assignment),
@@ -39,6 +40,7 @@ export function createOptions(
     Tty: template.tty,
     ...healthOptions(template.health),
     ExposedPorts: ports.exposed,
+    ...containerOptions(container),
     HostConfig: {
       RestartPolicy: { Name: "no" },
       PortBindings: ports.bindings,
@@ -47,6 +49,7 @@ export function createOptions(
       ...(network?.dns ? { Dns: network.dns } : {}),
       ...(limit.cpus > 0 ? { NanoCpus: Math.round(limit.cpus * 1e9) } : {}),
       ...(limit.memoryMiB > 0 ? { Memory: limit.memoryMiB * 1024 * 1024 } : {}),
+      ...hostOptions(container),
     },
     // The engine's own names know of this machine only, so they are for want of better ones.
     ...(network && !network.dns

@@ -35,6 +35,8 @@ export interface ChurnDeps {
   prefix: string;
   /** No more services than these at a time. */
   maxServices: number;
+  /** Where their tasks may run. */
+  placement?: ServiceSpecInput["template"]["placement"];
 }
 
 /** Of repeating one write. */
@@ -48,7 +50,7 @@ const COMMANDS: Record<Wanted["kind"], readonly string[][]> = {
 };
 
 export function createChurn(deps: ChurnDeps): Churn {
-  const { client, random, project, newKey, prefix, maxServices } = deps;
+  const { client, random, project, newKey, prefix, maxServices, placement } = deps;
   const services = new Map<string, Wanted & { command: string[] }>();
   const kinds = new Map<string, Wanted["kind"]>();
   let writes = 0, repeated = 0, names = 0;
@@ -66,6 +68,7 @@ export function createChurn(deps: ChurnDeps): Churn {
         pullPolicy: "never",
         stopGraceMs: command[0] === "sh" ? 1000 : 0,
         env: { VERSION: String(version) },
+        ...(placement ? { placement } : {}),
         restart: { maxAttempts: 1000, maxDelayMs: 2000 },
       },
       update: { parallelism: 2, monitorMs: 200 },

@@ -56,8 +56,8 @@ export async function record(
     starts++;
     started.add(sighting.taskId);
   }
-  const label = `berth.project=${project}`;
-  const watch = await watchEngine(connection, { label, events: [...ACTIONS] }, take);
+  const labels = [`berth.project=${project}`];
+  const watch = await watchEngine(connection, { labels, events: [...ACTIONS] }, take);
 
   async function readLog(): Promise<void> {
     while (true) {

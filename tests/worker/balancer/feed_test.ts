@@ -23,9 +23,7 @@ function scripted() {
       { signal }: { signal?: AbortSignal } = {},
     ): Promise<Result<EndpointsResponse>> {
       asked.push(since);
-      while (answers.length === 0 && !signal?.aborted) {
-        await new Promise((tick) => setTimeout(tick, 2));
-      }
+      await eventually(() => answers.length > 0 || signal?.aborted, { timeoutMs: 60_000 });
       const answer = answers.shift() ?? "away";
       return answer === "away"
         ? { ok: false, error: { kind: "unreachable", message: "nobody is there" } }

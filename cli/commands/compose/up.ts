@@ -1,0 +1,266 @@
+/**
+ * `berth up`: makes a project what its Compose files say.
+ *
+ * @module
+ */
+import type { ServiceView } from "../../../kv/schema/service.ts";
+import { applyAll, type Outcome, removeAndWait } from "../../compose/apply.ts";
+import { type Board, startBoard } from "../../compose/board.ts";
+import { type Change, changesOf } from "../../compose/changes.ts";
+import { type Condition, standingOf } from "../../compose/conditions.ts";
+import { notesOf } from "../../compose/notes.ts";
+import type { Project } from "../../compose/resolve.ts";
+import { type Watch, watchProject } from "../../compose/watch.ts";
+import type { ServerDeps } from "../../deps.ts";
+import { EXIT, type ExitCode, exitOf } from "../../exit.ts";
+import { listAll } from "../../find.ts";
+import { fail, failCall, hint } from "../../report.ts";
+import { printChanges, printOutcomes, type Row } from "./print.ts";
+import { type ProjectFlags, readProject, warn } from "./project.ts";
+import { type Held, whileLocked } from "./locked.ts";
+
+export interface UpFlags extends ProjectFlags {
+  wait: boolean;
+  noWait: boolean;
+  dryRun: boolean;
+  removeOrphans: boolean;
+}
+
+const DEFAULT_TIMEOUT_MS = 300_000;
+
+export async function up(flags: UpFlags, names: string[], deps: ServerDeps): Promise<ExitCode> {
+  const read = await readProject(flags, names, deps);
+  if (!read.ok) return read.code;
+  const { project, specs } = read;
+  const look = async () => {
+    const { client } = deps;
+    const listed = await listAll((query) =>
+      client.listServices({ ...query, project: project.name })
+    );
+    return listed.ok ? { ok: true as const, value: changesOf(specs, listed.value) } : listed;
+  };
+  const first = await look();
+  if (!first.ok) return failCall(deps, first.error, `cannot look at project ${project.name}`);
+  const partial = names.length > 0;
+  if (flags.dryRun) {
+    warn(deps, [...project.warnings, ...notesOf(project)]);
+    await printChanges(deps, relevant(first.value, flags, partial));
+    return EXIT.ok;
+  }
+  if (!isWork(first.value, flags, partial)) {
+    return await settled(project, first.value, flags, deps);
+  }
+  warn(deps, [...project.warnings, ...notesOf(project)]);
+  return await whileLocked(project.name, "berth up", deps, async (held) => {
+    // Somebody else may have changed it before the lock was ours.
+    const again = await look();
+    if (!again.ok) return failCall(deps, again.error, `cannot look at project ${project.name}`);
+    return await change({ project, changes: again.value, flags, partial, deps, held });
+  });
+}
+
+/** Orphans are told of, and go when asked for; when only some services are meant, they are not looked at. */
+function relevant(changes: readonly Change[], flags: UpFlags, partial: boolean): Change[] {
+  return changes.filter(({ kind }) => kind !== "orphan" || (flags.removeOrphans && !partial));
+}
+
+function isWork(changes: readonly Change[], flags: UpFlags, partial: boolean): boolean {
+  return relevant(changes, flags, partial).some(({ kind }) => kind !== "unchanged");
+}
+
+/** Everything is as the files say: at most it is not as far yet as the user waits for. */
+async function settled(
+  project: Project,
+  changes: readonly Change[],
+  flags: UpFlags,
+  deps: ServerDeps,
+): Promise<ExitCode> {
+  const views = changes.flatMap(({ current, kind }) =>
+    current && kind !== "orphan" ? [current] : []
+  );
+  const outcomes = new Map(
+    views.map((view) => [view.name, { kind: "unchanged", view } as Outcome]),
+  );
+  const met = views.every((view) => standingOf(view, goalOf(view, flags)).kind === "met");
+  if (!flags.wait || met) return await finish({ project, outcomes, changes, deps, flags }, EXIT.ok);
+  return await whileWatching(project, deps, async (watch, board) => {
+    for (const { name } of views) board.say(name, "waiting", "busy");
+    return await waitForAll({ project, outcomes, changes, deps, flags, watch, board });
+  });
+}
+
+interface Work {
+  project: Project;
+  changes: Change[];
+  flags: UpFlags;
+  partial: boolean;
+  deps: ServerDeps;
+  held: Held;
+}
+
+async function change(work: Work): Promise<ExitCode> {
+  const { project, changes, flags, deps, held, partial } = work;
+  return await whileWatching(project, deps, async (watch, board) => {
+    const byName = new Map(changes.map((one) => [one.name, one]));
+    for (const { name, kind } of changes) {
+      if (kind !== "unchanged" && kind !== "orphan") board.say(name, "waiting", "busy");
+    }
+    const outcomes = await applyAll({
+      client: deps.client,
+      watch,
+      services: project.services,
+      changes: byName,
+      id: held.id,
+      signal: held.signal,
+      onOutcome: (name, outcome) => sayOutcome(board, name, outcome, flags),
+    });
+    if (flags.removeOrphans && !partial && !held.signal.aborted) {
+      const orphans = changes.filter(({ kind }) => kind === "orphan");
+      for (const { name, current } of orphans) {
+        if (!current) continue;
+        board.say(name, "removing", "busy");
+        const gone = await removeAndWait(current, deps.client, watch);
+        board.say(name, gone.ok ? "removed" : "not removed", gone.ok ? "good" : "bad");
+        if (!gone.ok) outcomes.set(name, { kind: "failed", error: gone.error });
+      }
+    }
+    return await waitForAll({ project, outcomes, changes, deps, flags, watch, board, held });
+  }, held.signal);
+}
+
+function sayOutcome(board: Board, name: string, outcome: Outcome, flags: UpFlags): void {
+  if (outcome.kind === "unchanged") return;
+  if (outcome.kind === "failed") return board.say(name, "refused", "bad");
+  if (outcome.kind === "skipped") return board.say(name, `not tried: ${outcome.why}`, "dim");
+  board.say(name, outcome.kind, flags.noWait ? "good" : "busy");
+}
+
+interface Ending {
+  project: Project;
+  outcomes: Map<string, Outcome>;
+  changes: readonly Change[];
+  deps: ServerDeps;
+  flags: UpFlags;
+}
+
+/** Waits until what was applied has come about, as far as the flags ask. */
+async function waitForAll(
+  ending: Ending & { watch: Watch; board: Board; held?: Held },
+): Promise<ExitCode> {
+  const { outcomes, flags, watch, board, held } = ending;
+  const { deps } = ending;
+  const problem = [...outcomes].find(([, { kind }]) => kind === "failed" || kind === "skipped");
+  const awaited = [...outcomes].filter(([, { kind }]) =>
+    kind !== "failed" && kind !== "skipped" && (flags.wait || kind !== "unchanged")
+  );
+  let code: ExitCode = EXIT.ok;
+  if (!flags.noWait && !problem && !held?.signal.aborted) {
+    const waits = awaited.map(async ([name]) => {
+      const waited = await watch.until(({ services }) => {
+        const view = services.get(name);
+        const standing = view ? standingOf(view, goalOf(view, flags)) : undefined;
+        if (standing?.kind === "met") return "";
+        return standing?.kind === "never" ? standing.why : undefined;
+      });
+      const done = waited.kind === "done" && waited.value === "";
+      const why = waited.kind === "done" ? waited.value : waited.kind;
+      board.say(name, done ? "up" : why === "timeout" ? "not up yet" : why, done ? "good" : "bad");
+      return done ? EXIT.ok : waited.kind === "timeout" ? EXIT.timeout : EXIT.failed;
+    });
+    code = (await Promise.all(waits)).find((one) => one !== EXIT.ok) ?? EXIT.ok;
+  }
+  board.stop();
+  if (held?.signal.aborted) return await interrupted(ending, held);
+  if (problem) return await failed(ending);
+  if (code === EXIT.ok) return await finish(ending, code);
+  await finish(ending, code);
+  return fail(
+    deps,
+    code === EXIT.timeout
+      ? "not everything is up yet; it goes on by itself"
+      : "not everything came up",
+    `see why: berth ps -a --project ${ending.project.name}\nwait for longer: --timeout 10m`,
+    code,
+  );
+}
+
+/** A job that is waited for has to end; everything else has to start, or with --wait to be ready. */
+function goalOf({ mode }: ServiceView, { wait }: UpFlags): Condition {
+  if (!wait) return "service_started";
+  return mode.type === "job" ? "service_completed_successfully" : "service_healthy";
+}
+
+async function finish(ending: Ending, code: ExitCode): Promise<ExitCode> {
+  const { deps, outcomes, changes, flags, project } = ending;
+  await printOutcomes(deps, rowsOf(outcomes, project));
+  const orphans = changes.filter(({ kind }) => kind === "orphan").map(({ name }) => name);
+  if (orphans.length > 0 && !flags.removeOrphans) {
+    warn(deps, [`in no file any more: ${orphans.join(", ")}; --remove-orphans removes them`]);
+  }
+  hint(deps, `See it run: berth ps --project ${project.name}`);
+  return code;
+}
+
+async function failed(ending: Ending): Promise<ExitCode> {
+  const { deps, outcomes, project } = ending;
+  await printOutcomes(deps, rowsOf(outcomes, project));
+  for (const [name, outcome] of outcomes) {
+    if (outcome.kind === "failed") failCall(deps, outcome.error, `cannot apply ${name}`);
+  }
+  const first = [...outcomes.values()].find(({ kind }) => kind === "failed");
+  if (first?.kind === "failed") return exitOf(first.error);
+  const skipped = [...outcomes].find(([, { kind }]) => kind === "skipped");
+  const why = skipped?.[1].kind === "skipped" ? skipped[1].why : "";
+  return fail(
+    deps,
+    `${skipped?.[0]} was not applied: ${why}`,
+    `look at what it waits for: berth ps -a --project ${project.name}\nthen: berth up`,
+    /not .* yet$/.test(why) ? EXIT.timeout : EXIT.failed,
+  );
+}
+
+async function interrupted(ending: Ending, held: Held): Promise<ExitCode> {
+  const { deps, outcomes, project } = ending;
+  await printOutcomes(deps, rowsOf(outcomes, project));
+  return fail(
+    deps,
+    held.lost
+      ? `the lock of project ${project.name} was taken over: nothing more was changed`
+      : "interrupted: what was applied stays, and goes on in the cluster; the rest was not tried",
+    "carry on with: berth up\nor take it all down: berth down",
+    held.lost ? EXIT.conflict : EXIT.interrupted,
+  );
+}
+
+function rowsOf(outcomes: ReadonlyMap<string, Outcome>, project: Project): Row[] {
+  return [...outcomes].map(([name, outcome]) => ({
+    service: name,
+    project: project.name,
+    result: outcome.kind,
+    revision: "view" in outcome ? outcome.view.revision : 0,
+  }));
+}
+
+/** Runs with a watch of the project whose sights go to a board; both end with it. */
+async function whileWatching(
+  project: Project,
+  deps: ServerDeps,
+  run: (watch: Watch, board: Board) => Promise<ExitCode>,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ExitCode> {
+  const names = [...project.services.values()].map(({ berthName }) => berthName);
+  const board = startBoard(deps, names);
+  const watch = watchProject({
+    client: deps.client,
+    clock: deps.clock,
+    project: project.name,
+    timeoutMs: deps.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    signal,
+    onSeen: board.see,
+  });
+  try {
+    return await run(watch, board);
+  } finally {
+    board.stop();
+  }
+}

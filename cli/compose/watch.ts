@@ -1,0 +1,93 @@
+/**
+ * Looking at a project again and again, once for all who wait.
+ *
+ * @module
+ */
+import type { CallError, Client } from "../../api/client.ts";
+import type { ServiceView } from "../../kv/schema/service.ts";
+import type { TaskView } from "../../kv/schema/task.ts";
+import type { Clock } from "../../kv/schema/time.ts";
+import { listAll } from "../find.ts";
+import { waitUntil } from "../wait.ts";
+
+export interface Snapshot {
+  services: ReadonlyMap<string, ServiceView>;
+  tasks: readonly TaskView[];
+}
+
+export type Waited<T> =
+  | { kind: "done"; value: T }
+  | { kind: "timeout" }
+  | { kind: "aborted" }
+  | { kind: "error"; error: CallError };
+
+export interface Watch {
+  /** Resolves once `look` has an answer. */
+  until<T>(look: (snapshot: Snapshot) => T | undefined): Promise<Waited<T>>;
+}
+
+export interface WatchOptions {
+  client: Client;
+  clock: Clock;
+  project: string;
+  timeoutMs: number;
+  signal: AbortSignal;
+  /** Called with everything that was seen. */
+  onSeen?: (snapshot: Snapshot) => void;
+}
+
+interface Waiter {
+  /** True when it is done waiting. */
+  see(snapshot: Snapshot): boolean;
+  end(how: Exclude<Waited<never>, { kind: "done" }>): void;
+}
+
+/** It looks only while somebody waits; every look is one list of services and one of tasks. */
+export function watchProject(options: WatchOptions): Watch {
+  const { client, clock, project, timeoutMs, signal, onSeen } = options;
+  const waiters = new Set<Waiter>();
+  let looking = false;
+
+  async function look(): Promise<void> {
+    looking = true;
+    while (waiters.size > 0) {
+      const before = new Set(waiters);
+      const ended = await waitUntil(() => snapshotOf(client, project), (snapshot) => {
+        onSeen?.(snapshot);
+        for (const waiter of waiters) if (waiter.see(snapshot)) waiters.delete(waiter);
+        return [...before].some((waiter) => !waiters.has(waiter)) || undefined;
+      }, { clock, timeoutMs, signal });
+      if (ended.kind === "done") continue;
+      for (const waiter of waiters) waiter.end(ended);
+      waiters.clear();
+    }
+    looking = false;
+  }
+
+  return {
+    until<T>(answer: (snapshot: Snapshot) => T | undefined) {
+      return new Promise<Waited<T>>((resolve) => {
+        waiters.add({
+          see(snapshot) {
+            const value = answer(snapshot);
+            if (value !== undefined) resolve({ kind: "done", value });
+            return value !== undefined;
+          },
+          end: resolve,
+        });
+        if (!looking) void look();
+      });
+    },
+  };
+}
+
+async function snapshotOf(client: Client, project: string) {
+  const [services, tasks] = await Promise.all([
+    listAll((query) => client.listServices({ ...query, project })),
+    listAll((query) => client.listTasks({ ...query, project })),
+  ]);
+  if (!services.ok) return services;
+  if (!tasks.ok) return tasks;
+  const byName = new Map(services.value.map((view) => [view.name, view]));
+  return { ok: true as const, value: { services: byName, tasks: tasks.value } };
+}

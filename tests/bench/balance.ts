@@ -1,0 +1,220 @@
+/**
+ * The balancer's data path beside haproxy's, and beside no balancer at all: requests on connections that
+ * stay, and requests on a new connection each. Interleaved in one run, so that whatever else the machine
+ * does meets all of them.
+ *
+ * Needs wrk and haproxy. The backend is haproxy too, answering by itself: it costs little, and the same
+ * for everybody.
+ *
+ * @module
+ */
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/traffic.ts";
+import {
+  type Bench,
+  type BenchOptions,
+  type BenchResult,
+  intFlag,
+  median,
+  round,
+} from "./harness.ts";
+
+export const balance: Bench = {
+  name: "balance",
+  summary: "requests and new connections through the balancer, beside haproxy (--peer haproxy)",
+  goals: "requestRatio ≥ 0.8, connectRatio ≥ 0.65, p99Ratio ≤ 3",
+  run,
+};
+
+const BACKENDS = 2;
+/** As the worker's task runs it. */
+const WORKER_FLAGS = "--v8-flags=--max-semi-space-size=1,--no-memory-reducer";
+
+interface Measured {
+  perSecond: number;
+  p99Ms: number;
+  errors: number;
+}
+
+type Way = "direct" | "haproxy" | "berth";
+type Load = "requests" | "connections";
+
+async function run(options: BenchOptions): Promise<BenchResult> {
+  const peer = options.flags.peer ?? "haproxy";
+  if (peer !== "haproxy") throw new Error(`--peer: must be haproxy, is ${peer}`);
+  const seconds = intFlag(options, "seconds", 4);
+  const rounds = intFlag(options, "rounds", 5);
+  const clients = intFlag(options, "clients", 32);
+  await requireTools();
+  const dir = await Deno.makeTempDir({ prefix: "berth-bench-" });
+  const processes: Deno.ChildProcess[] = [];
+  try {
+    const backends = Array.from({ length: BACKENDS }, freePort);
+    const ports: Record<Way, number> = {
+      direct: backends[0] ?? 0,
+      haproxy: freePort(),
+      berth: freePort(),
+    };
+    processes.push(await haproxy(dir, "backend", backendConfig(backends)));
+    processes.push(await haproxy(dir, "peer", peerConfig(ports.haproxy, backends)));
+    processes.push(berth(ports.berth, backends));
+    for (const port of [...backends, ports.haproxy, ports.berth]) await answers(port);
+    return await compare(ports, { options, seconds, rounds, clients });
+  } finally {
+    for (const process of processes) {
+      process.kill("SIGTERM");
+      await process.status;
+    }
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+async function compare(
+  ports: Record<Way, number>,
+  { options, seconds, rounds, clients }: {
+    options: BenchOptions;
+    seconds: number;
+    rounds: number;
+    clients: number;
+  },
+): Promise<BenchResult> {
+  const ways: Way[] = ["direct", "haproxy", "berth"];
+  const samples: Record<Load, Record<Way, Measured[]>> = {
+    requests: { direct: [], haproxy: [], berth: [] },
+    connections: { direct: [], haproxy: [], berth: [] },
+  };
+  for (const way of ways) await wrk(ports[way], "requests", { seconds: 1, clients });
+  for (let i = 0; i < rounds; i++) {
+    for (const load of ["requests", "connections"] as const) {
+      // Each begins in turn.
+      for (let at = 0; at < ways.length; at++) {
+        const way = ways[(i + at) % ways.length] ?? "direct";
+        const measured = await wrk(ports[way], load, { seconds, clients });
+        samples[load][way].push(measured);
+        options.say(
+          `  ${load} ${way}: ${Math.round(measured.perSecond)}/s, p99 ${measured.p99Ms} ms`,
+        );
+      }
+    }
+  }
+  const perSecond = (load: Load, way: Way) =>
+    Math.round(median(samples[load][way].map((one) => one.perSecond)));
+  const ratio = (load: Load, field: "perSecond" | "p99Ms") =>
+    round(
+      median(
+        samples[load].berth.map((one, i) =>
+          one[field] / (samples[load].haproxy[i]?.[field] ?? NaN)
+        ),
+      ),
+      2,
+    );
+  const errors = Object.values(samples).flatMap(({ berth }) => berth)
+    .reduce((sum, one) => sum + one.errors, 0);
+  return {
+    figures: {
+      requestRatio: ratio("requests", "perSecond"),
+      connectRatio: ratio("connections", "perSecond"),
+      p99Ratio: ratio("requests", "p99Ms"),
+      connectP99Ratio: ratio("connections", "p99Ms"),
+      requestsPerSecond: perSecond("requests", "berth"),
+      peerRequestsPerSecond: perSecond("requests", "haproxy"),
+      directRequestsPerSecond: perSecond("requests", "direct"),
+      connectionsPerSecond: perSecond("connections", "berth"),
+      peerConnectionsPerSecond: perSecond("connections", "haproxy"),
+      directConnectionsPerSecond: perSecond("connections", "direct"),
+      errors,
+    },
+    samples: rounds,
+  };
+}
+
+async function requireTools(): Promise<void> {
+  for (const tool of ["wrk", "haproxy"]) {
+    const found = await new Deno.Command("sh", { args: ["-c", `command -v ${tool}`] }).output();
+    if (!found.success) throw new Error(`${tool} is missing: apt-get install wrk haproxy`);
+  }
+}
+
+const COMMON = `global
+  maxconn 4000
+defaults
+  timeout connect 3s
+  timeout client 1h
+  timeout server 1h
+`;
+
+function backendConfig(ports: readonly number[]): string {
+  const binds = ports.map((port) => `  bind 127.0.0.1:${port}`).join("\n");
+  return `${COMMON.replace("global", "global\n  nbthread 1")}
+frontend backend
+  mode http
+${binds}
+  http-request return status 200 content-type text/plain string "hello, this is a short page\\n"
+`;
+}
+
+function peerConfig(port: number, backends: readonly number[]): string {
+  const servers = backends.map((at, i) => `  server s${i} 127.0.0.1:${at}`).join("\n");
+  return `${COMMON}
+listen peer
+  mode tcp
+  bind 127.0.0.1:${port}
+  balance leastconn
+${servers}
+`;
+}
+
+async function haproxy(dir: string, name: string, config: string): Promise<Deno.ChildProcess> {
+  const path = `${dir}/${name}.cfg`;
+  await Deno.writeTextFile(path, config);
+  return new Deno.Command("haproxy", { args: ["-db", "-f", path], stdout: "null", stderr: "null" })
+    .spawn();
+}
+
+/** The worker's balancer in a process of its own, with a table that stands still. */
+function berth(port: number, backends: readonly number[]): Deno.ChildProcess {
+  const script = new URL("balance_node.ts", import.meta.url).pathname;
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", WORKER_FLAGS, "-P=worker", script, String(port), ...backends.map(String)],
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+}
+
+async function answers(port: number): Promise<void> {
+  await eventually(async () => {
+    try {
+      const response = await fetch(`http://127.0.0.1:${port}/`, {
+        headers: { connection: "close" },
+      });
+      await response.body?.cancel();
+      return response.ok;
+    } catch {
+      return false;
+    }
+  }, { what: `port ${port} to answer`, timeoutMs: 20_000 });
+}
+
+async function wrk(
+  port: number,
+  load: Load,
+  { seconds, clients }: { seconds: number; clients: number },
+): Promise<Measured> {
+  const { stdout } = await new Deno.Command("wrk", {
+    args: [
+      ...["-t1", `-c${clients}`, `-d${seconds}s`, "--latency"],
+      ...(load === "connections" ? ["-H", "Connection: close"] : []),
+      `http://127.0.0.1:${port}/`,
+    ],
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  const [, value = "", unit = ""] = /99%\s+([\d.]+)(us|ms|s)/.exec(text) ?? [];
+  const toMs: Record<string, number> = { us: 0.001, ms: 1, s: 1000 };
+  const errors = /connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1) ?? [];
+  const wrong = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
+  return {
+    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]),
+    p99Ms: round(Number(value) * (toMs[unit] ?? NaN)),
+    errors: errors.reduce((sum, count) => sum + Number(count), wrong),
+  };
+}
