@@ -9,12 +9,11 @@
  *
  * @module
  */
-import { createSocket } from "node:dgram";
 import type { Protocol } from "../../kv/schema/port.ts";
 import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import type { UnboundPort } from "../../kv/schema/node.ts";
 import type { Clock } from "../../kv/schema/time.ts";
-import { bindDatagram, closeDatagram } from "../datagram.ts";
+import { claimAddress } from "../datagram.ts";
 import type { Log } from "../log.ts";
 import { messageOf } from "../state_file.ts";
 import { createWake } from "../wake.ts";
@@ -22,7 +21,7 @@ import { createDeadlines } from "./deadlines.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { createBuffers } from "./splice.ts";
 import { type Table, type Wanted, wantedPorts } from "./table.ts";
-import { listenTcp, type Proxy, type ProxyDeps, type Route } from "./tcp_proxy.ts";
+import { listenTcp, type Place, type Proxy, type ProxyDeps, type Route } from "./tcp_proxy.ts";
 import { listenUdp } from "./udp_proxy.ts";
 
 export interface BalancerDeps {
@@ -46,7 +45,6 @@ export interface Balancer {
 }
 
 const EVERYWHERE = ["::", "0.0.0.0"];
-const OWN_ADDRESS = "127.0.0.1";
 const RETRY_MS = 5_000;
 const TICK_MS = 1_000;
 
@@ -144,11 +142,21 @@ export function createBalancer(deps: BalancerDeps): Balancer {
     at: { hostname: string; port: number },
     route: Route,
   ): Promise<Proxy> {
-    // On all addresses the port is shared with those addresses that stand for services (worker/dns/), but
-    // with no other agent: that one would have this machine's own address as well.
-    const shared = EVERYWHERE.includes(at.hostname);
-    if (shared) await bindAlone(protocol, { hostname: OWN_ADDRESS, port: at.port });
-    const place = { ...at, shared };
+    if (!EVERYWHERE.includes(at.hostname)) return await listenAt(protocol, at, route);
+    const release = await claimPort(protocol, at.port);
+    try {
+      return await listenAt(
+        protocol,
+        { ...at, ...(release ? { shared: true, release } : {}) },
+        route,
+      );
+    } catch (error) {
+      await release?.();
+      throw error;
+    }
+  }
+
+  async function listenAt(protocol: Protocol, place: Place, route: Route): Promise<Proxy> {
     return protocol === "tcp"
       ? listenTcp(place, route, proxyDeps)
       : await listenUdp(place, route, proxyDeps);
@@ -206,20 +214,20 @@ export function createBalancer(deps: BalancerDeps): Balancer {
   };
 }
 
-/** Binds the port and lets it go; throws when anybody else has it. */
-async function bindAlone(
+/**
+ * On all addresses a port is shared with those addresses that stand for services (worker/dns/), but not
+ * with another agent of this machine: of those, one claims the port. Undefined where nothing can be
+ * claimed, and so nothing is to be shared.
+ */
+async function claimPort(
   protocol: Protocol,
-  at: { hostname: string; port: number },
-): Promise<void> {
-  if (protocol === "tcp") {
-    Deno.listen(at).close();
-    return;
-  }
-  const socket = createSocket("udp4");
+  port: number,
+): Promise<(() => Promise<void>) | undefined> {
   try {
-    await bindDatagram(socket, { address: at.hostname, port: at.port });
-  } finally {
-    await closeDatagram(socket);
+    return await claimAddress(`127.${protocol === "tcp" ? 66 : 67}.${port >> 8}.${port & 255}`);
+  } catch (error) {
+    if (/EADDRNOTAVAIL/.test(messageOf(error))) return undefined;
+    throw error;
   }
 }
 

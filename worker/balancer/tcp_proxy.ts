@@ -57,11 +57,13 @@ export interface Place {
    * one with that very address gets it, not the one on all addresses.
    */
   shared?: boolean;
+  /** Called once it no longer listens. */
+  release?: () => void;
 }
 
 /** Binds the port; throws what the operating system says. */
 export function listenTcp(
-  { shared = false, ...at }: Place,
+  { shared = false, release = () => {}, ...at }: Place,
   route: Route,
   deps: ProxyDeps,
 ): Proxy {
@@ -71,19 +73,25 @@ export function listenTcp(
     tcpBacklog: BACKLOG,
     reusePort: shared,
   });
-  return new TcpProxy(listener, route, deps);
+  return new TcpProxy(listener, { route, release }, deps);
 }
 
 class TcpProxy implements Proxy {
   route: Route;
   readonly #listener: Deno.TcpListener;
+  readonly #release: () => void;
   readonly #deps: ProxyDeps;
   readonly #links = new Set<Splice>();
   #connecting = 0;
   #closed = false;
 
-  constructor(listener: Deno.TcpListener, route: Route, deps: ProxyDeps) {
+  constructor(
+    listener: Deno.TcpListener,
+    { route, release }: { route: Route; release: () => void },
+    deps: ProxyDeps,
+  ) {
     this.#listener = listener;
+    this.#release = release;
     this.#deps = deps;
     this.route = route;
     void this.#accept();
@@ -101,6 +109,7 @@ class TcpProxy implements Proxy {
   close(): void {
     this.#closed = true;
     closeQuietly(this.#listener);
+    this.#release();
   }
 
   cut(): void {

@@ -21,7 +21,7 @@ const MAX_EARLY = 16;
 
 /** Binds the port; rejects with what the operating system says. */
 export async function listenUdp(
-  { shared = false, ...at }: Place,
+  { shared = false, release = () => {}, ...at }: Place,
   route: Route,
   deps: ProxyDeps,
 ): Promise<Proxy> {
@@ -37,17 +37,23 @@ export async function listenUdp(
     socket.close();
     throw error;
   });
-  return new UdpProxy(socket, route, deps);
+  return new UdpProxy(socket, { route, release }, deps);
 }
 
 class UdpProxy implements Proxy {
   route: Route;
   readonly #socket: Socket;
+  readonly #release: () => void;
   readonly #deps: ProxyDeps;
   readonly #sessions = new Map<string, Session>();
 
-  constructor(socket: Socket, route: Route, deps: ProxyDeps) {
+  constructor(
+    socket: Socket,
+    { route, release }: { route: Route; release: () => void },
+    deps: ProxyDeps,
+  ) {
     this.#socket = socket;
+    this.#release = release;
     this.#deps = deps;
     this.route = route;
     socket.on("message", (data, from) => this.#receive(data, from));
@@ -80,6 +86,7 @@ class UdpProxy implements Proxy {
     } catch {
       // It is closed already.
     }
+    this.#release();
   }
 
   #receive(data: Uint8Array, from: RemoteInfo): void {

@@ -8,7 +8,6 @@
  *
  * @module
  */
-import { createSocket } from "node:dgram";
 import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import { portName } from "../../kv/schema/port.ts";
 import type { Clock } from "../../kv/schema/time.ts";
@@ -18,7 +17,7 @@ import { createBuffers } from "../balancer/splice.ts";
 import type { Table } from "../balancer/table.ts";
 import { listenTcp, type Proxy, type ProxyDeps } from "../balancer/tcp_proxy.ts";
 import { listenUdp } from "../balancer/udp_proxy.ts";
-import { bindDatagram, closeDatagram } from "../datagram.ts";
+import { claimAddress } from "../datagram.ts";
 import type { Log } from "../log.ts";
 import { messageOf } from "../state_file.ts";
 import type { Front, Opened } from "./virtual.ts";
@@ -38,8 +37,6 @@ interface OpenFront {
   proxy: Proxy;
 }
 
-/** The port of the service that throws away what it gets. */
-const CLAIM_PORT = 9;
 const SWEEP_MS = 1_000;
 
 export function createFronts(
@@ -62,12 +59,9 @@ export function createFronts(
 
   return {
     async claim(address) {
-      const socket = createSocket("udp4");
       try {
-        await bindDatagram(socket, { address, port: CLAIM_PORT }); // invariant 2
-        return { ok: true, close: () => closeDatagram(socket) };
+        return { ok: true, close: await claimAddress(address) }; // invariant 2
       } catch (error) {
-        await closeDatagram(socket);
         return notOpened(error);
       }
     },
