@@ -32,6 +32,7 @@ import { playgroundRoutes } from "./routes/playground.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { rolloutRoutes } from "./routes/rollouts.ts";
+import { sealedRoutes } from "./routes/sealed.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -87,6 +88,7 @@ export function createApp(deps: ApiDeps): Api {
   rolloutRoutes(app, rooms);
   taskRoutes(app, rooms);
   endpointRoutes(app, rooms);
+  sealedRoutes(app, rooms);
   forecastRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);
@@ -165,6 +167,7 @@ function document(app: ApiApp, version: string): object {
       "services",
       "endpoints",
       "tasks",
+      "data",
       "nodes",
       "forecasts",
       "events",

@@ -28,6 +28,13 @@ import {
   type ReportRequest,
   ReportResponse,
 } from "../kv/schema/agent.ts";
+import {
+  type SealedRequestInput,
+  SealedView,
+  TaskFilesView,
+  type ValueRequest,
+  ValueView,
+} from "../kv/schema/sealed.ts";
 import { PlaygroundSet, type SeedRequest } from "../kv/schema/playground.ts";
 import { type LockRequestInput, ProjectLockView } from "../kv/schema/project.ts";
 import { ClusterView, JoinTokenView } from "../kv/schema/views.ts";
@@ -235,6 +242,42 @@ export function createClient(options: ClientOptions) {
     why: (ref: string, project?: string, o: CallOptions = {}) =>
       call("GET", `/v1/tasks/${seg(ref)}/why`, Why, { ...o, query: { project } }),
 
+    listSecrets: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/secrets", pageOf(SealedView), { ...o, query: { ...query } }),
+    getSecret: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/secrets/${seg(ref)}`, SealedView, { ...o, query: { project } }),
+    createSecret: (request: SealedRequestInput, o: CallOptions = {}) =>
+      call("POST", "/v1/secrets", SealedView, { ...o, body: request }),
+    /** Services that refer to it get a new revision; the value that it has changes nothing. */
+    rotateSecret: (ref: string, request: ValueRequest, project?: string, o: CallOptions = {}) =>
+      call("PUT", `/v1/secrets/${seg(ref)}`, SealedView, {
+        ...o,
+        query: { project },
+        body: request,
+      }),
+    deleteSecret: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("DELETE", `/v1/secrets/${seg(ref)}`, Nothing, { ...o, query: { project } }),
+    listConfigs: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/configs", pageOf(SealedView), { ...o, query: { ...query } }),
+    getConfig: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/configs/${seg(ref)}`, SealedView, { ...o, query: { project } }),
+    createConfig: (request: SealedRequestInput, o: CallOptions = {}) =>
+      call("POST", "/v1/configs", SealedView, { ...o, body: request }),
+    /** Services that refer to it get a new revision; the value that it has changes nothing. */
+    rotateConfig: (ref: string, request: ValueRequest, project?: string, o: CallOptions = {}) =>
+      call("PUT", `/v1/configs/${seg(ref)}`, SealedView, {
+        ...o,
+        query: { project },
+        body: request,
+      }),
+    deleteConfig: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("DELETE", `/v1/configs/${seg(ref)}`, Nothing, { ...o, query: { project } }),
+    getConfigValue: (
+      ref: string,
+      query: { project?: string; version?: number } = {},
+      o: CallOptions = {},
+    ) => call("GET", `/v1/configs/${seg(ref)}/value`, ValueView, { ...o, query: { ...query } }),
+
     /** What applying these services would do. Nothing is written. */
     plan: (request: PlanRequestInput, o: CallOptions = {}) =>
       call("POST", "/v1/plan", Forecast, { ...o, body: request, extraTimeoutMs: FORECAST_MS }),
@@ -316,6 +359,9 @@ export function createClient(options: ClientOptions) {
         query,
         extraTimeoutMs: query.holdMs ?? 0,
       }),
+    /** The secrets and configs of a task that this node is to run. */
+    taskFiles: (nodeId: string, taskId: string, o: CallOptions = {}) =>
+      call("GET", `/v1/nodes/${seg(nodeId)}/tasks/${seg(taskId)}/files`, TaskFilesView, o),
     report: (nodeId: string, report: ReportRequest, o: CallOptions = {}) =>
       call("POST", `/v1/nodes/${seg(nodeId)}/report`, ReportResponse, { ...o, body: report }),
 

@@ -52,6 +52,7 @@ export interface Deps {
   contexts: ContextStore;
   readTextFile(path: string): Promise<string>;
   here: Here;
+  readFile(path: string): Promise<Uint8Array<ArrayBuffer>>;
   /** Which server and token would be used, and from where. */
   connection(): Promise<Connection>;
   connect(target: { server: string; token?: string }): Promise<Client>;

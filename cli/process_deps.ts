@@ -39,6 +39,7 @@ export function processDeps(globals: GlobalOptions, io: Io, env: Env, rawEnv: En
       exists: (path) => Deno.stat(path).then(() => true, () => false),
       user: () => `${env("USER") ?? env("LOGNAME") ?? "somebody"}@${Deno.hostname()}`,
     },
+    readFile: (path) => Deno.readFile(path),
     connection: () =>
       resolveTarget({
         flags: present({ server: globals.server, token: globals.token, context: globals.context }),

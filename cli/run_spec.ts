@@ -5,6 +5,7 @@
  */
 import { updateFields, type UpdateFlags } from "./update_spec.ts";
 import type { Parsed } from "./command.ts";
+import type { FileRef } from "./format/quantity.ts";
 import { modeName, modeOf, type ModeOptions } from "./run_mode.ts";
 import { type Port, ServiceSpec, type ServiceSpecInput } from "../kv/schema/service.ts";
 
@@ -14,6 +15,8 @@ export interface RunOptions extends ModeOptions, Partial<UpdateFlags> {
   rm: boolean;
   env: [string, string][];
   publish: Port[];
+  secret?: FileRef[];
+  config?: FileRef[];
   cpus: number | undefined;
   memory: number | undefined;
   /** What to set aside when it is not the limit. */
@@ -83,6 +86,8 @@ export function runSpec(
       env: Object.fromEntries(options.env),
       labels,
       ports: options.publish,
+      ...(options.secret?.length ? { secrets: options.secret } : {}),
+      ...(options.config?.length ? { configs: options.config } : {}),
       reserve,
       limit,
       restart: { condition: restart },
@@ -111,6 +116,8 @@ const FLAG_OF: Record<string, string> = {
   "template.env": "--env",
   "template.labels": "--label",
   "template.ports": "--publish",
+  "template.secrets": "--secret",
+  "template.configs": "--config",
   "template.reserve": "--cpus or --memory",
   "template.command": "COMMAND",
   "template.placement": "--node",

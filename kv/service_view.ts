@@ -7,7 +7,7 @@ import { key, prefix } from "./keys.ts";
 import { Elapsed, MAX_COMPLETIONS } from "./schema/run.ts";
 import { rolloutView } from "./rollout_view.ts";
 import { goalOf, Rollout } from "./schema/rollout.ts";
-import type { Service, ServiceView, TaskTemplate } from "./schema/service.ts";
+import type { Revision, Service, ServiceView } from "./schema/service.ts";
 import { isReady, Observed, stateOf, Task } from "./schema/task.ts";
 import { isFailure, isTerminal, type TaskState } from "./schema/task_state.ts";
 import { getRow, getRows, type Kv, type Versioned } from "./store.ts";
@@ -53,7 +53,7 @@ export async function idsUnder(kv: Kv, scope: Deno.KvKey): Promise<string[]> {
 export async function serviceView(
   kv: Kv,
   service: Versioned<Service>,
-  template: TaskTemplate,
+  { template, resolved }: Pick<Revision, "template" | "resolved">,
 ): Promise<ServiceView> {
   const remembered = await getRow(kv, key.rollout(service.row.id), Rollout);
   const rows = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(service.row.id)));
@@ -70,6 +70,7 @@ export async function serviceView(
   return {
     ...service.row,
     template,
+    ...(resolved ? { resolved } : {}),
     version: service.versionstamp,
     counts: countTasks(service.row, tasks),
     phase: phaseOf({ ...service.row, revision: goal }, tasks, await isOverdue(kv, service.row)),

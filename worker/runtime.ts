@@ -15,6 +15,7 @@ import type { Assignment, ExecOptions, LogsOptions } from "../kv/schema/agent.ts
 import type { BoundPort } from "../kv/schema/task.ts";
 import type { Resources } from "../kv/schema/service.ts";
 import type { Prober } from "./probes/prober.ts";
+import type { ContainerFile } from "./task_files.ts";
 
 /** Labels on every container that Berth makes. */
 export const LABEL = {
@@ -128,7 +129,12 @@ export interface Runtime {
     options: { signal: AbortSignal; onProgress?: (line: string) => void },
   ): Promise<Outcome>;
   create(assignment: Assignment, signal: AbortSignal): Promise<Outcome>;
-  start(taskId: string, signal: AbortSignal): Promise<Outcome>;
+  /** Starts the container with these files in it, those that are secret in memory only. */
+  start(
+    taskId: string,
+    signal: AbortSignal,
+    files?: readonly ContainerFile[],
+  ): Promise<Outcome>;
   /** Sends the stop signal, waits for `graceMs`, kills. Resolves once the container is not running. */
   stop(
     taskId: string,

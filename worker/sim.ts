@@ -95,10 +95,11 @@ export function createSimRuntime(options: SimRuntimeOptions): SimRuntime {
         engine.create(nodeId, assignment);
         return done();
       }),
-    start: (taskId, signal) =>
+    start: (taskId, signal, files = []) =>
       call("start", timings.startMs, signal, () => {
         const container = engine.get(nodeId, taskId);
         if (!container) return noSuchContainer(taskId);
+        if (!container.running) container.files = files;
         const refusal = container.running ? undefined : engine.start(container);
         return refusal === undefined ? done() : refused(refusal);
       }),

@@ -5,7 +5,14 @@
  */
 import { choice, flag, list, serverCommand, value } from "../command.ts";
 import { parseDuration } from "../format/duration.ts";
-import { parseCount, parseCpus, parseMemory, parsePair, parsePort } from "../format/quantity.ts";
+import {
+  parseCount,
+  parseCpus,
+  parseFileRef,
+  parseMemory,
+  parsePair,
+  parsePort,
+} from "../format/quantity.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
 import { UPDATE_FLAGS } from "./rollout.ts";
 import { EXIT } from "../exit.ts";
@@ -35,6 +42,8 @@ export const runCommands = [
         "Publish a port, like 80, 8080:80, 53/udp; may be repeated",
         parsePort,
       ),
+      secret: list("--secret <name[:target]>", "A secret as a file; may be repeated", parseFileRef),
+      config: list("--config <name[:target]>", "A config as a file; may be repeated", parseFileRef),
       cpus: value("--cpus <n>", "Cores to set aside, and the limit", parseCpus),
       memory: value("--memory <size>", "Memory to set aside, and the limit: 64m, 1g", parseMemory),
       reserveCpus: value("--reserve-cpus <n>", "Cores to set aside, if not --cpus", parseCpus),
@@ -75,6 +84,7 @@ export const runCommands = [
       ["berth run --rm alpine echo hello", "one job, removed afterwards"],
       ["berth run -d --name web -p 8080:80 nginx", "a service on port 8080"],
       ["berth run -d --replicas 3 --memory 256m -p 80 nginx", "three tasks, free host ports"],
+      ["berth run -d --secret db_password --config app.conf:/etc/app.conf app", "with files"],
       ["berth run -d --mode global agent", "one task on each node"],
       ["berth run -d --schedule @daily --time-zone Europe/Berlin backup", "at midnight"],
       ["berth run -e LEVEL=debug myimage migrate --all", "a command with its own flags"],

@@ -136,3 +136,16 @@ export function urls(task: Pick<TaskView, "observed" | "nodeAddress">): string[]
 export function shortId(id: string): string {
   return id.slice(-8);
 }
+
+/** Where a secret or config goes; without a target under its own name. */
+export interface FileRef {
+  source: string;
+  target?: string;
+}
+
+/** `NAME` or `NAME:TARGET`. */
+export function parseFileRef(text: string): Parsed<FileRef> {
+  const [, source, target] = /^([^:]+)(?::(.+))?$/.exec(text) ?? [];
+  if (source === undefined) return { ok: false, message: `must be NAME or NAME:TARGET: ${text}` };
+  return { ok: true, value: { source, ...(target === undefined ? {} : { target }) } };
+}

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { DurationMs, Id, Name } from "./common.ts";
 import { NodeFacts } from "./node.ts";
+import { Resolved } from "./resolved.ts";
 import { TaskTemplate } from "./service.ts";
 import { Observed } from "./task.ts";
 
@@ -32,6 +33,7 @@ export const Assignment = z.object({
   drainMs: DurationMs.optional().meta({
     description: "While it is to stop: how long it goes on first, getting no new connections",
   }),
+  resolved: Resolved.optional(),
   strict: z.boolean().optional().meta({
     description: "Its container must be dead before the node's TTL ends without a poll",
   }),

@@ -21,10 +21,13 @@ import {
 import type { Container, SignalOption } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
 import { createProber, type Prober } from "../probes/prober.ts";
-import { Containers } from "./containers.ts";
+import type { ContainerFile } from "../task_files.ts";
+import { Containers, type OnContainer } from "./containers.ts";
 import { diskOf } from "./disk.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
+import { startWithFiles } from "./files.ts";
+import { sweepHelpers } from "./helper.ts";
 import { pullImage } from "./images.ts";
 import { engineLabels } from "./labels.ts";
 import { createOptions, wholeSeconds } from "./spec.ts";
@@ -70,6 +73,8 @@ class DockerRuntime implements Runtime {
   readonly #listing: Listing;
   readonly #closed = new AbortController();
   #execs = 0;
+  /** Resolves when what an earlier process of the agent left is gone. */
+  #swept: Promise<void> | undefined;
   readonly prober: Prober;
 
   constructor({ connection, nodeId, bindAddress, clock = systemClock }: DockerRuntimeOptions) {
@@ -152,8 +157,10 @@ class DockerRuntime implements Runtime {
     return done();
   };
 
-  start: Runtime["start"] = async (taskId, signal) => {
-    const answer = await this.#change(taskId, "start", signal, (c, o) => c.start(o));
+  start: Runtime["start"] = async (taskId, signal, files = []) => {
+    const answer = files.length === 0
+      ? await this.#change(taskId, "start", signal, (c, o) => c.start(o))
+      : await this.#startWith(taskId, files, signal);
     if (answer.ok && answer.gone) return refused(`no such container: task ${taskId}`);
     if (answer.ok || answer.status === 304) return done();
     if (answer.status === 409 && LEAVING.test(answer.message)) {
@@ -162,6 +169,26 @@ class DockerRuntime implements Runtime {
     const ownFault = answer.status === 500 && OWN_FAULT.test(answer.message);
     return ownFault ? refused(answer.message) : failure(answer);
   };
+
+  async #startWith(
+    taskId: string,
+    files: readonly ContainerFile[],
+    signal: AbortSignal,
+  ): Promise<OnContainer<unknown>> {
+    const { docker } = this.#client;
+    const containers = this.#containers;
+    const deps = { docker, nodeId: this.#nodeId, clock: this.#clock };
+    await (this.#swept ??= sweepHelpers(docker, this.#nodeId, signal));
+    const answer = await containers.on<unknown>(taskId, signal, async (id) => {
+      const info = await containers.inspect(id, signal);
+      if (!info.ok || info.value.State.Running) return info;
+      const start = () =>
+        ask("start", signal, (abortSignal) => docker.getContainer(id).start({ abortSignal }));
+      return await startWithFiles<unknown>(deps, info.value, files, { signal, start });
+    });
+    this.#listing.changed(taskId);
+    return answer;
+  }
 
   stop: Runtime["stop"] = async (taskId, { signal, graceMs, stopSignal }) => {
     const options = { t: wholeSeconds(graceMs), ...(stopSignal ? { signal: stopSignal } : {}) };

@@ -21,6 +21,7 @@ import {
   type EngineEvent,
   type OutputChunk,
 } from "../runtime.ts";
+import type { ContainerFile } from "../task_files.ts";
 import type { Channel } from "./channel.ts";
 import { Faults } from "./control.ts";
 import { onSignal, type Program, programOf, run } from "./program.ts";
@@ -62,6 +63,8 @@ export interface SimContainer {
   assignment: Assignment;
   program: Program;
   status: Omit<ContainerStatus, "id" | "taskId">;
+  /** What it was started with last. */
+  files: readonly ContainerFile[];
   /** The newest lines, at most {@link KEPT_LINES}. */
   logs: LogLine[];
   followers: Set<Channel<LogLine>>;
@@ -119,6 +122,7 @@ export class SimEngine {
         health: "none",
         ports: [],
       },
+      files: [],
       logs: [],
       followers: new Set(),
       execs: new Set(),
