@@ -37,6 +37,7 @@ import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { tunnelRoutes } from "./routes/tunnels.ts";
+import { volumeRoutes } from "./routes/volumes.ts";
 import { createTunnels } from "./tunnel.ts";
 
 export type { ApiDeps, ApiLog, LeaderInfo } from "./deps.ts";
@@ -89,6 +90,7 @@ export function createApp(deps: ApiDeps): Api {
   taskRoutes(app, rooms);
   endpointRoutes(app, rooms);
   sealedRoutes(app, rooms);
+  volumeRoutes(app, rooms);
   forecastRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);

@@ -35,6 +35,7 @@ import {
   type ValueRequest,
   ValueView,
 } from "../kv/schema/sealed.ts";
+import { VolumeView } from "../kv/schema/volume.ts";
 import { PlaygroundSet, type SeedRequest } from "../kv/schema/playground.ts";
 import { type LockRequestInput, ProjectLockView } from "../kv/schema/project.ts";
 import { ClusterView, JoinTokenView } from "../kv/schema/views.ts";
@@ -86,6 +87,8 @@ interface CallInit extends CallOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** A large cluster takes a while to come to rest, if only on paper. */
 const FORECAST_MS = 50_000;
+/** Nodes take a while to remove a volume with much in it. */
+const VOLUME_MS = 30_000;
 const Nothing = z.undefined();
 
 /** A client of one server. Stateless: it owns no connection and needs no closing. */
@@ -278,6 +281,22 @@ export function createClient(options: ClientOptions) {
       o: CallOptions = {},
     ) => call("GET", `/v1/configs/${seg(ref)}/value`, ValueView, { ...o, query: { ...query } }),
 
+    listVolumes: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/volumes", pageOf(VolumeView), { ...o, query: { ...query } }),
+    getVolume: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/volumes/${seg(ref)}`, VolumeView, { ...o, query: { project } }),
+    /** With what is in it, on every node; forced: also if some do not answer. */
+    deleteVolume: (
+      ref: string,
+      query: { project?: string; force?: boolean } = {},
+      o: CallOptions = {},
+    ) =>
+      call("DELETE", `/v1/volumes/${seg(ref)}`, Nothing, {
+        ...o,
+        query: { ...query },
+        extraTimeoutMs: VOLUME_MS,
+      }),
+
     /** What applying these services would do. Nothing is written. */
     plan: (request: PlanRequestInput, o: CallOptions = {}) =>
       call("POST", "/v1/plan", Forecast, { ...o, body: request, extraTimeoutMs: FORECAST_MS }),
@@ -380,6 +399,10 @@ export function createClient(options: ClientOptions) {
       openSocket(`/v1/tasks/${seg(taskRef)}/logs`, options),
     openExec: (taskRef: string, options: ExecOptions & { project?: string }) =>
       openSocket(`/v1/tasks/${seg(taskRef)}/exec`, options),
+    openBackup: (volumeRef: string, options: { project?: string; node?: string }) =>
+      openSocket(`/v1/volumes/${seg(volumeRef)}/backup`, options),
+    openRestore: (volumeRef: string, options: { project?: string; node?: string }) =>
+      openSocket(`/v1/volumes/${seg(volumeRef)}/restore`, options),
     /** The agent's side: answers a TunnelRequest. `base` is the request's url, if it had one. */
     answerTunnel: (nodeId: string, sessionId: string, base?: string) =>
       openSocket(`/v1/nodes/${seg(nodeId)}/tunnels/${seg(sessionId)}`, undefined, base),

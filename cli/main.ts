@@ -52,13 +52,14 @@ const GROUPS: Record<string, string> = {
   service: "List services: berth service ls",
   secret: "Secrets: create, rotate, ls, inspect, rm",
   config: "Configs: create, rotate, ls, inspect, rm",
+  volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
   node: "Nodes: ls, drain, cordon, label, rm, …",
   context: "Known servers: ls, use, set, rm, show",
 };
 
 /** The commands that write files. */
-const WRITERS = new Set(["context", "dev", "demo"]);
+const WRITERS = new Set(["context", "dev", "demo", "volume"]);
 
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
 export async function main(

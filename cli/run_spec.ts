@@ -5,7 +5,7 @@
  */
 import { updateFields, type UpdateFlags } from "./update_spec.ts";
 import type { Parsed } from "./command.ts";
-import type { FileRef } from "./format/quantity.ts";
+import type { FileRef, MountInput } from "./format/quantity.ts";
 import { modeName, modeOf, type ModeOptions } from "./run_mode.ts";
 import { type Port, ServiceSpec, type ServiceSpecInput } from "../kv/schema/service.ts";
 
@@ -15,6 +15,7 @@ export interface RunOptions extends ModeOptions, Partial<UpdateFlags> {
   rm: boolean;
   env: [string, string][];
   publish: Port[];
+  volume?: MountInput[];
   secret?: FileRef[];
   config?: FileRef[];
   cpus: number | undefined;
@@ -86,6 +87,7 @@ export function runSpec(
       env: Object.fromEntries(options.env),
       labels,
       ports: options.publish,
+      ...(options.volume?.length ? { mounts: options.volume } : {}),
       ...(options.secret?.length ? { secrets: options.secret } : {}),
       ...(options.config?.length ? { configs: options.config } : {}),
       reserve,
@@ -116,6 +118,7 @@ const FLAG_OF: Record<string, string> = {
   "template.env": "--env",
   "template.labels": "--label",
   "template.ports": "--publish",
+  "template.mounts": "--volume",
   "template.secrets": "--secret",
   "template.configs": "--config",
   "template.reserve": "--cpus or --memory",

@@ -9,6 +9,8 @@
  * | project_lock | the users who hold it, through the API |
  * | sealed, sealed_name, data_head, rotation | users, through the API |
  * | sealed_value | users, through the API; old versions are deleted by the leader |
+ * | volume, volume_name | users, through the API |
+ * | volume_node | the leader; deleted by users with the volume |
  * | vault | the server, at its start |
  * | node, observed, report | the node's agent, through the API |
  * | run | users, through the API; deleted by the leader with the run's last task |
@@ -48,6 +50,10 @@ export const key = {
     version: number,
     part: number,
   ) => ["sealed_value", kind, id, version, part],
+  volume: (id: string) => ["volume", id],
+  volumeName: (project: string, name: string) => ["volume_name", project, name],
+  /** A node that has the volume. */
+  volumeNode: (id: string, nodeId: string) => ["volume_node", id, nodeId],
   /** Changes with whatever a name in a template of the project may stand for. */
   dataHead: (project: string) => ["data_head", project],
   /** A new version that has not reached every service yet. */
@@ -120,6 +126,11 @@ export const prefix = {
   sealedValuesOf: (kind: string, id: string) => ["sealed_value", kind, id],
   sealedValue: (kind: string, id: string, version: number) => ["sealed_value", kind, id, version],
   rotations: () => ["rotation"],
+  volumes: () => ["volume"],
+  volumeNames: () => ["volume_name"],
+  volumeNamesOf: (project: string) => ["volume_name", project],
+  volumeNodes: (id: string) => ["volume_node", id],
+  allVolumeNodes: () => ["volume_node"],
   nodes: () => ["node"],
   nodeNames: () => ["node_name"],
   nodeSpecs: () => ["node_spec"],

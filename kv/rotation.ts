@@ -16,7 +16,7 @@ import { sameValue } from "./same.ts";
 import { timestamp } from "./schema/common.ts";
 import { Sealed, SealedKind } from "./schema/sealed.ts";
 import { Revision, Service } from "./schema/service.ts";
-import { referencesOf, servicesIn } from "./sealed_users.ts";
+import { referencesOf, servicesIn } from "./data_users.ts";
 import type { ServiceDeps } from "./services.ts";
 import { getRow } from "./store.ts";
 
@@ -58,9 +58,9 @@ async function renew(deps: ServiceDeps, serviceId: string, changed: Sealed): Pro
     if (!current) continue;
     const { template } = current;
     if (!referencesOf(template).includes(`${changed.kind}/${changed.name}`)) return;
-    const resolution = await resolveTemplate(kv, row.project, template);
+    const resolution = await resolveTemplate(deps, row.project, template);
     if (!resolution.ok || sameValue(resolution.value.resolved, current.resolved)) return;
-    const { checks, resolved } = resolution.value;
+    const { resolved } = resolution.value;
     const revision = await newestRevision(kv, row) + 1;
     const at = timestamp(deps.clock.wallMs());
     const next: Service = { ...row, revision, updatedAt: at };
@@ -68,7 +68,8 @@ async function renew(deps: ServiceDeps, serviceId: string, changed: Sealed): Pro
       ...{ serviceId, revision, createdAt: at, template },
       ...(resolved ? { resolved } : {}),
     };
-    const op = kv.atomic().check({ key: key.service(serviceId), versionstamp }, ...checks)
+    const op = resolution.value.addTo(kv.atomic())
+      .check({ key: key.service(serviceId), versionstamp })
       .set(key.service(serviceId), next).set(key.revision(serviceId, revision), renewed);
     if ((await enqueue(op, { kind: "service", id: serviceId }, deps.newId).commit()).ok) return;
   }

@@ -32,7 +32,7 @@ import {
 } from "./schema/sealed.ts";
 import type { SealedKind } from "./schema/sealed.ts";
 import { aboutPart, findSealed, openSealed, type SealedRef, sealedView } from "./sealed_reads.ts";
-import { usersIn } from "./sealed_users.ts";
+import { usersIn } from "./data_users.ts";
 import type { ServiceDeps } from "./services.ts";
 import { getRow, type Kv, type Versioned } from "./store.ts";
 import type { Vault } from "./vault.ts";

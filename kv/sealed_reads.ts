@@ -16,7 +16,7 @@ import {
   type ValueView,
 } from "./schema/sealed.ts";
 import { isId } from "./service_reads.ts";
-import { usersIn } from "./sealed_users.ts";
+import { usersIn } from "./data_users.ts";
 import { getRow, getRows, type Kv, listRows, type Versioned } from "./store.ts";
 import { concat, type Vault } from "./vault.ts";
 

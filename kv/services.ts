@@ -49,7 +49,7 @@ export async function createService(
       const nameKey = key.serviceName(spec.project, spec.name);
       const taken = await getRow(kv, nameKey, Id);
       if (taken) return await nameTaken(kv, spec, taken.row);
-      const resolution = await resolveTemplate(kv, spec.project, spec.template);
+      const resolution = await resolveTemplate(deps, spec.project, spec.template);
       if (!resolution.ok) return resolution;
       const at = timestamp(deps.clock.wallMs());
       const { template, ...rest } = spec;
@@ -70,11 +70,11 @@ export async function createService(
         resolution.value,
       );
       const op = kv.atomic()
-        .check({ key: nameKey, versionstamp: null }, ...resolution.value.checks)
+        .check({ key: nameKey, versionstamp: null })
         .set(nameKey, id)
         .set(key.service(id), row)
         .set(key.revision(id, 1), revision);
-      claim.value.addTo(op);
+      resolution.value.addTo(claim.value.addTo(op));
       recordUse(op, once, { status: 201, objectId: id });
       enqueue(op, { kind: "service", id }, deps.newId);
       const committed = await commitSpec(op, spec.name);
@@ -114,10 +114,10 @@ export async function putService(
       recordUse(op, once, { status: 200, objectId: id });
       let revision = known;
       if (change?.revision) {
-        const resolution = await resolveTemplate(kv, spec.project, spec.template);
+        const resolution = await resolveTemplate(deps, spec.project, spec.template);
         if (!resolution.ok) return resolution;
         revision = withResolved(change.revision, resolution.value);
-        op.check(...resolution.value.checks).set(key.revision(id, revision.revision), revision);
+        resolution.value.addTo(op).set(key.revision(id, revision.revision), revision);
       }
       if (change) {
         const held = current.row.ingressPorts;

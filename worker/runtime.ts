@@ -27,6 +27,9 @@ export const LABEL = {
   revision: "berth.revision",
 } as const;
 
+/** The label of named volumes: the volume's id. */
+export const VOLUME_LABEL = "berth.volume";
+
 /** The container's name: readable first, unique by the task's id. */
 export function containerName(a: Pick<Assignment, "service" | "slot" | "taskId">): string {
   return `berth-${a.service}-${a.slot}-${a.taskId}`;
@@ -113,6 +116,19 @@ export interface ExecSession {
   close(): Promise<void>;
 }
 
+/** What is in them is a tar of the volume's root, with owners and modes. */
+export interface Volumes {
+  /** Removes it with all that is in it; one that is not there is a success. */
+  remove(volumeId: string, signal: AbortSignal): Promise<Outcome>;
+  read(volumeId: string, signal: AbortSignal): Promise<Outcome<AsyncIterable<Uint8Array>>>;
+  /** Writes what the tar has over what is there; the rest stays. */
+  write(
+    volumeId: string,
+    tar: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<Outcome>;
+}
+
 export interface Runtime {
   /** Carries out the probes that the agent asks for. */
   readonly prober: Prober;
@@ -152,6 +168,8 @@ export interface Runtime {
     Outcome<AsyncIterable<OutputChunk>>
   >;
   exec(taskId: string, options: RunOptions, signal: AbortSignal): Promise<Outcome<ExecSession>>;
+  /** Named volumes of this engine, by the ids that Berth knows them by. */
+  readonly volumes: Volumes;
   /** Releases sockets and timers. Containers stay. */
   close(): Promise<void>;
 }

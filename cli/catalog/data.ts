@@ -1,15 +1,16 @@
 /**
- * Commands about what tasks are given: secrets and configs.
+ * Commands about what tasks are given: secrets, configs and volumes.
  *
  * @module
  */
 import type { SealedKind } from "../../kv/schema/sealed.ts";
-import { type AnyCommand, flag, list, serverCommand } from "../command.ts";
+import { type AnyCommand, flag, list, serverCommand, value } from "../command.ts";
 import { parsePair } from "../format/quantity.ts";
 import { PROJECT } from "./global.ts";
 
 const GROUP = "Data:";
 const sealed = () => import("../commands/sealed.ts");
+const volumes = () => import("../commands/volume.ts");
 
 function sealedCommands(kind: SealedKind): AnyCommand[] {
   const file = kind === "secret" ? "db-password" : "nginx.conf";
@@ -84,7 +85,60 @@ function inspectCommand(kind: SealedKind, name: string): AnyCommand {
   });
 }
 
+const COPY = {
+  node: value("--node <name>", "The node whose volume is meant, when several have one"),
+  project: PROJECT,
+};
+
+const volumeCommands: AnyCommand[] = [
+  serverCommand({
+    ...{ group: GROUP, name: "volume ls", options: { project: PROJECT } },
+    summary: "List named volumes, where they are and who uses them",
+    examples: [["berth volume ls", "of all projects"]],
+    run: async (options, _args, deps) => (await volumes()).list(options, deps),
+  }),
+  serverCommand({
+    ...{ group: GROUP, name: "volume inspect", args: "<name>", options: { project: PROJECT } },
+    summary: "Show everything about a volume",
+    examples: [["berth volume inspect db-data", "nodes, driver, its name on the engine"]],
+    run: async (options, [ref = ""], deps) => (await volumes()).inspect(options, ref, deps),
+  }),
+  serverCommand({
+    ...{ group: GROUP, name: "volume backup", args: "<name> [file]", options: COPY },
+    summary: "Write what is in a volume to a tar file or standard output",
+    details: "As it is at that moment: stop what writes to it, or have it write a dump first.",
+    examples: [
+      ["berth volume backup db-data db.tar", "to a file"],
+      ["berth volume backup db-data | gzip > db.tar.gz", "compressed"],
+    ],
+    run: async (options, args, deps) => (await volumes()).backup(options, args, deps),
+  }),
+  serverCommand({
+    ...{ group: GROUP, name: "volume restore", args: "<name> [file]", options: COPY },
+    summary: "Write a tar file or standard input into a volume",
+    details: "Files of the tar replace those in the volume; other files stay. Stop its services " +
+      "first.",
+    examples: [
+      ["berth volume restore db-data db.tar", "from a file"],
+      ["gunzip < db.tar.gz | berth volume restore db-data", "from standard input"],
+    ],
+    run: async (options, args, deps) => (await volumes()).restore(options, args, deps),
+  }),
+  serverCommand({
+    ...{ group: GROUP, name: "volume rm", args: "<name...>" },
+    summary: "Remove volumes and what is in them",
+    details: "Refused while a service mounts it, and while a node that has it does not answer.",
+    options: {
+      force: flag("-f, --force", "Do not ask; give up what nodes have that do not answer"),
+      project: PROJECT,
+    },
+    examples: [["berth volume rm db-data", "once nothing uses it"]],
+    run: async (options, refs, deps) => (await volumes()).remove(options, refs, deps),
+  }),
+];
+
 export const dataCommands: AnyCommand[] = [
   ...sealedCommands("secret"),
   ...sealedCommands("config"),
+  ...volumeCommands,
 ];

@@ -10,6 +10,7 @@ import {
   parseCpus,
   parseFileRef,
   parseMemory,
+  parseMount,
   parsePair,
   parsePort,
 } from "../format/quantity.ts";
@@ -41,6 +42,11 @@ export const runCommands = [
         "-p, --publish <[host:]port>",
         "Publish a port, like 80, 8080:80, 53/udp; may be repeated",
         parsePort,
+      ),
+      volume: list(
+        "-v, --volume <source:target[:ro]>",
+        "A named volume, or a path of the node, in the container; may be repeated",
+        parseMount,
       ),
       secret: list("--secret <name[:target]>", "A secret as a file; may be repeated", parseFileRef),
       config: list("--config <name[:target]>", "A config as a file; may be repeated", parseFileRef),
@@ -85,6 +91,7 @@ export const runCommands = [
       ["berth run -d --name web -p 8080:80 nginx", "a service on port 8080"],
       ["berth run -d --replicas 3 --memory 256m -p 80 nginx", "three tasks, free host ports"],
       ["berth run -d --secret db_password --config app.conf:/etc/app.conf app", "with files"],
+      ["berth run -d --name db -v db-data:/var/lib/postgresql/data postgres", "with a volume"],
       ["berth run -d --mode global agent", "one task on each node"],
       ["berth run -d --schedule @daily --time-zone Europe/Berlin backup", "at midnight"],
       ["berth run -e LEVEL=debug myimage migrate --all", "a command with its own flags"],

@@ -115,10 +115,17 @@ export const ExecOptions = z.object({
 });
 export type ExecOptions = z.infer<typeof ExecOptions>;
 
+export const VolumeAction = z.enum(["read", "write", "remove"]);
+export type VolumeAction = z.infer<typeof VolumeAction>;
+
+/** How much of a volume's content may be on its way beyond what was acknowledged. */
+export const WINDOW_BYTES = 1024 * 1024;
+
 /** What a client asks of the agent: the first frame of a tunnel, sent by the API as JSON text. */
 export const TunnelOpen = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("logs"), taskId: Id, options: LogsOptions }),
   z.object({ kind: z.literal("exec"), taskId: Id, options: ExecOptions }),
+  z.object({ kind: z.literal("volume"), volumeId: Id, action: VolumeAction }),
 ]);
 export type TunnelOpen = z.infer<typeof TunnelOpen>;
 
@@ -130,6 +137,7 @@ export const TunnelControl = z.discriminatedUnion("type", [
   z.object({ type: z.literal("resize"), columns: z.int().min(1), rows: z.int().min(1) }),
   z.object({ type: z.literal("signal"), signal: z.string().max(16) }),
   z.object({ type: z.literal("stdin-end") }),
+  z.object({ type: z.literal("ack"), bytes: z.int().min(0) }),
   z.object({ type: z.literal("exit"), code: z.int() }),
   z.object({ type: z.literal("error"), message: z.string() }),
 ]);

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { Id } from "./common.ts";
 import { DataName } from "./sealed.ts";
+import { VolumePin } from "./volume.ts";
 
 export const Pin = z.object({
   id: Id,
@@ -17,5 +18,6 @@ export type Pin = z.infer<typeof Pin>;
 export const Resolved = z.object({
   secrets: z.record(DataName, Pin).default({}),
   configs: z.record(DataName, Pin).default({}),
+  volumes: z.record(DataName, VolumePin).default({}),
 }).meta({ id: "Resolved", description: "What the names in a template stood for" });
 export type Resolved = z.infer<typeof Resolved>;

@@ -15,6 +15,7 @@ import { RolloutView } from "./rollout.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
 import { ConfigRef, SecretRef } from "./sealed.ts";
 import { checkFiles } from "./task_files.ts";
+import { Mount } from "./volume.ts";
 import { RollbackConfig, UpdateConfig } from "./update.ts";
 
 /** CPU share in cores, three decimals; memory in MiB. */
@@ -61,6 +62,7 @@ export const TaskTemplate = z.object({
   ports: Ports.default([]),
   secrets: z.array(SecretRef).max(64).default([]),
   configs: z.array(ConfigRef).max(64).default([]),
+  mounts: z.array(Mount).max(32).default([]),
   reserve: Resources.default({ cpus: 0, memoryMiB: 0 })
     .meta({ description: "What the scheduler sets aside on the node" }),
   limit: Resources.default({ cpus: 0, memoryMiB: 0 })

@@ -90,6 +90,11 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
       path in files
         ? Promise.resolve(new TextEncoder().encode(files[path]))
         : Promise.reject(new Error(`no such file: ${path}`)),
+    openFile: (path) =>
+      path in files
+        ? Promise.resolve(new Blob([files[path] ?? ""]).stream())
+        : Promise.reject(new Error(`no such file: ${path}`)),
+    createFile: (path) => Promise.reject(new Error(`cannot write ${path}`)),
     connection: () =>
       resolveTarget({
         flags: handler ? { server: "http://berth.test", token: "t0ken" } : {},

@@ -24,6 +24,7 @@ function withFiles(server: FakeServer, more: Partial<Assignment> = {}): Assignme
     resolved: {
       secrets: { pw: { id: idOf(70), version: 1 } },
       configs: { app: { id: idOf(71), version: 1 } },
+      volumes: {},
     },
     ...more,
   };

@@ -9,7 +9,7 @@ import {
   MAX_SESSIONS,
   type Tunnels,
 } from "../../worker/tunnel.ts";
-import type { OutputChunk, Runtime } from "../../worker/runtime.ts";
+import type { OutputChunk, Runtime, Volumes } from "../../worker/runtime.ts";
 import { eventually } from "../support/eventually.ts";
 import { assignmentOf, createFakeServer, type FakeServer } from "../support/fake_server.ts";
 import { idOf } from "../support/ids.ts";
@@ -115,6 +115,12 @@ function sessionOf(socket: WebSocket): Session {
   };
 }
 
+const none = { ok: false, kind: "refused", message: "" } as const;
+const noVolumes: Volumes = {
+  remove: () => Promise.resolve(none),
+  read: () => Promise.resolve(none),
+  write: () => Promise.resolve(none),
+};
 const logs = (options: Partial<LogsOptions> = {}): TunnelOpen => ({
   kind: "logs",
   taskId: task,
@@ -137,7 +143,7 @@ Deno.test("logs come through on their channel, then the end", async () => {
 
 Deno.test("a task without a container is an error, in words", async () => {
   await withTunnels(async ({ open }) => {
-    const session = await open({ ...logs(), taskId: idOf(2) });
+    const session = await open({ kind: "logs", taskId: idOf(2), options: LogsOptions.parse({}) });
     await session.closed;
     assertStringIncludes(JSON.stringify(session.controls), "no such container");
   });
@@ -274,6 +280,7 @@ Deno.test("output waits while the socket has no room", async () => {
       logs: (_taskId, _options, signal) =>
         Promise.resolve({ ok: true as const, value: endless(signal) }),
       exec: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
+      volumes: noVolumes,
     },
     clock: systemClock,
     log: () => {},

@@ -8,7 +8,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
-import { type EngineFailure, LABEL, type Runtime } from "../runtime.ts";
+import { type EngineFailure, LABEL, type Runtime, type Volumes } from "../runtime.ts";
 import {
   ask,
   connectEngine,
@@ -34,6 +34,7 @@ import { createOptions, wholeSeconds } from "./spec.ts";
 import { Listing } from "./listing.ts";
 import { statusFromInspect } from "./status.ts";
 import { bytesOf, demux } from "./streams.ts";
+import { createVolumes } from "./volumes.ts";
 
 export interface DockerRuntimeOptions {
   connection: EngineConnection;
@@ -73,9 +74,11 @@ class DockerRuntime implements Runtime {
   readonly #listing: Listing;
   readonly #closed = new AbortController();
   #execs = 0;
+  #helpers = 0;
   /** Resolves when what an earlier process of the agent left is gone. */
   #swept: Promise<void> | undefined;
   readonly prober: Prober;
+  readonly volumes: Volumes;
 
   constructor({ connection, nodeId, bindAddress, clock = systemClock }: DockerRuntimeOptions) {
     this.#connection = connection;
@@ -85,6 +88,11 @@ class DockerRuntime implements Runtime {
     this.#clock = clock;
     this.#containers = new Containers(this.#client.docker, nodeId);
     this.#listing = new Listing(this.#containers);
+    this.volumes = createVolumes({
+      docker: this.#client.docker,
+      nodeId,
+      nextId: () => `${nodeId}-${this.#clock.wallMs()}-${++this.#helpers}`,
+    });
     this.prober = createProber({
       exec: (...call) => this.exec(...call),
       direct: reachesContainers(connection),

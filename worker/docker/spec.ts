@@ -9,7 +9,7 @@ import { hostPortOf } from "../../kv/schema/port.ts";
 import { containerName, LABEL } from "../runtime.ts";
 import type { CreateOptions } from "./client.ts";
 import { containerOptions, hostOptions } from "./container_options.ts";
-import { SECRETS_MOUNT } from "./files.ts";
+import { mountOptions } from "./mounts.ts";
 
 /**
  * The options of the container. Restart is left to the agent, what a template does not say to the engine.
@@ -42,7 +42,7 @@ export function createOptions(
       RestartPolicy: { Name: "no" },
       PortBindings: ports.bindings,
       Init: template.init,
-      ...(template.secrets.length > 0 ? { Mounts: [SECRETS_MOUNT] } : {}),
+      ...mountOptions(assignment),
       ...(limit.cpus > 0 ? { NanoCpus: Math.round(limit.cpus * 1e9) } : {}),
       ...(limit.memoryMiB > 0 ? { Memory: limit.memoryMiB * 1024 * 1024 } : {}),
       ...hostOptions(container),

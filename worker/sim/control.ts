@@ -7,7 +7,9 @@ import { containerName, type ContainerStatus, type Runtime } from "../runtime.ts
 import type { SimContainer, SimEngine } from "./engine.ts";
 
 /** The calls of a runtime that can be made to fail. */
-export type SimOperation = Exclude<keyof Runtime, "close" | "events" | "prober"> | "probe";
+export type SimOperation =
+  | Exclude<keyof Runtime, "close" | "events" | "prober" | "volumes">
+  | "probe";
 
 export interface SimControl {
   /** Ends the container with `code`, as if it had exited by itself. */

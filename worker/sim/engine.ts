@@ -88,6 +88,8 @@ const FAKE_ADDRESS = "192.0.2.1";
 export class SimEngine {
   readonly containers = new Map<string, SimContainer>();
   readonly images: Set<string>;
+  /** What is in the named volumes, by id. */
+  readonly volumes = new Map<string, Uint8Array[]>();
   readonly subscribers = new Map<Channel<EngineEvent>, string>();
   readonly timings: SimTimings;
   readonly faults = new Faults();
@@ -106,6 +108,9 @@ export class SimEngine {
 
   create(nodeId: string, assignment: Assignment): void {
     const { taskId } = assignment;
+    for (const { id } of Object.values(assignment.resolved?.volumes ?? {})) {
+      if (!this.volumes.has(id)) this.volumes.set(id, []);
+    }
     const hex = () =>
       Math.floor(this.options.random() * 0x1_0000_0000).toString(16).padStart(8, "0");
     this.containers.set(taskId, {

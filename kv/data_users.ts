@@ -8,6 +8,7 @@ import { Id } from "./schema/common.ts";
 import { Rollout } from "./schema/rollout.ts";
 import { Revision, Service, type TaskTemplate } from "./schema/service.ts";
 import { isTerminal } from "./schema/task_state.ts";
+import { namedVolumes } from "./schema/volume.ts";
 import { idsUnder, readTasks } from "./service_view.ts";
 import { getRow, getRows, type Kv, listRows } from "./store.ts";
 
@@ -16,6 +17,7 @@ export function referencesOf(template: TaskTemplate): string[] {
   return [
     ...template.secrets.map(({ source }) => `secret/${source}`),
     ...template.configs.map(({ source }) => `config/${source}`),
+    ...namedVolumes(template.mounts).map(({ source }) => `volume/${source}`),
   ];
 }
 
