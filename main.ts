@@ -21,6 +21,8 @@ import { LeaderBeat } from "./kv/schema/control.ts";
 import { StrategyName } from "./kv/schema/service.ts";
 import { systemClock } from "./kv/schema/time.ts";
 import { getRow, messageOf, openStore } from "./kv/store.ts";
+import { finishRotations } from "./kv/rotation.ts";
+import { startVault } from "./kv/rekey.ts";
 import { ensureAdminToken } from "./kv/tokens.ts";
 import { liveTasks } from "./scheduler/live_tasks.ts";
 import { loadWorld } from "./scheduler/load.ts";
@@ -49,6 +51,11 @@ Options (each also as an environment variable)
   --log-level LEVEL      debug, info, warn or error  BERTH_LOG_LEVEL   info
   --help
 
+Secrets are sealed with the key in DIR/vault.key, which is made at the first start, or in
+BERTH_VAULT_KEY (32 bytes in base64: openssl rand -base64 32). To change it put the new key before
+the old one, separated by a comma or in a line of its own, and start: everything is sealed anew.
+All servers of a cluster need the same keys.
+
 The task may write to .berth, /var/lib/berth and /tmp; for another DIR run
   deno run -P=server --allow-read=DIR --allow-write=DIR main.ts --data DIR
 
@@ -63,6 +70,8 @@ interface Config {
   dataDir: string;
   location: string;
   publicUrl?: string;
+  /** A secret. */
+  vaultKeys?: string;
   strategy?: StrategyName;
   nodeTtlMs: number;
   resident: boolean;
@@ -134,6 +143,7 @@ function readConfig(args: string[], env: (name: string) => string | undefined): 
     return { ok: false, problem: `--public-url: must be a URL, is ${publicUrl}` };
   }
   const dataDir = setting("data") ?? ".berth/server";
+  const vaultKeys = env("BERTH_VAULT_KEY");
   return {
     ok: true,
     value: {
@@ -142,6 +152,7 @@ function readConfig(args: string[], env: (name: string) => string | undefined): 
       dataDir,
       location: setting("kv") ?? `${dataDir}/berth.db`,
       ...(publicUrl === undefined ? {} : { publicUrl }),
+      ...(vaultKeys === undefined || vaultKeys === "" ? {} : { vaultKeys }),
       ...(strategy.data === undefined ? {} : { strategy: strategy.data }),
       nodeTtlMs,
       resident: mode === "resident",
@@ -189,6 +200,17 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     store.close();
     return cluster;
   }
+  const started = await startVault(kv, {
+    given: config.vaultKeys,
+    path: config.location === ":memory:" ? undefined : `${config.dataDir}/vault.key`,
+  });
+  if (!started.ok) {
+    store.close();
+    return started;
+  }
+  const { vault, resealed, unreadable } = started;
+  if (resealed > 0) log("info", "secrets sealed anew", { resealed, keyId: vault.keyId });
+  if (unreadable.length > 0) log("error", "secrets that no key here opens", { unreadable });
   const adminToken = await ensureAdminToken({ kv, clock, newId, randomToken });
   const stop = new AbortController();
   const onError = (what: string) => (error: unknown) =>
@@ -208,7 +230,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   let nodeTtlMs = config.nodeTtlMs;
   let epoch = 0;
   const app = createApp({
-    ...{ kv: rows.cached, clock, newId, randomToken, feed, beats, replicaId },
+    ...{ kv: rows.cached, clock, newId, randomToken, feed, beats, replicaId, vault },
     log: { error: (message, fields) => log("error", message, fields) },
     ...(config.publicUrl ? { publicUrl: config.publicUrl } : {}),
     version: manifest.version,
@@ -235,8 +257,10 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     const row = await getRow(kv, key.leaderBeat(), LeaderBeat);
     if (row) ({ nodeTtlMs, epoch } = row.row);
   };
+  const settle = () => finishRotations({ kv, clock, newId });
   const loops: Promise<unknown>[] = [
     feed.run(stop.signal),
+    every(SETTINGS_MS, stop.signal, () => settle().catch(onError("finishing rotations"))),
     ...(local ? [] : [shared.run(stop.signal)]),
     every(
       SETTINGS_MS,

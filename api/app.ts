@@ -32,10 +32,12 @@ import { playgroundRoutes } from "./routes/playground.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { rolloutRoutes } from "./routes/rollouts.ts";
+import { sealedRoutes } from "./routes/sealed.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { tunnelRoutes } from "./routes/tunnels.ts";
+import { volumeRoutes } from "./routes/volumes.ts";
 import { createTunnels } from "./tunnel.ts";
 
 export type { ApiDeps, ApiLog, LeaderInfo } from "./deps.ts";
@@ -87,6 +89,8 @@ export function createApp(deps: ApiDeps): Api {
   rolloutRoutes(app, rooms);
   taskRoutes(app, rooms);
   endpointRoutes(app, rooms);
+  sealedRoutes(app, rooms);
+  volumeRoutes(app, rooms);
   forecastRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);
@@ -165,6 +169,7 @@ function document(app: ApiApp, version: string): object {
       "services",
       "endpoints",
       "tasks",
+      "data",
       "nodes",
       "forecasts",
       "events",

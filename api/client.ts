@@ -29,6 +29,14 @@ import {
   type ReportRequest,
   ReportResponse,
 } from "../kv/schema/agent.ts";
+import {
+  type SealedRequestInput,
+  SealedView,
+  TaskFilesView,
+  type ValueRequest,
+  ValueView,
+} from "../kv/schema/sealed.ts";
+import { VolumeView } from "../kv/schema/volume.ts";
 import { PlaygroundSet, type SeedRequest } from "../kv/schema/playground.ts";
 import { type LockRequestInput, ProjectLockView } from "../kv/schema/project.ts";
 import { ClusterView, JoinTokenView } from "../kv/schema/views.ts";
@@ -80,6 +88,8 @@ interface CallInit extends CallOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** A large cluster takes a while to come to rest, if only on paper. */
 const FORECAST_MS = 50_000;
+/** Nodes take a while to remove a volume with much in it. */
+const VOLUME_MS = 30_000;
 const Nothing = z.undefined();
 
 /** A client of one server. Stateless: it owns no connection and needs no closing. */
@@ -243,6 +253,58 @@ export function createClient(options: ClientOptions) {
     why: (ref: string, project?: string, o: CallOptions = {}) =>
       call("GET", `/v1/tasks/${seg(ref)}/why`, Why, { ...o, query: { project } }),
 
+    listSecrets: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/secrets", pageOf(SealedView), { ...o, query: { ...query } }),
+    getSecret: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/secrets/${seg(ref)}`, SealedView, { ...o, query: { project } }),
+    createSecret: (request: SealedRequestInput, o: CallOptions = {}) =>
+      call("POST", "/v1/secrets", SealedView, { ...o, body: request }),
+    /** Services that refer to it get a new revision; the value that it has changes nothing. */
+    rotateSecret: (ref: string, request: ValueRequest, project?: string, o: CallOptions = {}) =>
+      call("PUT", `/v1/secrets/${seg(ref)}`, SealedView, {
+        ...o,
+        query: { project },
+        body: request,
+      }),
+    deleteSecret: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("DELETE", `/v1/secrets/${seg(ref)}`, Nothing, { ...o, query: { project } }),
+    listConfigs: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/configs", pageOf(SealedView), { ...o, query: { ...query } }),
+    getConfig: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/configs/${seg(ref)}`, SealedView, { ...o, query: { project } }),
+    createConfig: (request: SealedRequestInput, o: CallOptions = {}) =>
+      call("POST", "/v1/configs", SealedView, { ...o, body: request }),
+    /** Services that refer to it get a new revision; the value that it has changes nothing. */
+    rotateConfig: (ref: string, request: ValueRequest, project?: string, o: CallOptions = {}) =>
+      call("PUT", `/v1/configs/${seg(ref)}`, SealedView, {
+        ...o,
+        query: { project },
+        body: request,
+      }),
+    deleteConfig: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("DELETE", `/v1/configs/${seg(ref)}`, Nothing, { ...o, query: { project } }),
+    getConfigValue: (
+      ref: string,
+      query: { project?: string; version?: number } = {},
+      o: CallOptions = {},
+    ) => call("GET", `/v1/configs/${seg(ref)}/value`, ValueView, { ...o, query: { ...query } }),
+
+    listVolumes: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
+      call("GET", "/v1/volumes", pageOf(VolumeView), { ...o, query: { ...query } }),
+    getVolume: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("GET", `/v1/volumes/${seg(ref)}`, VolumeView, { ...o, query: { project } }),
+    /** With what is in it, on every node; forced: also if some do not answer. */
+    deleteVolume: (
+      ref: string,
+      query: { project?: string; force?: boolean } = {},
+      o: CallOptions = {},
+    ) =>
+      call("DELETE", `/v1/volumes/${seg(ref)}`, Nothing, {
+        ...o,
+        query: { ...query },
+        extraTimeoutMs: VOLUME_MS,
+      }),
+
     /** What applying these services would do. Nothing is written. */
     plan: (request: PlanRequestInput, o: CallOptions = {}) =>
       call("POST", "/v1/plan", Forecast, { ...o, body: request, extraTimeoutMs: FORECAST_MS }),
@@ -324,6 +386,9 @@ export function createClient(options: ClientOptions) {
         query,
         extraTimeoutMs: query.holdMs ?? 0,
       }),
+    /** The secrets and configs of a task that this node is to run. */
+    taskFiles: (nodeId: string, taskId: string, o: CallOptions = {}) =>
+      call("GET", `/v1/nodes/${seg(nodeId)}/tasks/${seg(taskId)}/files`, TaskFilesView, o),
     report: (nodeId: string, report: ReportRequest, o: CallOptions = {}) =>
       call("POST", `/v1/nodes/${seg(nodeId)}/report`, ReportResponse, { ...o, body: report }),
 
@@ -345,6 +410,10 @@ export function createClient(options: ClientOptions) {
     /** A TCP connection to a port of the task's container. */
     openForward: (taskRef: string, options: ForwardOptions & { project?: string }) =>
       openSocket(`/v1/tasks/${seg(taskRef)}/forward`, options),
+    openBackup: (volumeRef: string, options: { project?: string; node?: string }) =>
+      openSocket(`/v1/volumes/${seg(volumeRef)}/backup`, options),
+    openRestore: (volumeRef: string, options: { project?: string; node?: string }) =>
+      openSocket(`/v1/volumes/${seg(volumeRef)}/restore`, options),
     /** The agent's side: answers a TunnelRequest. `base` is the request's url, if it had one. */
     answerTunnel: (nodeId: string, sessionId: string, base?: string) =>
       openSocket(`/v1/nodes/${seg(nodeId)}/tunnels/${seg(sessionId)}`, undefined, base),

@@ -13,6 +13,7 @@ import type { Clock } from "../kv/schema/time.ts";
 import type { LiveTasks } from "../kv/schema/tasks_known.ts";
 import type { Kv } from "../kv/store.ts";
 import type { TokenReader } from "../kv/tokens.ts";
+import type { Vault } from "../kv/vault.ts";
 import type { World } from "../scheduler/world.ts";
 import type { EndpointPolls } from "./endpoint_polls.ts";
 import type { EventStreams } from "./event_stream.ts";
@@ -38,6 +39,8 @@ export interface ApiDeps {
   /** 256 random bits as base64url. */
   randomToken: () => string;
   log: ApiLog;
+  /** Seals secrets. */
+  vault: Vault;
   /** Whoever made it runs it. */
   feed: LogFeed;
   /** Whoever made it runs it. */

@@ -111,7 +111,9 @@ function checkJson(text: string): void {
   try {
     JSON.parse(text);
   } catch (error) {
-    throw malformed(error instanceof Error ? error.message : "it is not JSON");
+    // The parser quotes what it read, which may be a secret.
+    const at = /at position \d+|end of (JSON )?input/.exec(String(error))?.[0];
+    throw malformed(`the body is not JSON${at === undefined ? "" : `: see ${at}`}`);
   }
 }
 
@@ -163,8 +165,15 @@ export async function writeOptions(c: Context<ApiEnv>, clock: Clock): Promise<Wr
   };
 }
 
-/** The request's idempotency key, with the hash that tells it from other requests. */
-export async function onceOf(c: Context<ApiEnv>, clock: Clock): Promise<Once | undefined> {
+/**
+ * The request's idempotency key, with the hash that tells it from other requests. The hash is stored: for
+ * a body that holds a secret it must be one that tells nothing of it.
+ */
+export async function onceOf(
+  c: Context<ApiEnv>,
+  clock: Clock,
+  hash: (text: string) => Promise<string> = sha256Hex,
+): Promise<Once | undefined> {
   const idempotencyKey = c.req.header("idempotency-key");
   if (idempotencyKey === undefined) return undefined;
   const { pathname, search } = new URL(c.req.url);
@@ -172,7 +181,7 @@ export async function onceOf(c: Context<ApiEnv>, clock: Clock): Promise<Once | u
   return {
     tokenId: c.get("token").id,
     key: idempotencyKey,
-    request: await sha256Hex(`${c.req.method} ${pathname}${search}\n${body}`),
+    request: await hash(`${c.req.method} ${pathname}${search}\n${body}`),
     wallMs: clock.wallMs(),
   };
 }

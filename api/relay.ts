@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { TunnelControl, TunnelOpen } from "../kv/schema/agent.ts";
+import { TunnelControl, type TunnelOpen } from "../kv/schema/agent.ts";
 
 /** Bytes that may wait for a slow reader, in each direction. */
 export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
@@ -109,6 +109,26 @@ export async function relay(client: Inbox, agent: Inbox, open: TunnelOpen): Prom
   pass(client, agent.socket, cut);
   pass(agent, client.socket, cut);
   await Promise.all([closed(client.socket), closed(agent.socket)]);
+}
+
+/** Sends the agent what is asked for, and waits for the frame that says what came of it. */
+export async function askOnce(
+  agent: Inbox,
+  open: TunnelOpen,
+  signal: AbortSignal,
+): Promise<{ ok: true } | { ok: false; message: string }> {
+  const hungUp = "the node's agent hung up";
+  if (!await opened(agent.socket)) return { ok: false, message: hungUp };
+  agent.socket.send(JSON.stringify(open));
+  const answer = await agent.first(signal);
+  closeQuietly(agent.socket, NORMAL);
+  if (answer === undefined) {
+    return { ok: false, message: signal.aborted ? "it took too long" : hungUp };
+  }
+  const control = TunnelControl.safeParse(JSON.parse(answer));
+  if (!control.success) return { ok: false, message: "the node's agent answered something else" };
+  const { data } = control;
+  return data.type === "error" ? { ok: false, message: data.message } : { ok: true };
 }
 
 function pass(from: Inbox, to: WebSocket, cut: () => void): void {

@@ -103,8 +103,10 @@ export const HoldQuery = z.coerce.number().pipe(DurationMs).optional()
 export function objectHeaders(
   written: { value: { version: string }; replay?: number },
 ): Record<string, string> {
-  return {
-    etag: `"${written.value.version}"`,
-    ...(written.replay === undefined ? {} : { "idempotent-replay": "true" }),
-  };
+  return { etag: `"${written.value.version}"`, ...replayHeaders(written) };
+}
+
+/** Says that the answer is to a repetition. */
+export function replayHeaders({ replay }: { replay?: number }): Record<string, string> {
+  return replay === undefined ? {} : { "idempotent-replay": "true" };
 }

@@ -14,7 +14,7 @@ import { key } from "../kv/keys.ts";
 import { dropTunnel, type PendingTunnel, pendingTunnels, requestTunnel } from "../kv/tunnels.ts";
 import type { TunnelOpen, TunnelRequest } from "../kv/schema/agent.ts";
 import type { ApiDeps } from "./deps.ts";
-import { fail, type Inbox, relay } from "./relay.ts";
+import { askOnce, fail, type Inbox, relay } from "./relay.ts";
 
 /** How long a client waits for the agent, in ms. */
 export const DIAL_MS = 10_000;
@@ -30,6 +30,8 @@ export interface Tunnels {
   onRequest(listener: (nodeId: string) => void): () => void;
   /** Asks the agent to dial, and joins the client's socket to it; resolves when both are closed. */
   connect(client: Inbox, nodeId: string, open: TunnelOpen): Promise<void>;
+  /** Asks the agent for something that it answers in one frame. */
+  ask(nodeId: string, open: TunnelOpen, signal: AbortSignal): Promise<Answered>;
   /** Whether a client of this replica waits for this dial. */
   expects(nodeId: string, sessionId: string): boolean;
   /** The agent dialled: gives its socket to the client that waits. */
@@ -38,6 +40,8 @@ export interface Tunnels {
   count(): number;
   close(): Promise<void>;
 }
+
+export type Answered = { ok: true } | { ok: false; message: string };
 
 interface Waiting {
   nodeId: string;
@@ -104,7 +108,8 @@ export function createTunnels(
     );
   }
 
-  async function dial(client: WebSocket, nodeId: string): Promise<Inbox | undefined> {
+  /** The agent's socket; undefined when it did not dial in time, or nobody waits for it any more. */
+  async function dial(nodeId: string, gone: AbortSignal): Promise<Inbox | undefined> {
     const tunnel: PendingTunnel = {
       nodeId,
       sessionId: deps.newId(),
@@ -113,7 +118,8 @@ export function createTunnels(
     const { promise, resolve } = Promise.withResolvers<Inbox | undefined>();
     const over = new AbortController();
     const giveUp = () => over.abort();
-    client.addEventListener("close", giveUp, { once: true });
+    gone.addEventListener("abort", giveUp, { once: true });
+    if (gone.aborted) giveUp();
     closing.signal.addEventListener("abort", giveUp, { once: true });
     waiting.set(tunnel.sessionId, {
       nodeId,
@@ -130,10 +136,16 @@ export function createTunnels(
       resolve(undefined);
       return await promise;
     } finally {
-      client.removeEventListener("close", giveUp);
+      gone.removeEventListener("abort", giveUp);
       closing.signal.removeEventListener("abort", giveUp);
       await forget(tunnel);
     }
+  }
+
+  function noAnswer(): string {
+    if (closing.signal.aborted) return "the server is shutting down";
+    const seconds = DIAL_MS / 1000;
+    return `the node's agent did not answer within ${seconds} s. Is it up? See berth nodes.`;
   }
 
   return {
@@ -163,20 +175,23 @@ export function createTunnels(
       sessions++;
       sockets.add(client.socket);
       try {
-        const agent = await dial(client.socket, nodeId);
-        if (agent) {
-          await relay(client, agent, open);
-        } else {
-          const seconds = DIAL_MS / 1000;
-          fail(
-            client.socket,
-            closing.signal.aborted
-              ? "the server is shutting down"
-              : `the node's agent did not answer within ${seconds} s. Is it up? See berth nodes.`,
-          );
-        }
+        const gone = new AbortController();
+        client.socket.addEventListener("close", () => gone.abort(), { once: true });
+        const agent = await dial(nodeId, gone.signal);
+        if (agent) await relay(client, agent, open);
+        else fail(client.socket, noAnswer());
       } finally {
         sockets.delete(client.socket);
+        sessions--;
+      }
+    },
+
+    async ask(nodeId, open, signal) {
+      sessions++;
+      try {
+        const agent = await dial(nodeId, signal);
+        return agent ? await askOnce(agent, open, signal) : { ok: false, message: noAnswer() };
+      } finally {
         sessions--;
       }
     },

@@ -39,6 +39,13 @@ export interface View {
   columns?: number;
 }
 
+/** A file in the making. It has its name, replacing what had it, once it is committed. */
+export interface FileSink {
+  write(data: Uint8Array): Promise<void>;
+  commit(): Promise<void>;
+  discard(): Promise<void>;
+}
+
 export interface Deps {
   io: Io;
   view: View;
@@ -52,6 +59,9 @@ export interface Deps {
   contexts: ContextStore;
   readTextFile(path: string): Promise<string>;
   here: Here;
+  readFile(path: string): Promise<Uint8Array<ArrayBuffer>>;
+  openFile(path: string): Promise<ReadableStream<Uint8Array>>;
+  createFile(path: string): Promise<FileSink>;
   /** Which server and token would be used, and from where. */
   connection(): Promise<Connection>;
   connect(target: { server: string; token?: string }): Promise<Client>;

@@ -7,6 +7,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { clusterCommands, localCommands, programCommands } from "./catalog/cluster.ts";
 import { composeCommands } from "./catalog/compose.ts";
+import { dataCommands } from "./catalog/data.ts";
 import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { rolloutCommands } from "./catalog/rollout.ts";
@@ -37,6 +38,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...lookCommands,
   ...trafficCommands,
   serviceLs,
+  ...dataCommands,
   ...forecastCommands,
   ...clusterCommands,
   ...nodeCommands,
@@ -50,13 +52,16 @@ export const COMMANDS: readonly AnyCommand[] = [
 const GROUPS: Record<string, string> = {
   rollout: "Rollouts: status, history, undo, pause, resume, promote",
   service: "List services: berth service ls",
+  secret: "Secrets: create, rotate, ls, inspect, rm",
+  config: "Configs: create, rotate, ls, inspect, rm",
+  volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
   node: "Nodes: ls, drain, cordon, label, rm, …",
   context: "Known servers: ls, use, set, rm, show",
 };
 
 /** The commands that write files. */
-const WRITERS = new Set(["context", "dev", "demo"]);
+const WRITERS = new Set(["context", "dev", "demo", "volume"]);
 
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
 export async function main(

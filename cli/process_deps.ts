@@ -7,7 +7,7 @@ import { systemClock } from "../kv/schema/time.ts";
 import type { GlobalOptions } from "./catalog/global.ts";
 import { contextsPath, resolveTarget } from "./connect.ts";
 import type { ContextStore } from "./contexts.ts";
-import type { Deps, Io } from "./deps.ts";
+import type { Deps, FileSink, Io } from "./deps.ts";
 
 /** The environment: the CLI reads a few by name, and those that a Compose file refers to. */
 export type Env = (name: string) => string | undefined;
@@ -39,6 +39,9 @@ export function processDeps(globals: GlobalOptions, io: Io, env: Env, rawEnv: En
       exists: (path) => Deno.stat(path).then(() => true, () => false),
       user: () => `${env("USER") ?? env("LOGNAME") ?? "somebody"}@${Deno.hostname()}`,
     },
+    readFile: (path) => Deno.readFile(path),
+    openFile: async (path) => (await Deno.open(path)).readable,
+    createFile,
     connection: () =>
       resolveTarget({
         flags: present({ server: globals.server, token: globals.token, context: globals.context }),
@@ -54,6 +57,26 @@ export function processDeps(globals: GlobalOptions, io: Io, env: Env, rawEnv: En
       return createClient({ url: server, ...(token ? { token } : {}) });
     },
     ...(globals.timeout === undefined ? {} : { timeoutMs: globals.timeout }),
+  };
+}
+
+/** Whoever may read the content of a volume may not be who may read this directory. */
+async function createFile(path: string): Promise<FileSink> {
+  const partial = `${path}.partial`;
+  const file = await Deno.open(partial, { write: true, create: true, truncate: true, mode: 0o600 });
+  return {
+    async write(data) {
+      for (let at = 0; at < data.length;) at += await file.write(data.subarray(at));
+    },
+    async commit() {
+      await file.sync();
+      file.close();
+      await Deno.rename(partial, path);
+    },
+    async discard() {
+      file.close();
+      await Deno.remove(partial);
+    },
   };
 }
 

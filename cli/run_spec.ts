@@ -5,6 +5,7 @@
  */
 import { namesUpdate, type ServiceFlags, withFlags } from "./service_spec.ts";
 import type { Parsed } from "./command.ts";
+import type { FileRef, MountInput } from "./format/quantity.ts";
 import { modeName, modeOf, type ModeOptions } from "./run_mode.ts";
 import type { Port, ServiceSpecInput } from "../kv/schema/service.ts";
 
@@ -14,6 +15,9 @@ export interface RunOptions extends ModeOptions, Partial<ServiceFlags> {
   rm: boolean;
   env: [string, string][];
   publish: Port[];
+  volume?: MountInput[];
+  secret?: FileRef[];
+  config?: FileRef[];
   cpus: number | undefined;
   memory: number | undefined;
   /** What to set aside when it is not the limit. */
@@ -75,6 +79,9 @@ export function runSpec(
       env: Object.fromEntries(options.env),
       labels,
       ports: options.publish,
+      ...(options.volume?.length ? { mounts: options.volume } : {}),
+      ...(options.secret?.length ? { secrets: options.secret } : {}),
+      ...(options.config?.length ? { configs: options.config } : {}),
       reserve,
       limit,
       restart: { condition: job ? "none" : "any" },

@@ -8,6 +8,7 @@ import type { Document, LineCounter } from "yaml";
 import type { z } from "zod";
 import { ServiceSpec } from "../kv/schema/service.ts";
 import type { Deps } from "./deps.ts";
+import { readBytes, readStream } from "./input.ts";
 
 export type SpecsRead = { ok: true; specs: ServiceSpec[] } | { ok: false; message: string };
 
@@ -19,29 +20,19 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** Reads and checks a file of services; `-` is standard input. */
 export async function readSpecs(
   path: string,
-  deps: Pick<Deps, "io" | "readTextFile">,
+  deps: Pick<Deps, "io" | "readFile">,
 ): Promise<SpecsRead> {
+  const read = await readBytes(path, deps, MAX_BYTES);
+  if (!read.ok) return read;
   const name = path === "-" ? "standard input" : path;
-  let text: string;
-  try {
-    text = path === "-" ? await readInput(deps.io.input()) : await deps.readTextFile(path);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return { ok: false, message: `cannot read ${name}: ${why}` };
-  }
-  return await parseSpecs(text, name);
+  return await parseSpecs(new TextDecoder().decode(read.bytes), name);
 }
 
 /** Standard input, up to the bound of a file. */
 export async function readInput(input: ReadableStream<Uint8Array>): Promise<string> {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  for await (const piece of input) {
-    size += piece.byteLength;
-    if (size > MAX_BYTES) throw new Error(`it is over ${MAX_BYTES / 1024 / 1024} MiB`);
-    pieces.push(new Uint8Array(piece));
-  }
-  return new TextDecoder().decode(await new Blob(pieces).arrayBuffer());
+  const bytes = await readStream(input, MAX_BYTES);
+  if (bytes.length <= MAX_BYTES) return new TextDecoder().decode(bytes);
+  throw new Error(`it is over ${MAX_BYTES / 1024 / 1024} MiB`);
 }
 
 /** Checks the text of a file of services. `name` is what messages call it. */

@@ -32,7 +32,12 @@ export interface Tunnel {
 const MAX_BUFFERED_BYTES = 1 << 20;
 const BUFFER_POLL_MS = 5;
 
-export function openTunnel(socket: WebSocket): Tunnel {
+export interface TunnelOptions {
+  /** The agent has taken so many more bytes of the input. */
+  onAck?: (bytes: number) => void;
+}
+
+export function openTunnel(socket: WebSocket, { onAck }: TunnelOptions = {}): Tunnel {
   const queue: Frame[] = [];
   const unsent: (string | Uint8Array<ArrayBuffer>)[] = [];
   let wake = () => {};
@@ -53,7 +58,11 @@ export function openTunnel(socket: WebSocket): Tunnel {
   socket.addEventListener("open", () => {
     for (const message of unsent.splice(0)) socket.send(message);
   });
-  socket.addEventListener("message", ({ data }) => push(frameOf(data)));
+  socket.addEventListener("message", ({ data }) => {
+    const frame = frameOf(data);
+    if (frame.kind === "ack") onAck?.(frame.bytes);
+    else push(frame);
+  });
   socket.addEventListener("error", (event) => {
     failure = event instanceof ErrorEvent ? event.message : "the connection broke";
   });
@@ -90,7 +99,7 @@ export function openTunnel(socket: WebSocket): Tunnel {
   };
 }
 
-function frameOf(data: unknown): Frame {
+function frameOf(data: unknown): Frame | { kind: "ack"; bytes: number } {
   if (data instanceof ArrayBuffer) {
     const bytes = new Uint8Array(data);
     const stream = bytes[0] === CHANNEL.stderr ? "stderr" : "stdout";
@@ -103,6 +112,9 @@ function frameOf(data: unknown): Frame {
     return { kind: "error", message: "the agent sent a frame that is no JSON" };
   }
   const control = TunnelControl.safeParse(json);
+  if (control.success && control.data.type === "ack") {
+    return { kind: "ack", bytes: control.data.bytes };
+  }
   if (control.success && control.data.type === "exit") {
     return { kind: "exit", code: control.data.code };
   }

@@ -31,14 +31,15 @@ export async function readAssignments(
   ]);
   const ended = new Set(ids.filter((_, i) => isTerminal(seen[i]?.row.state ?? "assigned")));
   const tasks = rows.flatMap((row) => row && row.row.nodeId === nodeId ? [row.row] : []);
-  const [services, templates] = await Promise.all([
+  const [services, revisions] = await Promise.all([
     readServices(kv, tasks),
-    immutable.templates(tasks),
+    immutable.revisions(tasks),
   ]);
   const assignments: Assignment[] = [];
   for (const [i, task] of tasks.entries()) {
     const service = services.get(task.serviceId);
-    const template = await withArguments(kv, task, templates[i]);
+    const resolved = revisions[i]?.resolved;
+    const template = await withArguments(kv, task, revisions[i]?.template);
     if (!service || !template) {
       await assertGone(kv, task);
       continue;
@@ -53,6 +54,7 @@ export async function readAssignments(
       desired: ended.has(task.id) ? "stop" : task.desired,
       template,
       ...drainOf(task, service, template),
+      ...(resolved ? { resolved } : {}),
       ...(service.singleton === "strict" ? { strict: true } : {}),
       ...(service.disconnect?.stopAfterMs === undefined
         ? {}

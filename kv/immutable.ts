@@ -1,5 +1,5 @@
 /**
- * What never changes once written, kept in memory: the template of a revision, and the name of a
+ * What never changes once written, kept in memory: a revision, and the name of a
  * service (an id is never given to another one, and a service keeps its name). Only presence is
  * remembered, never absence.
  *
@@ -21,41 +21,46 @@ export interface ServiceName {
 }
 
 export interface Immutable {
-  /** Templates in the order of the references; `undefined` for those that are gone. */
+  /** Revisions in the order of the references; `undefined` for those that are gone. */
+  revisions(refs: readonly RevisionRef[]): Promise<(Revision | undefined)[]>;
+  /** Their templates. */
   templates(refs: readonly RevisionRef[]): Promise<(TaskTemplate | undefined)[]>;
   /** Names of services by id; those that are gone are absent. */
   serviceNames(ids: Iterable<string>): Promise<Map<string, ServiceName>>;
 }
 
-/** A template may be 64 KiB, so this bounds the memory to 16 MiB at the very worst. */
-const TEMPLATES = 256;
+/** A revision may be 64 KiB, so this bounds the memory to 16 MiB at the very worst. */
+const REVISIONS = 256;
 const NAMES = 10_000;
 
 /** One per process. */
 export function createImmutable(kv: Kv): Immutable {
-  const templates = new Lru<string, TaskTemplate>(TEMPLATES);
+  const known = new Lru<string, Revision>(REVISIONS);
   const names = new Lru<string, ServiceName>(NAMES);
 
+  async function revisions(refs: readonly RevisionRef[]): Promise<(Revision | undefined)[]> {
+    const found = new Map<string, Revision>();
+    const missing = new Map<string, RevisionRef>();
+    for (const ref of refs) {
+      const id = `${ref.serviceId}/${ref.revision}`;
+      const row = known.get(id);
+      if (row) found.set(id, row);
+      else missing.set(id, ref);
+    }
+    const keys = [...missing.values()].map((ref) => key.revision(ref.serviceId, ref.revision));
+    const rows = await getRows(kv, keys, Revision);
+    [...missing.keys()].forEach((id, i) => {
+      const row = rows[i]?.row;
+      if (!row) return;
+      known.set(id, row);
+      found.set(id, row);
+    });
+    return refs.map((ref) => found.get(`${ref.serviceId}/${ref.revision}`));
+  }
+
   return {
-    async templates(refs) {
-      const found = new Map<string, TaskTemplate>();
-      const missing = new Map<string, RevisionRef>();
-      for (const ref of refs) {
-        const id = `${ref.serviceId}/${ref.revision}`;
-        const known = templates.get(id);
-        if (known) found.set(id, known);
-        else missing.set(id, ref);
-      }
-      const keys = [...missing.values()].map((ref) => key.revision(ref.serviceId, ref.revision));
-      const rows = await getRows(kv, keys, Revision);
-      [...missing.keys()].forEach((id, i) => {
-        const template = rows[i]?.row.template;
-        if (!template) return;
-        templates.set(id, template);
-        found.set(id, template);
-      });
-      return refs.map((ref) => found.get(`${ref.serviceId}/${ref.revision}`));
-    },
+    revisions,
+    templates: async (refs) => (await revisions(refs)).map((row) => row?.template),
 
     async serviceNames(ids) {
       const found = new Map<string, ServiceName>();

@@ -7,6 +7,11 @@
  * | rollout_request, node_restart, playground | users, through the API |
  * | port | users, through the API; deleted by the leader with the service |
  * | project_lock | the users who hold it, through the API |
+ * | sealed, sealed_name, data_head, rotation | users, through the API |
+ * | sealed_value | users, through the API; old versions are deleted by the leader |
+ * | volume, volume_name | users, through the API |
+ * | volume_node | the leader; deleted by users with the volume |
+ * | vault | the server, at its start |
  * | node, observed, report | the node's agent, through the API |
  * | run | users, through the API; deleted by the leader with the run's last task |
  * | task, assign, task_of, rollout, run_cursor, elapsed, node_status, log, failed | the leader |
@@ -35,6 +40,26 @@ export const key = {
   runCursor: (serviceId: string) => ["run_cursor", serviceId],
   /** Slot 0 is the job as a whole. */
   elapsed: (serviceId: string, slot: number) => ["elapsed", serviceId, slot],
+
+  /** Of secrets and configs: what they are, their names, and the parts of their values. */
+  sealed: (kind: string, id: string) => ["sealed", kind, id],
+  sealedName: (kind: string, project: string, name: string) => ["sealed_name", kind, project, name],
+  sealedValue: (
+    kind: string,
+    id: string,
+    version: number,
+    part: number,
+  ) => ["sealed_value", kind, id, version, part],
+  volume: (id: string) => ["volume", id],
+  volumeName: (project: string, name: string) => ["volume_name", project, name],
+  /** A node that has the volume. */
+  volumeNode: (id: string, nodeId: string) => ["volume_node", id, nodeId],
+  /** Changes with whatever a name in a template of the project may stand for. */
+  dataHead: (project: string) => ["data_head", project],
+  /** A new version that has not reached every service yet. */
+  rotation: (kind: string, id: string) => ["rotation", kind, id],
+  /** Which key everything is sealed with. */
+  vault: () => ["vault"],
 
   node: (id: string) => ["node", id],
   nodeName: (name: string) => ["node_name", name],
@@ -94,6 +119,18 @@ export const prefix = {
   elapsed: () => ["elapsed"],
   rollouts: () => ["rollout"],
   rolloutRequests: () => ["rollout_request"],
+  allSealed: (kind: string) => ["sealed", kind],
+  sealedNames: (kind: string) => ["sealed_name", kind],
+  sealedNamesOf: (kind: string, project: string) => ["sealed_name", kind, project],
+  sealedValues: () => ["sealed_value"],
+  sealedValuesOf: (kind: string, id: string) => ["sealed_value", kind, id],
+  sealedValue: (kind: string, id: string, version: number) => ["sealed_value", kind, id, version],
+  rotations: () => ["rotation"],
+  volumes: () => ["volume"],
+  volumeNames: () => ["volume_name"],
+  volumeNamesOf: (project: string) => ["volume_name", project],
+  volumeNodes: (id: string) => ["volume_node", id],
+  allVolumeNodes: () => ["volume_node"],
   nodes: () => ["node"],
   nodeNames: () => ["node_name"],
   nodeSpecs: () => ["node_spec"],

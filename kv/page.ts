@@ -18,7 +18,7 @@ export interface PageQuery {
   cursor?: string;
 }
 
-const PART = /^[a-z0-9-]{1,63}$/;
+const PART = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** Makes an opaque cursor from the parts of a key. */
 export function encodeCursor(parts: readonly string[]): string {

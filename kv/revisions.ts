@@ -56,7 +56,9 @@ export async function listRevisions(
       tasks: tasks.filter(({ task, state }) =>
         task.revision === row.revision && !isTerminal(state)
       ).length,
-      changes: before ? changesOf(before.template, row.template) : [],
+      changes: before
+        ? [...changesOf(before.template, row.template), ...pinChanges(before, row)]
+        : [],
     };
   });
   const more = rows[query.limit];
@@ -85,6 +87,20 @@ export function changesOf(before: TaskTemplate, after: TaskTemplate): string[] {
     } else changes.push(`${field} ${a ?? "-"} → ${b ?? "-"}`);
   }
   return changes.map((change) => change.slice(0, 300));
+}
+
+/** New versions of what both revisions name. */
+function pinChanges(before: Revision, after: Revision): string[] {
+  return (["secret", "config"] as const).flatMap((kind) => {
+    const pins = after.resolved?.[`${kind}s`] ?? {};
+    const earlier = before.resolved?.[`${kind}s`] ?? {};
+    return Object.entries(pins).flatMap(([name, pin]) => {
+      const was = earlier[name];
+      return was && !sameValue(was, pin)
+        ? [`${kind} ${name} version ${was.version} → ${pin.version}`]
+        : [];
+    });
+  });
 }
 
 /** `+ADDED -REMOVED ~CHANGED`. */

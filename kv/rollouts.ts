@@ -9,6 +9,7 @@ import { type Claim, claimPorts } from "./ingress_ports.ts";
 import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
+import { missingPins } from "./resolve.ts";
 import { getRevision } from "./revisions.ts";
 import { timestamp } from "./schema/common.ts";
 import { goalOf, Rollout, type RolloutCommand, type RolloutRequest } from "./schema/rollout.ts";
@@ -101,6 +102,13 @@ async function undo(
   const revision = await getRevision(deps.kv, row.id, wanted);
   if (!revision) {
     return refuse("not-found", `service ${row.name} has no revision ${wanted}`, { hint });
+  }
+  const missing = await missingPins(deps.kv, revision.resolved);
+  if (missing.length > 0) {
+    const what = missing.join(", ");
+    return refuse("busy", `revision ${wanted} of ${row.name} needs what is gone: ${what}`, {
+      hint,
+    });
   }
   const service = { id: row.id, held: row.ingressPorts };
   const claim = await claimPorts(deps.kv, service, revision.template.ports);

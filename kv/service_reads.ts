@@ -7,7 +7,7 @@ import { key, prefix } from "./keys.ts";
 import { done, type Outcome, refuse } from "./outcome.ts";
 import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
 import { Id } from "./schema/common.ts";
-import { Revision, Service, type ServiceView, type TaskTemplate } from "./schema/service.ts";
+import { Revision, Service, type ServiceView } from "./schema/service.ts";
 import type { LiveTasks } from "./schema/tasks_known.ts";
 import { serviceView } from "./service_view.ts";
 import { getRow, getRows, type Kv, listRows, type Versioned } from "./store.ts";
@@ -77,9 +77,9 @@ export async function listServices(
   return done({ items, ...next });
 }
 
-/** The template that a service wants now. */
-export async function readTemplate(kv: Kv, row: Service): Promise<TaskTemplate | undefined> {
-  return (await getRow(kv, key.revision(row.id, row.revision), Revision))?.row.template;
+/** The revision that a service wants now. */
+export async function readRevision(kv: Kv, row: Service): Promise<Revision | undefined> {
+  return (await getRow(kv, key.revision(row.id, row.revision), Revision))?.row;
 }
 
 /** The view of a row. Its revision is missing only if the service went in between. */
@@ -88,7 +88,7 @@ export async function viewOf(
   service: Versioned<Service>,
   live?: LiveTasks,
 ): Promise<Outcome<ServiceView>> {
-  const template = await readTemplate(kv, service.row);
-  if (template) return done(await serviceView(kv, service, template, live));
+  const revision = await readRevision(kv, service.row);
+  if (revision) return done(await serviceView(kv, service, revision, live));
   return refuse("not-found", `service ${service.row.name} was removed`);
 }

@@ -8,7 +8,7 @@ import { Elapsed, MAX_COMPLETIONS } from "./schema/run.ts";
 import { rolloutView } from "./rollout_view.ts";
 import { goalOf, Rollout } from "./schema/rollout.ts";
 import type { LiveTasks, TaskSummary } from "./schema/tasks_known.ts";
-import type { Service, ServiceView, TaskTemplate } from "./schema/service.ts";
+import type { Revision, Service, ServiceView } from "./schema/service.ts";
 import { isReady, Observed, stateOf, Task } from "./schema/task.ts";
 import { isFailure, isTerminal, type TaskState } from "./schema/task_state.ts";
 import { getRow, getRows, type Kv, type Versioned } from "./store.ts";
@@ -42,7 +42,7 @@ export async function idsUnder(kv: Kv, scope: Deno.KvKey): Promise<string[]> {
 export async function serviceView(
   kv: Kv,
   service: Versioned<Service>,
-  template: TaskTemplate,
+  { template, resolved }: Pick<Revision, "template" | "resolved">,
   live?: LiveTasks,
 ): Promise<ServiceView> {
   const remembered = await getRow(kv, key.rollout(service.row.id), Rollout);
@@ -52,6 +52,7 @@ export async function serviceView(
   return {
     ...service.row,
     template,
+    ...(resolved ? { resolved } : {}),
     version: service.versionstamp,
     counts: countTasks(service.row, tasks),
     phase: phaseOf({ ...service.row, revision: goal }, tasks, await isOverdue(kv, service.row)),

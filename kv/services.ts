@@ -8,6 +8,7 @@ import { claimPorts } from "./ingress_ports.ts";
 import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
+import { type Resolution, resolveTemplate } from "./resolve.ts";
 import { newestRevision } from "./revisions.ts";
 import { Id, timestamp } from "./schema/common.ts";
 import {
@@ -17,7 +18,7 @@ import {
   type ServiceView,
   type TaskTemplate,
 } from "./schema/service.ts";
-import { findService, readTemplate, type ServiceRef, viewOf } from "./service_reads.ts";
+import { findService, readRevision, type ServiceRef, viewOf } from "./service_reads.ts";
 import type { Clock } from "./schema/time.ts";
 import { serviceView } from "./service_view.ts";
 import { sameValue } from "./same.ts";
@@ -48,6 +49,8 @@ export async function createService(
       const nameKey = key.serviceName(spec.project, spec.name);
       const taken = await getRow(kv, nameKey, Id);
       if (taken) return await nameTaken(kv, spec, taken.row);
+      const resolution = await resolveTemplate(deps, spec.project, spec.template);
+      if (!resolution.ok) return resolution;
       const at = timestamp(deps.clock.wallMs());
       const { template, ...rest } = spec;
       const id = deps.newId();
@@ -62,20 +65,23 @@ export async function createService(
         updatedAt: at,
         deleting: false,
       };
-      const revision: Revision = { serviceId: id, revision: 1, createdAt: at, template };
+      const revision = withResolved(
+        { serviceId: id, revision: 1, createdAt: at, template },
+        resolution.value,
+      );
       const op = kv.atomic()
         .check({ key: nameKey, versionstamp: null })
         .set(nameKey, id)
         .set(key.service(id), row)
         .set(key.revision(id, 1), revision);
-      claim.value.addTo(op);
+      resolution.value.addTo(claim.value.addTo(op));
       recordUse(op, once, { status: 201, objectId: id });
       enqueue(op, { kind: "service", id }, deps.newId);
       const committed = await commitSpec(op, spec.name);
       if (!committed.ok) return committed;
       if (committed.value === undefined) return undefined;
       const stored = { row, versionstamp: committed.value };
-      return done({ value: await serviceView(kv, stored, template) });
+      return done({ value: await serviceView(kv, stored, revision) });
     },
   });
 }
@@ -96,9 +102,9 @@ export async function putService(
       const current = found.value;
       const refused = refusePut(current, spec, ifMatch);
       if (refused) return refused;
-      const known = await readTemplate(kv, current.row);
+      const known = await readRevision(kv, current.row);
       if (!known) return undefined;
-      const change = changeOf(current.row, known, spec, {
+      const change = changeOf(current.row, known.template, spec, {
         at: timestamp(deps.clock.wallMs()),
         newest: await newestRevision(kv, current.row),
       });
@@ -106,20 +112,26 @@ export async function putService(
       const id = current.row.id;
       const op = kv.atomic().check({ key: key.service(id), versionstamp: current.versionstamp });
       recordUse(op, once, { status: 200, objectId: id });
+      let revision = known;
+      if (change?.revision) {
+        const resolution = await resolveTemplate(deps, spec.project, spec.template);
+        if (!resolution.ok) return resolution;
+        revision = withResolved(change.revision, resolution.value);
+        resolution.value.addTo(op).set(key.revision(id, revision.revision), revision);
+      }
       if (change) {
         const held = current.row.ingressPorts;
         const claim = await claimPorts(kv, { id, held }, spec.template.ports);
         if (!claim.ok) return claim;
         change.row.ingressPorts = claim.value.ports;
         claim.value.addTo(op).set(key.service(id), change.row);
-        if (change.revision) op.set(key.revision(id, change.revision.revision), change.revision);
         enqueue(op, { kind: "service", id }, deps.newId);
       }
       const committed = await commitSpec(op, spec.name);
       if (!committed.ok) return committed;
       if (committed.value === undefined) return undefined;
       const stored = change ? { row: change.row, versionstamp: committed.value } : current;
-      return done({ value: await serviceView(kv, stored, spec.template) });
+      return done({ value: await serviceView(kv, stored, revision) });
     },
   });
 }
@@ -253,6 +265,10 @@ export function changeOf(
       revision: { serviceId: row.id, revision, createdAt: at, template: wanted } satisfies Revision,
     }),
   };
+}
+
+function withResolved(revision: Revision, { resolved }: Resolution): Revision {
+  return resolved ? { ...revision, resolved } : revision;
 }
 
 /** What of a service is its user's spec, beside the template. */

@@ -23,6 +23,7 @@ import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
 import { type CommitDraft as Draft, markNode, rankNode, type Stamp } from "./apply_nodes.ts";
 import { taskIdAfter } from "./task_id.ts";
+import { putVolumeNode, volumesGained } from "./volumes.ts";
 import { forgetRun, moveCursor, saveElapsed, skipRun } from "./apply_runs.ts";
 import {
   dropService,
@@ -60,6 +61,7 @@ export type Applied = { ok: true; logged: boolean } | { ok: false };
 
 /** Actions a commit: with four mutations each and the wake-ups this stays below KV's limits. */
 export const ACTIONS_PER_COMMIT = 200;
+const MUTATIONS_PER_ACTION = 4;
 
 /** Revision rows deleted with their service; older ones are left to the sweep. */
 const REVISIONS_PER_REMOVE = 400;
@@ -246,6 +248,7 @@ function addAction(
 function addTask(world: World, draft: Draft, stamp: Stamp, task: Task): void {
   draft.op.set(key.task(task.id), task).set(key.taskOf(task.serviceId, task.id), 1);
   if (task.nodeId !== undefined) draft.op.set(key.assign(task.nodeId, task.id), 1);
+  gainVolumes(world, draft, stamp, task);
   draft.events.push(taskEvent(world, task, task.nodeId ? "task.assigned" : "task.created"));
   draft.effects.push(() => {
     putTask(world, task, undefined, stamp.nowMs);
@@ -266,7 +269,10 @@ function changeTask(
   const task = change(record.task);
   draft.op.set(key.task(taskId), task);
   const gainsNode = record.task.nodeId === undefined && task.nodeId !== undefined;
-  if (gainsNode && task.nodeId !== undefined) draft.op.set(key.assign(task.nodeId, taskId), 1);
+  if (gainsNode && task.nodeId !== undefined) {
+    draft.op.set(key.assign(task.nodeId, taskId), 1);
+    gainVolumes(world, draft, stamp, task);
+  }
   if (task.ended === "lost" && task.nodeId !== undefined) {
     draft.op.delete(key.assign(task.nodeId, taskId));
   }
@@ -275,6 +281,38 @@ function changeTask(
     putTask(world, task, record.observed, stamp.nowMs);
     if (gainsNode) notePlacement(world, task);
   });
+}
+
+/** The node has the task's volumes from now on: later tasks with them have to follow. */
+function gainVolumes(world: World, draft: Draft, { at: since }: Stamp, task: Task): void {
+  const { nodeId } = task;
+  const name = nodeId === undefined ? undefined : world.nodes.get(nodeId)?.node.name;
+  if (nodeId === undefined || name === undefined) return;
+  for (const { key: volume, id } of volumesGained(world, task, nodeId)) {
+    draft.op.set(key.volumeNode(id, nodeId), { node: name, since });
+    draft.effects.push(() => putVolumeNode(world, volume, nodeId, name));
+  }
+}
+
+/**
+ * How many of the actions make the next commit: as many as keep it below KV's limit of mutations,
+ * volumes included, and at least one.
+ */
+export function batchLength(world: World, actions: readonly TaskAction[]): number {
+  let weight = 0;
+  for (const [i, action] of actions.entries()) {
+    weight += MUTATIONS_PER_ACTION + volumesOf(world, action);
+    if (weight > ACTIONS_PER_COMMIT * MUTATIONS_PER_ACTION) return Math.max(1, i);
+  }
+  return actions.length;
+}
+
+function volumesOf(world: World, action: TaskAction): number {
+  if (action.kind === "create") {
+    return action.nodeId === undefined ? 0 : volumesGained(world, action, action.nodeId).length;
+  }
+  const task = action.kind === "assign" ? world.tasks.get(action.taskId)?.task : undefined;
+  return task && action.kind === "assign" ? volumesGained(world, task, action.nodeId).length : 0;
 }
 
 function notePlacement(world: World, task: Task): void {

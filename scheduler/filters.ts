@@ -11,6 +11,7 @@ import { resources } from "./rules/resources.ts";
 import { compileRules } from "./rules/rules.ts";
 import { maxPerNode, spread } from "./rules/spread.ts";
 import { taints } from "./rules/taints.ts";
+import { locate, volumes } from "./rules/volumes.ts";
 import type { World } from "./world.ts";
 
 /** Why a filter refuses a node, and what to do about it. */
@@ -188,6 +189,7 @@ export const FILTERS: readonly Filter[] = [
   ready,
   node,
   pool,
+  volumes,
   labels,
   constraints,
   taints,
@@ -203,6 +205,7 @@ export const FILTERS: readonly Filter[] = [
  * the next call the request is to be asked about the nodes of that one only.
  */
 export function filtersFor(overlay: Overlay, request: Request): Filter[] {
+  if (request.volumes.length > 0) request.located = locate(overlay, request);
   const fixed = FILTERS.filter((filter) => filter.fixed && filter.applies(request));
   request.rules = compileRules(
     overlay,

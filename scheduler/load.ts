@@ -11,8 +11,18 @@ import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
 import { Elapsed, Run, RunCursor } from "../kv/schema/run.ts";
-import { getRow, type Kv, listRows, readRow, scanBatches, versionedOf } from "../kv/store.ts";
+import { Volume, VolumeNode } from "../kv/schema/volume.ts";
+import {
+  getRow,
+  getRows,
+  type Kv,
+  listRows,
+  readRow,
+  scanBatches,
+  versionedOf,
+} from "../kv/store.ts";
 import { FAILING } from "./failing.ts";
+import { putVolume, putVolumeNode } from "./volumes.ts";
 import {
   emptyWorld,
   noteFailure,
@@ -57,6 +67,7 @@ export async function loadWorld(
     putTemplate(world, revision.serviceId, revision.revision, revision.template);
   }
   await loadRuns(kv, world, nowMs, onBadRow);
+  await loadVolumes(kv, world, onBadRow);
   for (const [id, row] of await readAll(kv, prefix.rollouts(), Rollout, onBadRow)) {
     putRollout(world, id, row, nowMs);
   }
@@ -81,6 +92,19 @@ function renewVerdicts(
     const service = world.services.get(serviceId);
     if (!service) continue;
     for (let i = 0; i < FAILING.failures; i++) noteFailure(service, nodeId, nowMs);
+  }
+}
+
+async function loadVolumes(kv: Kv, world: World, onBadRow: BadRow): Promise<void> {
+  const keys = new Map<string, string>();
+  for (const [id, volume] of await readAll(kv, prefix.volumes(), Volume, onBadRow)) {
+    putVolume(world, volume);
+    keys.set(id, `${volume.project}/${volume.name}`);
+  }
+  for (const [path, row] of await readAll(kv, prefix.allVolumeNodes(), VolumeNode, onBadRow)) {
+    const [id = "", nodeId = ""] = path.split("/");
+    const volume = keys.get(id);
+    if (volume !== undefined) putVolumeNode(world, volume, nodeId, row.node);
   }
 }
 
@@ -204,11 +228,20 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
   const record = putService(world, row, revision?.row.template);
   const request = await getRow(kv, key.rolloutRequest(serviceId), RolloutRequest);
   putRolloutRequest(world, serviceId, request?.row);
+  const volumes = Object.values(revision?.row.resolved?.volumes ?? {});
+  await refreshVolumes(kv, world, volumes.map(({ id }) => id));
   if (row.mode.type !== "job" && row.mode.type !== "cron") return true;
   for await (const { row: run } of listRows(kv, prefix.runs(serviceId), Run)) {
     record.runs.set(run.id, run);
   }
   return true;
+}
+
+/** Reads volumes that are new; where those are that are known, the leader knows best. */
+async function refreshVolumes(kv: Kv, world: World, ids: readonly string[]): Promise<void> {
+  for (const volume of await getRows(kv, ids.map((id) => key.volume(id)), Volume)) {
+    if (volume) putVolume(world, volume.row);
+  }
 }
 
 /** Brings one node up to date; false when its row is gone. */

@@ -10,6 +10,8 @@ import type { TaskTemplate } from "../kv/schema/service.ts";
 import { requiredConstraints } from "./rules/constraints.ts";
 import { type Counter, shiftCounter, tasksOf, type Topology } from "./rules/domains.ts";
 import type { Rules } from "./rules/rules.ts";
+import { type Located, settle } from "./rules/volumes.ts";
+import { boundVolumes } from "./volumes.ts";
 import { demandOf, hostPortsOf, type NodeRecord, type World } from "./world.ts";
 
 /** Identical tasks of one service that want a place. */
@@ -22,6 +24,10 @@ export interface Request {
   ports: readonly string[];
   /** What the node itself must be like. */
   constraints: readonly Constraint[];
+  /** Named volumes that bind their tasks to nodes, unless they are shared. */
+  volumes: readonly string[];
+  /** Where those are that are somewhere, as of the overlay that was asked last; see filtersFor. */
+  located?: readonly Located[];
   /** The rules that look at other tasks, for the overlay that was asked last; see filtersFor. */
   rules?: Rules;
   /** Hash of the service's id, once needed. */
@@ -76,6 +82,8 @@ export interface Overlay {
   ranked?: Candidate[];
   /** Whether any node has a taint of effect `prefer-no-schedule`, once needed. */
   softTaints?: boolean;
+  /** Where this plan puts volumes that are nowhere yet, by `project/name`: node id and name. */
+  located: Map<string, ReadonlyMap<string, string>>;
   /** Once needed: domains of nodes, by label; tasks in them, by service and label. */
   topologies: Map<string, Topology>;
   counters: Map<string, Map<string, Counter>>;
@@ -104,7 +112,10 @@ export function overlayOf(world: World, states?: ReadonlyMap<string, NodeState>)
     });
   }
   const { placements } = world;
-  return { world, candidates, placements, topologies: new Map(), counters: new Map() };
+  return {
+    ...{ world, candidates, placements, located: new Map() },
+    ...{ topologies: new Map(), counters: new Map() },
+  };
 }
 
 /** A copy that can be changed by itself, for a what-if. */
@@ -116,7 +127,8 @@ export function forkOf(overlay: Overlay): Overlay {
     ...(node.added ? { added: new Map(node.added) } : {}),
   }));
   const { world, placements, topologies } = overlay;
-  return { world, candidates, placements, topologies, counters: new Map() };
+  const located = new Map(overlay.located);
+  return { world, candidates, placements, located, topologies, counters: new Map() };
 }
 
 export function requestOf(serviceId: string, template: TaskTemplate): Request {
@@ -126,6 +138,7 @@ export function requestOf(serviceId: string, template: TaskTemplate): Request {
     ...demandOf(template.reserve),
     ports: hostPortsOf(template),
     constraints: requiredConstraints(template.placement),
+    volumes: boundVolumes(template),
   };
 }
 
@@ -149,6 +162,7 @@ export function ask(candidate: Candidate, request: Request): void {
 /** Sets aside what one task needs. */
 export function take(overlay: Overlay, candidate: Candidate, request: Request): void {
   shift(overlay, candidate, request, 1);
+  settle(overlay, request, candidate.record.node);
   candidate.mine++;
   candidate.placedAt = ++overlay.placements;
   if (request.ports.length === 0) return;

@@ -6,6 +6,7 @@
  * 2. What is shared is the same for all nodes of the same domains. They form a cell with a heap of its own;
  *    each task goes to the best of the cells' best, so that a task costs as much as there are cells.
  * 3. A strategy whose scores depend on the slot has no heap: lots.ts draws among a cell's best.
+ * 4. A volume that is nowhere yet is where the first of the tasks goes: that one is placed by itself.
  *
  * @module
  */
@@ -14,6 +15,7 @@ import { type Filter, filtersFor, firstRefusal } from "./filters.ts";
 import { drawLots } from "./lots.ts";
 import { ask, type Candidate, type Overlay, type Request, take } from "./overlay.ts";
 import { ownPreference, preferencesFor, sharedPreference } from "./rules/rules.ts";
+import { isUndecided } from "./rules/volumes.ts";
 import { scoreOf, type Strategy } from "./scores.ts";
 
 /**
@@ -27,6 +29,11 @@ export function place(
 ): Candidate[] {
   const { strategy, slots } = options;
   if (slots.length === 0) return [];
+  if (slots.length > 1 && isUndecided(overlay, request)) {
+    const first = place(overlay, request, { strategy, slots: slots.slice(0, 1) });
+    if (first.length === 0) return first;
+    return [...first, ...place(overlay, request, { strategy, slots: slots.slice(1) })];
+  }
   const filters = filtersFor(overlay, request);
   const own = filters.map((filter): Check =>
     filter.checkOwn

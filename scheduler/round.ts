@@ -5,7 +5,13 @@
  */
 import { messageOf } from "../kv/store.ts";
 import type { Plan, PlanOptions, Scope } from "./action.ts";
-import { ACTIONS_PER_COMMIT, applyBatch, applyToService, isServiceAction } from "./apply.ts";
+import {
+  ACTIONS_PER_COMMIT,
+  applyBatch,
+  applyToService,
+  batchLength,
+  isServiceAction,
+} from "./apply.ts";
 import { attended, failBroken } from "./intake.ts";
 import { plan } from "./plan.ts";
 import type { Context } from "./term.ts";
@@ -107,8 +113,9 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
   const consumed = finished ? [...term.inFlight.keys()] : [];
   let at = 0;
   do {
-    const batch = actions.slice(at, at + ACTIONS_PER_COMMIT);
-    at += ACTIONS_PER_COMMIT;
+    const rest = actions.slice(at, at + ACTIONS_PER_COMMIT);
+    const batch = rest.slice(0, batchLength(term.world, rest));
+    at += Math.max(1, batch.length);
     const events = term.events.splice(0, EVENTS_PER_COMMIT);
     const last = at >= actions.length;
     const gone = last ? consumed.splice(0, CONSUMED_PER_COMMIT) : [];

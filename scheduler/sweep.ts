@@ -7,6 +7,7 @@ import { key, prefix } from "../kv/keys.ts";
 import { sweepLog } from "../kv/log.ts";
 import { Idempotency } from "../kv/schema/control.ts";
 import type { Clock } from "../kv/schema/time.ts";
+import { oldValues } from "../kv/sealed_sweep.ts";
 import type { Kv } from "../kv/store.ts";
 import type { World } from "./world.ts";
 
@@ -16,7 +17,7 @@ export interface SweepOptions {
   logThroughSeq: number;
   /** Rows that are known to be of no use any more. */
   staleRows: readonly Deno.KvKey[];
-  /** Also scan for rows that no task owns: costs a pass over all observed rows. */
+  /** Also scan for rows that nothing refers to: costs a pass over all observed rows and revisions. */
   deep: boolean;
 }
 
@@ -41,6 +42,7 @@ export async function sweep(
     ...await oldIdempotency(deps.kv, deps.clock.wallMs() - IDEMPOTENCY_MS),
     ...await oldRevisions(deps.kv, world),
     ...(options.deep ? await orphans(deps.kv, world) : []),
+    ...(options.deep ? await oldValues(deps.kv) : []),
   ];
   for (let at = 0; at < old.length; at += BATCH) {
     const op = deps.kv.atomic().check(options.guard);

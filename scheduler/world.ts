@@ -14,6 +14,7 @@ import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
 import { attach, detach, hold } from "./holdings.ts";
 import { repels } from "./rules/rules.ts";
 import { noteTrial } from "./serving.ts";
+import type { VolumeRecord } from "./volumes.ts";
 import { changeSlot, emptySlots, isOwnFailure, reindex, type SlotIndex } from "./slots.ts";
 
 export { demandOf, hostPortsOf } from "./holdings.ts";
@@ -97,6 +98,10 @@ export interface World {
   tasks: Map<string, TaskRecord>;
   /** Ids of the services, by `project/name`. */
   names: Map<string, string>;
+  /** Named volumes, by `project/name`. */
+  volumes: Map<string, VolumeRecord>;
+  /** The nodes that have them, by the same key: ids, and names (of removed nodes, too). */
+  volumeNodes: Map<string, Map<string, string>>;
   /** Ids of the services that keep others away from their tasks. */
   repellers: Set<string>;
   /** Counts placements; orders nodes for round-robin. */
@@ -118,6 +123,8 @@ export function emptyWorld(strategy: StrategyName = "spread", loadedMs = 0): Wor
     services: new Map(),
     tasks: new Map(),
     names: new Map(),
+    volumes: new Map(),
+    volumeNodes: new Map(),
     repellers: new Set(),
     placements: 0,
     lastTaskId: "",

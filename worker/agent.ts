@@ -31,12 +31,16 @@ import { createReporter } from "./report.ts";
 import type { EngineInfo, Runtime } from "./runtime.ts";
 import type { NodeFacts } from "../kv/schema/node.ts";
 import type { StateStore } from "./state_file.ts";
+import { createTaskFiles } from "./task_files.ts";
 import { createTunnels } from "./tunnel.ts";
 
 /** Reports in a row that were overtaken before this looks like two agents with one identity. */
 const MAX_OVERTAKEN = 5;
 
-export type AgentClient = Pick<Client, "poll" | "report" | "putFacts" | "answerTunnel">;
+export type AgentClient = Pick<
+  Client,
+  "poll" | "report" | "putFacts" | "answerTunnel" | "taskFiles"
+>;
 
 export interface AgentConfig {
   nodeId: string;
@@ -137,12 +141,14 @@ function createParts(deps: AgentDeps) {
     { prober: runtime.prober, clock, random, log },
     (taskId) => bells.task(taskId),
   );
+  const files = createTaskFiles({ client, nodeId });
   const keeper = createKeeper({ book, clock, guard: deps.guard });
   const driver = createDriver({
     engine,
     book,
     keeper,
     monitor,
+    files,
     clock,
     random,
     log,
@@ -219,6 +225,7 @@ function createParts(deps: AgentDeps) {
     const changed = await book.apply(next.version, next.assignments);
     if (!book.confirmed) bells.look(); // What is in no set may go now.
     book.confirmed = true;
+    files.keep(next.assignments);
     bells.lease();
     if (incoming === next) incoming = undefined;
     for (const taskId of changed) {

@@ -19,6 +19,7 @@ import type { ContainerStatus } from "./runtime.ts";
 import { at, type View } from "./record.ts";
 import { createSteps, type Progress } from "./steps.ts";
 import { nextStep } from "./step.ts";
+import type { TaskFiles } from "./task_files.ts";
 import { createBackOff } from "./wake.ts";
 
 export interface DriverDeps {
@@ -26,6 +27,7 @@ export interface DriverDeps {
   book: Book;
   keeper: Pick<Keeper, "standing" | "cover">;
   monitor: Pick<Monitor, "see">;
+  files: Pick<TaskFiles, "get">;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -84,7 +86,7 @@ const MAX_STEPS = 16;
 export function createDriver(deps: DriverDeps): Driver {
   const { engine, book, keeper, monitor, clock, random, log, onDue } = deps;
   const memories = new Map<string, TaskMemory>();
-  const steps = createSteps({ engine, book, clock, cover: keeper.cover });
+  const steps = createSteps({ engine, book, clock, cover: keeper.cover, files: deps.files });
   let engineLife = 0;
 
   function memoryOf(taskId: string): TaskMemory {

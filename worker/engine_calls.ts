@@ -13,6 +13,7 @@ import type { Hook } from "../kv/schema/container.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import { runHooks } from "./hooks.ts";
 import type { ContainerStatus, EngineFailure, EngineInfo, Outcome, Runtime } from "./runtime.ts";
+import type { ContainerFile } from "./task_files.ts";
 
 export const DEADLINE_MS = {
   info: 10_000,
@@ -38,7 +39,11 @@ export interface EngineCalls {
     onProgress: (line: string) => void,
   ): Promise<Outcome>;
   create(assignment: Assignment, signal: AbortSignal): Promise<Outcome>;
-  start(taskId: string, signal: AbortSignal): Promise<Outcome>;
+  start(
+    taskId: string,
+    signal: AbortSignal,
+    files?: readonly ContainerFile[],
+  ): Promise<Outcome>;
   stop(
     taskId: string,
     options: { graceMs: number; signal?: string },
@@ -99,12 +104,12 @@ export function createEngineCalls(
         { ms: DEADLINE_MS.create, signal },
         (s) => runtime.create(assignment, s),
       ),
-    start: (taskId, signal) =>
+    start: (taskId, signal, files) =>
       call(
         lanes.start,
         "start",
         { ms: DEADLINE_MS.start, signal },
-        (s) => runtime.start(taskId, s),
+        (s) => runtime.start(taskId, s, files),
       ),
     stop: (taskId, { graceMs, signal: stopSignal }, signal) =>
       call(

@@ -15,6 +15,7 @@ import type { Assignment, ExecOptions, LogsOptions } from "../kv/schema/agent.ts
 import type { BoundPort } from "../kv/schema/task.ts";
 import type { Resources } from "../kv/schema/service.ts";
 import type { Prober } from "./probes/prober.ts";
+import type { ContainerFile } from "./task_files.ts";
 
 /** Labels on every container that Berth makes. */
 export const LABEL = {
@@ -25,6 +26,9 @@ export const LABEL = {
   slot: "berth.slot",
   revision: "berth.revision",
 } as const;
+
+/** The label of named volumes: the volume's id. */
+export const VOLUME_LABEL = "berth.volume";
 
 /** The container's name: readable first, unique by the task's id. */
 export function containerName(a: Pick<Assignment, "service" | "slot" | "taskId">): string {
@@ -142,6 +146,19 @@ export interface ExecSession {
   close(): Promise<void>;
 }
 
+/** What is in them is a tar of the volume's root, with owners and modes. */
+export interface Volumes {
+  /** Removes it with all that is in it; one that is not there is a success. */
+  remove(volumeId: string, signal: AbortSignal): Promise<Outcome>;
+  read(volumeId: string, signal: AbortSignal): Promise<Outcome<AsyncIterable<Uint8Array>>>;
+  /** Writes what the tar has over what is there; the rest stays. */
+  write(
+    volumeId: string,
+    tar: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<Outcome>;
+}
+
 export interface Runtime {
   /** Carries out the probes that the agent asks for. */
   readonly prober: Prober;
@@ -160,7 +177,12 @@ export interface Runtime {
     options: { signal: AbortSignal; onProgress?: (line: string) => void },
   ): Promise<Outcome>;
   create(assignment: Assignment, signal: AbortSignal): Promise<Outcome>;
-  start(taskId: string, signal: AbortSignal): Promise<Outcome>;
+  /** Starts the container with these files in it, those that are secret in memory only. */
+  start(
+    taskId: string,
+    signal: AbortSignal,
+    files?: readonly ContainerFile[],
+  ): Promise<Outcome>;
   /** Sends the stop signal, waits for `graceMs`, kills. Resolves once the container is not running. */
   stop(
     taskId: string,
@@ -180,6 +202,8 @@ export interface Runtime {
   exec(taskId: string, options: RunOptions, signal: AbortSignal): Promise<Outcome<ExecSession>>;
   /** A TCP connection to a port of a running container, published or not. The caller closes it. */
   dial(taskId: string, port: number, signal: AbortSignal): Promise<Outcome<Deno.TcpConn>>;
+  /** Named volumes of this engine, by the ids that Berth knows them by. */
+  readonly volumes: Volumes;
   /** Releases sockets and timers. Containers stay. */
   close(): Promise<void>;
 }

@@ -10,6 +10,7 @@ import { createControl, type SimControl, type SimOperation } from "./sim/control
 import { type LogLine, type SimContainer, SimEngine, type SimEngineOptions } from "./sim/engine.ts";
 import { startExec } from "./sim/exec.ts";
 import { createSimProber } from "./sim/prober.ts";
+import { createSimVolumes } from "./sim/volumes.ts";
 import type {
   ContainerStatus,
   EngineEvent,
@@ -58,6 +59,7 @@ export function createSimRuntime(options: SimRuntimeOptions): SimRuntime {
     engine,
     control: createControl(engine),
     prober: createSimProber(engine, nodeId),
+    volumes: createSimVolumes(engine),
     info: (signal) =>
       call("info", quick, signal, () =>
         done({
@@ -95,10 +97,11 @@ export function createSimRuntime(options: SimRuntimeOptions): SimRuntime {
         engine.create(nodeId, assignment);
         return done();
       }),
-    start: (taskId, signal) =>
+    start: (taskId, signal, files = []) =>
       call("start", timings.startMs, signal, () => {
         const container = engine.get(nodeId, taskId);
         if (!container) return noSuchContainer(taskId);
+        if (!container.running) container.files = files;
         const refusal = container.running ? undefined : engine.start(container);
         return refusal === undefined ? done() : refused(refusal);
       }),

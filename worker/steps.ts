@@ -23,6 +23,7 @@ import {
   type View,
 } from "./record.ts";
 import type { Step } from "./step.ts";
+import type { TaskFiles } from "./task_files.ts";
 
 /**
  * What a step established about the container; `look` when that takes a look, `lookInMs` when there
@@ -45,8 +46,9 @@ const LOOK_AFTER_START_MS = 50;
 const MAX_PLAIN_IMAGES = 1_000;
 
 export function createSteps(
-  { engine, book, clock, cover }: {
+  { engine, book, clock, cover, files }: {
     engine: EngineCalls;
+    files: Pick<TaskFiles, "get">;
     book: Book;
     clock: Clock;
     /** Asked before a strict task is made or started. */
@@ -112,10 +114,16 @@ export function createSteps(
     const { view: { taskId, assignment }, memory, signal } = context;
     const covered = assignment?.strict ? await cover(assignment) : undefined;
     if (covered && !covered.ok) return { failure: covered.message };
+    const had = assignment && hasFiles(assignment)
+      ? await files.get(assignment, signal)
+      : undefined;
+    if (had && !had.ok) {
+      return assignment ? await failed(had, assignment, context) : { failure: had.message };
+    }
     memory.stopSent = false;
     delete memory.exitSeenMs;
     await book.note(at(recordOf(taskId), "starting"), { durable: false });
-    const started = await engine.start(taskId, signal);
+    const started = await engine.start(taskId, signal, had?.value);
     const ports = assignment && knownPorts(assignment);
     const hooked = (assignment?.template.container?.postStart ?? []).length > 0;
     if (started.ok && assignment && ports && !hooked) {
@@ -234,6 +242,10 @@ function isDurable({ record }: View, next: TaskRecord): boolean {
   if (state !== "running") return true;
   const before = record?.observed;
   return before?.state === "running" && (before.health !== health || before.ready !== ready);
+}
+
+function hasFiles({ template }: Assignment): boolean {
+  return template.secrets.length + template.configs.length > 0;
 }
 
 /** The ports on the node, when the assignment says them all. */

@@ -20,6 +20,7 @@ import type { Clock } from "../kv/schema/time.ts";
 import type { Log } from "./log.ts";
 import type { ExecSession, OutputChunk, Runtime } from "./runtime.ts";
 import { serveForward } from "./tunnel_forward.ts";
+import { serveVolume } from "./volume_tunnel.ts";
 import { type Frames, openFrames } from "./tunnel_socket.ts";
 
 export const MAX_SESSIONS = 64;
@@ -30,7 +31,7 @@ const OPEN_WITHIN_MS = 10_000;
 const MAX_REMEMBERED = 1_000;
 
 export interface TunnelsDeps {
-  runtime: Pick<Runtime, "logs" | "exec" | "dial">;
+  runtime: Pick<Runtime, "logs" | "exec" | "dial" | "volumes">;
   clock: Clock;
   log: Log;
   connect(sessionId: string, url: string | undefined): WebSocket;
@@ -68,11 +69,14 @@ export function createTunnels(deps: TunnelsDeps): Tunnels {
       if (!open.success) {
         return frames.control({ type: "error", message: "the tunnel's first frame is unreadable" });
       }
-      const { taskId, kind, options } = open.data;
-      log("debug", "tunnel", { sessionId, taskId, kind });
-      if (kind === "logs") await serveLogs(deps, frames, taskId, options);
-      else if (kind === "exec") await serveExec(deps, frames, taskId, options);
-      else await serveForward(deps.runtime, frames, taskId, options);
+      const { data } = open;
+      const about = data.kind === "volume" ? { volumeId: data.volumeId } : { taskId: data.taskId };
+      log("debug", "tunnel", { sessionId, kind: data.kind, ...about });
+      if (data.kind === "logs") await serveLogs(deps, frames, data.taskId, data.options);
+      else if (data.kind === "exec") await serveExec(deps, frames, data.taskId, data.options);
+      else if (data.kind === "forward") {
+        await serveForward(deps.runtime, frames, data.taskId, data.options);
+      } else await serveVolume({ volumes: deps.runtime.volumes, clock }, frames, data);
     } catch (error) {
       log("error", "a tunnel failed unexpectedly", { sessionId, reason: String(error) });
       frames.control({ type: "error", message: "the agent failed; its log says more" });
@@ -177,6 +181,7 @@ function createInput(session: ExecSession, frames: Frames): (data: string | Uint
         return;
       case "stdin-end":
         return enqueue(0, () => session.endInput());
+      case "ack":
       case "exit":
       case "error":
       case "output-end":

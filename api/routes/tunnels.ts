@@ -5,7 +5,6 @@
  * @module
  */
 import { createRoute } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import { z } from "zod";
 import { key } from "../../kv/keys.ts";
 import { done, type Outcome, refuse } from "../../kv/outcome.ts";
@@ -19,11 +18,12 @@ import { Id, Name } from "../../kv/schema/common.ts";
 import { Node, NodeStatus } from "../../kv/schema/node.ts";
 import { getRow, type Kv } from "../../kv/store.ts";
 import { findTask, type TaskRows } from "../../kv/tasks.ts";
-import type { ApiApp, ApiEnv, Rooms } from "../deps.ts";
+import type { ApiApp, Rooms } from "../deps.ts";
 import { guarded } from "../guard.ts";
 import { problem, Problematic } from "../problems.ts";
-import { fail, type Inbox, openInbox } from "../relay.ts";
+import { fail, type Inbox } from "../relay.ts";
 import { access, problems, TaskRefParam } from "../spec.ts";
+import { firstText, parseFrame, requireUpgrade, sentence, upgrade } from "../upgrade.ts";
 
 const tags = ["tunnels"];
 const upgraded = { 101: { description: "The WebSocket is open" } };
@@ -89,16 +89,13 @@ const answer = createRoute({
   responses: { ...upgraded, ...problems(400, 401, 403, 404, 426, 503) },
 });
 
+type TaskTunnel = "logs" | "exec" | "forward";
 const InProject = { project: Name.default("default") };
 const FIRST = {
   logs: LogsOptions.extend(InProject),
   exec: ExecOptions.extend(InProject),
   forward: ForwardOptions.extend(InProject),
 };
-/** How long a client may take to say what it wants, in ms. */
-const FIRST_FRAME_MS = 10_000;
-/** Pings find out about peers that vanished, in seconds. */
-const IDLE_SECONDS = 30;
 
 export function tunnelRoutes(app: ApiApp, rooms: Rooms): void {
   for (const [kind, route] of [["logs", logs], ["exec", exec], ["forward", forward]] as const) {
@@ -128,49 +125,14 @@ export function tunnelRoutes(app: ApiApp, rooms: Rooms): void {
   });
 }
 
-function requireUpgrade(c: Context<ApiEnv>): void {
-  if (c.req.header("upgrade")?.toLowerCase() === "websocket") return;
-  throw new Problematic(
-    problem(426, "upgrade-required", "This needs a WebSocket", {
-      detail: "the request is not a WebSocket upgrade",
-      hint: "Use `berth logs` or `berth exec`, or a WebSocket client.",
-    }),
-    { upgrade: "websocket", connection: "upgrade" },
-  );
-}
-
-function upgrade(c: Context<ApiEnv>): { inbox: Inbox; response: Response } {
-  requireUpgrade(c);
-  const protocol = c.req.header("sec-websocket-protocol")?.split(",")[0]?.trim();
-  try {
-    const { socket, response } = Deno.upgradeWebSocket(c.req.raw, {
-      idleTimeout: IDLE_SECONDS,
-      ...(protocol ? { protocol } : {}),
-    });
-    return { inbox: openInbox(socket), response };
-  } catch (error) {
-    // Headers that are not a handshake.
-    if (!(error instanceof TypeError)) throw error;
-    throw new Problematic(problem(400, "malformed", "The request cannot be read", {
-      detail: `the WebSocket handshake is broken: ${error.message}`,
-      hint: "Use a WebSocket client.",
-      errors: [{ field: "header.upgrade", message: "must come with the rest of the handshake" }],
-    }));
-  }
-}
-
 async function serveClient(
   rooms: Rooms,
   client: Inbox,
-  kind: TunnelOpen["kind"],
+  kind: TaskTunnel,
   ref: string,
 ): Promise<void> {
   const { kv, clock } = rooms.deps;
-  const late = new AbortController();
-  const patience = new AbortController();
-  void clock.sleep(FIRST_FRAME_MS, patience.signal).then(() => late.abort());
-  const frame = await client.first(late.signal);
-  patience.abort();
+  const frame = await firstText(clock, client);
   const first = parseFirst(kind, frame);
   if (!first.ok) return fail(client.socket, sentence(first));
   const { project, open } = first.value;
@@ -181,38 +143,25 @@ async function serveClient(
   await rooms.tunnels.connect(client, node.value, open(found.value.task.id));
 }
 
-function sentence({ refusal }: { refusal: { detail: string; hint?: string } }): string {
-  return refusal.hint === undefined ? refusal.detail : `${refusal.detail}. ${refusal.hint}`;
-}
-
 function parseFirst(
-  kind: TunnelOpen["kind"],
+  kind: TaskTunnel,
   frame: string | undefined,
 ): Outcome<{ project: string; open: (taskId: string) => TunnelOpen }> {
-  if (frame === undefined) {
-    return refuse("invalid", "the first frame must be text: the JSON of the options");
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(frame);
-  } catch {
-    return refuse("invalid", "the first frame is not JSON");
-  }
   if (kind === "logs") {
-    const parsed = FIRST.logs.safeParse(value);
-    if (!parsed.success) return refuse("invalid", z.prettifyError(parsed.error));
-    const { project, ...options } = parsed.data;
+    const parsed = parseFrame(frame, FIRST.logs);
+    if (!parsed.ok) return parsed;
+    const { project, ...options } = parsed.value;
     return done({ project, open: (taskId) => ({ kind, taskId, options }) });
   }
   if (kind === "exec") {
-    const parsed = FIRST.exec.safeParse(value);
-    if (!parsed.success) return refuse("invalid", z.prettifyError(parsed.error));
-    const { project, ...options } = parsed.data;
+    const parsed = parseFrame(frame, FIRST.exec);
+    if (!parsed.ok) return parsed;
+    const { project, ...options } = parsed.value;
     return done({ project, open: (taskId) => ({ kind, taskId, options }) });
   }
-  const parsed = FIRST.forward.safeParse(value);
-  if (!parsed.success) return refuse("invalid", z.prettifyError(parsed.error));
-  const { project, ...options } = parsed.data;
+  const parsed = parseFrame(frame, FIRST.forward);
+  if (!parsed.ok) return parsed;
+  const { project, ...options } = parsed.value;
   return done({ project, open: (taskId) => ({ kind, taskId, options }) });
 }
 
@@ -220,7 +169,7 @@ function parseFirst(
 async function reachableNode(
   kv: Kv,
   { task, state }: TaskRows,
-  kind: TunnelOpen["kind"],
+  kind: TaskTunnel,
   ref: string,
 ): Promise<Outcome<string>> {
   if (task.nodeId === undefined) {

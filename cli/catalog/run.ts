@@ -5,7 +5,15 @@
  */
 import { choice, flag, list, serverCommand, value } from "../command.ts";
 import { parseDuration } from "../format/duration.ts";
-import { parseCount, parseCpus, parseMemory, parsePair, parsePort } from "../format/quantity.ts";
+import {
+  parseCount,
+  parseCpus,
+  parseFileRef,
+  parseMemory,
+  parseMount,
+  parsePair,
+  parsePort,
+} from "../format/quantity.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
 import { SERVICE_FLAGS } from "./service_flags.ts";
 import { EXIT } from "../exit.ts";
@@ -35,6 +43,13 @@ export const runCommands = [
         "Publish a port, like 80, 8080:80, 53/udp; may be repeated",
         parsePort,
       ),
+      volume: list(
+        "-v, --volume <source:target[:ro]>",
+        "A named volume, or a path of the node, in the container; may be repeated",
+        parseMount,
+      ),
+      secret: list("--secret <name[:target]>", "A secret as a file; may be repeated", parseFileRef),
+      config: list("--config <name[:target]>", "A config as a file; may be repeated", parseFileRef),
       cpus: value("--cpus <n>", "Cores to set aside, and the limit", parseCpus),
       memory: value("--memory <size>", "Memory to set aside, and the limit: 64m, 1g", parseMemory),
       reserveCpus: value("--reserve-cpus <n>", "Cores to set aside, if not --cpus", parseCpus),
@@ -70,6 +85,8 @@ export const runCommands = [
       ["berth run --rm alpine echo hello", "one job, removed afterwards"],
       ["berth run -d --name web -p 8080:80 nginx", "a service on port 8080"],
       ["berth run -d --replicas 3 --memory 256m -p 80 nginx", "three tasks, free host ports"],
+      ["berth run -d --secret db_password --config app.conf:/etc/app.conf app", "with files"],
+      ["berth run -d --name db -v db-data:/var/lib/postgresql/data postgres", "with a volume"],
       ["berth run -d --mode global agent", "one task on each node"],
       ["berth run -d --schedule @daily --time-zone Europe/Berlin backup", "at midnight"],
       ["berth run -d --health-http 80/up --restart-max-attempts 3 nginx", "watched"],

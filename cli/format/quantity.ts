@@ -143,3 +143,36 @@ export function urls(task: Pick<TaskView, "observed" | "nodeAddress">): string[]
 export function shortId(id: string): string {
   return id.slice(-8);
 }
+
+/** Where a secret or config goes; without a target under its own name. */
+export interface FileRef {
+  source: string;
+  target?: string;
+}
+
+/** `NAME` or `NAME:TARGET`. */
+export function parseFileRef(text: string): Parsed<FileRef> {
+  const [, source, target] = /^([^:]+)(?::(.+))?$/.exec(text) ?? [];
+  if (source === undefined) return { ok: false, message: `must be NAME or NAME:TARGET: ${text}` };
+  return { ok: true, value: { source, ...(target === undefined ? {} : { target }) } };
+}
+
+export type MountInput =
+  & { target: string; readOnly?: boolean }
+  & ({ type: "volume"; source?: string } | { type: "bind"; source: string });
+
+/** `NAME:TARGET`, `/PATH:TARGET` or `TARGET` alone, each with `:ro` if nobody is to write to it. */
+export function parseMount(text: string): Parsed<MountInput> {
+  const parts = text.split(":");
+  const flags = parts.length > 1 && /^r[ow]$/.test(parts.at(-1) ?? "") ? parts.pop() : undefined;
+  const [first = "", second, ...rest] = parts;
+  const target = second ?? first;
+  if (rest.length > 0 || !target.startsWith("/")) {
+    return { ok: false, message: `write SOURCE:TARGET or SOURCE:TARGET:ro, not ${text}` };
+  }
+  const how = flags === "ro" ? { target, readOnly: true } : { target };
+  if (second === undefined) return { ok: true, value: { type: "volume", ...how } };
+  return first.startsWith("/")
+    ? { ok: true, value: { type: "bind", source: first, ...how } }
+    : { ok: true, value: { type: "volume", source: first, ...how } };
+}

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { DurationMs, Id, Name } from "./common.ts";
 import { NodeFacts } from "./node.ts";
 import { PortNumber } from "./port.ts";
+import { Resolved } from "./resolved.ts";
 import { TaskTemplate } from "./service.ts";
 import { Observed } from "./task.ts";
 
@@ -33,6 +34,7 @@ export const Assignment = z.object({
   drainMs: DurationMs.optional().meta({
     description: "While it is to stop: how long it goes on first, getting no new connections",
   }),
+  resolved: Resolved.optional(),
   strict: z.boolean().optional().meta({
     description: "Its container must be dead before the node's TTL ends without a poll",
   }),
@@ -118,12 +120,18 @@ export const ForwardOptions = z.object({
   port: PortNumber.meta({ description: "TCP port inside the container, published or not" }),
 });
 export type ForwardOptions = z.infer<typeof ForwardOptions>;
+export const VolumeAction = z.enum(["read", "write", "remove"]);
+export type VolumeAction = z.infer<typeof VolumeAction>;
+
+/** How much of a volume's content may be on its way beyond what was acknowledged. */
+export const WINDOW_BYTES = 1024 * 1024;
 
 /** What a client asks of the agent: the first frame of a tunnel, sent by the API as JSON text. */
 export const TunnelOpen = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("logs"), taskId: Id, options: LogsOptions }),
   z.object({ kind: z.literal("exec"), taskId: Id, options: ExecOptions }),
   z.object({ kind: z.literal("forward"), taskId: Id, options: ForwardOptions }),
+  z.object({ kind: z.literal("volume"), volumeId: Id, action: VolumeAction }),
 ]);
 export type TunnelOpen = z.infer<typeof TunnelOpen>;
 
@@ -139,6 +147,7 @@ export const TunnelControl = z.discriminatedUnion("type", [
   z.object({ type: z.literal("output-end") }),
   /** Of a forwarded connection: so many bytes were passed on, and may be followed by others. */
   z.object({ type: z.literal("taken"), bytes: z.int().min(0) }),
+  z.object({ type: z.literal("ack"), bytes: z.int().min(0) }),
   z.object({ type: z.literal("exit"), code: z.int() }),
   z.object({ type: z.literal("error"), message: z.string() }),
 ]);

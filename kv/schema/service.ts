@@ -10,8 +10,12 @@ import { ContainerOptions } from "./container.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
 import { BalanceOptions, IngressPort, Port, Ports } from "./port.ts";
+import { Resolved } from "./resolved.ts";
 import { RolloutView } from "./rollout.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
+import { ConfigRef, SecretRef } from "./sealed.ts";
+import { checkFiles } from "./task_files.ts";
+import { Mount } from "./volume.ts";
 import { RollbackConfig, UpdateConfig } from "./update.ts";
 
 /** CPU share in cores, three decimals; memory in MiB. */
@@ -56,6 +60,9 @@ export const TaskTemplate = z.object({
   tty: z.boolean().default(false),
   init: z.boolean().default(false),
   ports: Ports.default([]),
+  secrets: z.array(SecretRef).max(64).default([]),
+  configs: z.array(ConfigRef).max(64).default([]),
+  mounts: z.array(Mount).max(32).default([]),
   reserve: Resources.default({ cpus: 0, memoryMiB: 0 })
     .meta({ description: "What the scheduler sets aside on the node" }),
   limit: Resources.default({ cpus: 0, memoryMiB: 0 })
@@ -68,7 +75,10 @@ export const TaskTemplate = z.object({
   readiness: ReadinessCheck.optional(),
   container: ContainerOptions.optional(),
   placement: Placement.prefault({}),
-}).meta({ id: "TaskTemplate", description: "What a task's container is made from" });
+}).superRefine(checkFiles).meta({
+  id: "TaskTemplate",
+  description: "What a task's container is made from",
+});
 export type TaskTemplate = z.infer<typeof TaskTemplate>;
 
 export const Mode = z.discriminatedUnion("type", [
@@ -179,12 +189,15 @@ export const Revision = z.object({
   revision: z.int().min(1),
   createdAt: Timestamp,
   template: TaskTemplate,
+  resolved: Resolved.optional(),
 });
 export type Revision = z.infer<typeof Revision>;
 
 /** What the API answers for a service. `counts` is read from the tasks, never stored. */
 export const ServiceView = Service.extend({
   template: TaskTemplate,
+  resolved: Resolved.optional()
+    .meta({ description: "What the names in the template stand for; absent when it has none" }),
   version: z.string().meta({ description: "Versionstamp: pass it as `If-Match`" }),
   counts: z.object({
     wanted: z.int().meta({ description: "Replicas, completions of a job, nodes, or runs" }),

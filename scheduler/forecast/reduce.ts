@@ -9,6 +9,7 @@ import type { Observed, Task } from "../../kv/schema/task.ts";
 import { isTerminal } from "../../kv/schema/task_state.ts";
 import type { Action } from "../action.ts";
 import { taskIdAfter } from "../task_id.ts";
+import { putVolumeNode, volumesGained } from "../volumes.ts";
 import {
   dropService,
   dropTask,
@@ -39,9 +40,16 @@ function applyAction(world: World, action: Action, newId: () => string, nowMs: n
     if (isTerminal(record.state)) throw new Error(`${action.kind}: task ${taskId} has ended`);
     putTask(world, { ...record.task, ...fields }, record.observed, nowMs);
   };
-  const placed = (nodeId: string | undefined) => {
+  const placed = (
+    nodeId: string | undefined,
+    task: { serviceId: string; revision: number },
+  ) => {
     const node = nodeId === undefined ? undefined : world.nodes.get(nodeId);
-    if (node) node.lastPlacedAt = ++world.placements;
+    if (!node || nodeId === undefined) return;
+    node.lastPlacedAt = ++world.placements;
+    for (const { key } of volumesGained(world, task, nodeId)) {
+      putVolumeNode(world, key, nodeId, node.node.name);
+    }
   };
   switch (action.kind) {
     case "create": {
@@ -51,14 +59,14 @@ function applyAction(world: World, action: Action, newId: () => string, nowMs: n
       const id = taskIdAfter(world.lastTaskId, newId());
       const task: Task = { id, desired: "run", createdAt: NO_TIME, ...fields };
       if (!putTask(world, task, undefined, nowMs)) throw new Error("create: no such service");
-      return placed(action.nodeId);
+      return placed(action.nodeId, task);
     }
     case "assign": {
       const record = world.tasks.get(action.taskId);
       if (record?.state !== "pending") throw new Error(`assign: ${action.taskId} does not wait`);
       const { why: _why, nominated: _nominated, ...task } = record.task;
       putTask(world, { ...task, nodeId: action.nodeId }, undefined, nowMs);
-      return placed(action.nodeId);
+      return placed(action.nodeId, task);
     }
     case "explain": {
       const record = world.tasks.get(action.taskId);

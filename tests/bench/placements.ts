@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { TEST_VAULT } from "../support/vault.ts";
 import { monotonicFactory } from "ulid";
 import { createApp } from "../../api/app.ts";
 import { createClient } from "../../api/client.ts";
@@ -176,6 +177,7 @@ async function startPlane(kv: Kv, signal: AbortSignal): Promise<Plane> {
     beats,
   });
   const app = createApp({
+    vault: TEST_VAULT,
     ...{ kv, clock, newId, randomToken, feed, beats, replicaId },
     log: { error: () => {} },
     version: "bench",

@@ -39,6 +39,8 @@ export interface Setting {
   handler?: Handler;
   env?: Record<string, string>;
   files?: Record<string, string>;
+  /** Standard input. */
+  input?: string;
 }
 
 /** Runs one command line, as `berth ARGS` would. */
@@ -56,7 +58,7 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
     errIsTty: false,
     inIsTty: false,
     size: () => columns === undefined ? undefined : { columns, rows: 24 },
-    input: () => new ReadableStream({ start: (controller) => controller.close() }),
+    input: () => new Blob(setting.input === undefined ? [] : [setting.input]).stream(),
     setRaw: () => {},
     confirm: () => false,
     onSignal: () => () => {},
@@ -84,6 +86,15 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
       exists: (path) => Promise.resolve(path in files),
       user: () => "ann@desk",
     },
+    readFile: (path) =>
+      path in files
+        ? Promise.resolve(new TextEncoder().encode(files[path]))
+        : Promise.reject(new Error(`no such file: ${path}`)),
+    openFile: (path) =>
+      path in files
+        ? Promise.resolve(new Blob([files[path] ?? ""]).stream())
+        : Promise.reject(new Error(`no such file: ${path}`)),
+    createFile: (path) => Promise.reject(new Error(`cannot write ${path}`)),
     connection: () =>
       resolveTarget({
         flags: handler ? { server: "http://berth.test", token: "t0ken" } : {},

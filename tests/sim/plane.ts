@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { TEST_VAULT } from "../support/vault.ts";
 import { type Api, createApp } from "../../api/app.ts";
 import { createBeatCollector } from "../../kv/beats.ts";
 import { initCluster } from "../../kv/cluster.ts";
@@ -102,6 +103,7 @@ export class Replica {
       logLimit: 200,
     });
     this.#api = createApp({
+      vault: TEST_VAULT,
       ...{ kv, clock, newId, randomToken, feed, beats, replicaId },
       log: { error: (message, fields) => log("warn", message, fields) },
       version: "sim",

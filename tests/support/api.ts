@@ -14,6 +14,7 @@ import { createToken, ensureAdminToken } from "../../kv/tokens.ts";
 import { loadWorld } from "../../scheduler/load.ts";
 import { countingIds } from "./ids.ts";
 import { withKv } from "./kv.ts";
+import { TEST_VAULT } from "./vault.ts";
 
 export interface TestApi {
   api: Api;
@@ -62,6 +63,7 @@ export async function withApi(
     const errors: TestApi["errors"] = [];
     const api = createApp({
       ...auth,
+      vault: TEST_VAULT,
       feed,
       beats: { beat: (nodeId) => void beats.push(nodeId) },
       log: { error: (message, fields) => void errors.push({ message, fields }) },

@@ -6,6 +6,7 @@
  */
 import type { CallError } from "../../api/client.ts";
 import type { Assignment, PollResponse, TunnelRequest } from "../../kv/schema/agent.ts";
+import type { TaskFilesView } from "../../kv/schema/sealed.ts";
 import { TaskTemplate } from "../../kv/schema/service.ts";
 import type { Observed } from "../../kv/schema/task.ts";
 import { advances } from "../../kv/schema/task_state.ts";
@@ -50,6 +51,9 @@ export interface FakeServer extends AgentClient {
   unknown: Set<string>;
   tunnels: TunnelRequest[];
   holdMs: number;
+  /** The secrets and configs of tasks, by task, and how often they were asked for. */
+  files: Map<string, TaskFilesView["files"]>;
+  filesAsked: number;
   stateOf(taskId: string): string | undefined;
 }
 
@@ -69,6 +73,8 @@ export function createFakeServer(clock: Clock): FakeServer {
     unknown: new Set(),
     tunnels: [],
     holdMs: 2_000,
+    files: new Map(),
+    filesAsked: 0,
     stateOf(taskId) {
       const row = server.rows.get(taskId);
       return row && `${row.attempt} ${row.state}`;
@@ -130,6 +136,14 @@ export function createFakeServer(clock: Clock): FakeServer {
       Promise.resolve(
         server.failure ? { ok: false, error: server.failure } : { ok: true, value: undefined },
       ),
+    taskFiles(_nodeId, taskId) {
+      server.filesAsked++;
+      return Promise.resolve(
+        server.failure
+          ? { ok: false, error: server.failure }
+          : { ok: true, value: { files: server.files.get(taskId) ?? [] } },
+      );
+    },
     answerTunnel: () => {
       throw new Error("this server has no tunnels");
     },

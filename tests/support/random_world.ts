@@ -12,6 +12,7 @@ import {
   type NodeInput,
   type ServiceInput,
   type TaskInput,
+  type VolumeInput,
   world,
   type WorldInput,
 } from "./world.ts";
@@ -86,6 +87,12 @@ const aService: fc.Arbitrary<Omit<ServiceInput, "name">> = fc.record({
       memoryMiB: fc.constantFrom(0, 100, 512),
     }),
     ports: fc.constantFrom([], [], [{ target: 80, published: 8080, mode: "host" }]),
+    mounts: fc.constantFrom(
+      [],
+      [],
+      [],
+      [{ type: "volume" as const, source: "data", target: "/data" }],
+    ),
     restart: fc.record({ condition: fc.constantFrom("any", "on-failure", "none") }),
     placement: fc.constantFrom<z.input<typeof Placement>>(...PLACEMENTS),
   }),
@@ -117,6 +124,11 @@ export const aWorld: fc.Arbitrary<WorldInput> = fc.record({
   strategy: fc.constantFrom("spread", "binpack", "epvm", "random"),
   nodes: fc.array(aNode, { maxLength: 6 })
     .map((list) => list.map((node, i) => ({ ...node, name: `n${i + 1}` }))),
+  volumes: fc.constantFrom<VolumeInput[]>(
+    [{ name: "data" }],
+    [{ name: "data", nodes: ["n1"] }],
+    [{ name: "data", driver: "shared", nodes: ["n1"] }],
+  ),
   services: fc.tuple(aService, aService, aService)
     .map((list) => list.map((service, i) => ({ ...service, name: SERVICES[i] ?? "" }))),
   tasks: fc.array(aTask, { maxLength: 20 })

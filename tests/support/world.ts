@@ -15,6 +15,7 @@ import {
   type TaskRecord,
   type World,
 } from "../../scheduler/world.ts";
+import { putVolume, putVolumeNode } from "../../scheduler/volumes.ts";
 import type { Node, NodeSpec, NodeStatus } from "../../kv/schema/node.ts";
 import {
   Disconnect,
@@ -94,7 +95,15 @@ export interface TaskInput {
   endedAtMs?: number;
 }
 
+export interface VolumeInput {
+  name: string;
+  driver?: string;
+  /** Names of nodes that have it. */
+  nodes?: string[];
+}
+
 export interface WorldInput {
+  volumes?: VolumeInput[];
   strategy?: StrategyName;
   nodes?: NodeInput[];
   services?: ServiceInput[];
@@ -115,8 +124,15 @@ export function world(input: WorldInput): World {
   const made = emptyWorld(input.strategy);
   for (const node of input.nodes ?? []) addNode(made, node);
   for (const service of input.services ?? []) addService(made, service);
+  for (const volume of input.volumes ?? []) addVolume(made, volume);
   for (const task of input.tasks ?? []) addTask(made, task);
   return made;
+}
+
+export function addVolume(made: World, { name, driver, nodes = [] }: VolumeInput): void {
+  const rest = driver === undefined ? {} : { driver };
+  putVolume(made, { id: idOf(name), project: "default", name, createdAt: AT, ...rest });
+  for (const node of nodes) putVolumeNode(made, `default/${name}`, idOf(node), node);
 }
 
 export function addNode(made: World, input: NodeInput): void {

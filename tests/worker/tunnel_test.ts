@@ -9,9 +9,10 @@ import {
   MAX_SESSIONS,
   type Tunnels,
 } from "../../worker/tunnel.ts";
-import type { OutputChunk, Runtime } from "../../worker/runtime.ts";
+import type { OutputChunk, Runtime, Volumes } from "../../worker/runtime.ts";
 import { eventually } from "../support/eventually.ts";
 import { assignmentOf, createFakeServer, type FakeServer } from "../support/fake_server.ts";
+import { noVolumes } from "../support/no_volumes.ts";
 import { idOf } from "../support/ids.ts";
 import { serveWire, type WireServer } from "../support/wire_server.ts";
 
@@ -137,7 +138,7 @@ Deno.test("logs come through on their channel, then the end", async () => {
 
 Deno.test("a task without a container is an error, in words", async () => {
   await withTunnels(async ({ open }) => {
-    const session = await open({ ...logs(), taskId: idOf(2) });
+    const session = await open({ kind: "logs", taskId: idOf(2), options: LogsOptions.parse({}) });
     await session.closed;
     assertStringIncludes(JSON.stringify(session.controls), "no such container");
   });
@@ -275,6 +276,7 @@ Deno.test("output waits while the socket has no room", async () => {
         Promise.resolve({ ok: true as const, value: endless(signal) }),
       exec: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
       dial: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
+      volumes: noVolumes,
     },
     clock: systemClock,
     log: () => {},

@@ -8,7 +8,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
-import { LABEL, type Runtime } from "../runtime.ts";
+import { LABEL, type Runtime, type Volumes } from "../runtime.ts";
 import {
   ask,
   connectEngine,
@@ -22,11 +22,14 @@ import {
 import type { Container, SignalOption } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
 import { createProber, type Prober, type ProberOptions } from "../probes/prober.ts";
-import { Containers } from "./containers.ts";
+import type { ContainerFile } from "../task_files.ts";
+import { Containers, type OnContainer } from "./containers.ts";
 import { dialContainer } from "./dial.ts";
 import { diskOf } from "./disk.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
+import { startWithFiles } from "./files.ts";
+import { sweepHelpers } from "./helper.ts";
 import { pullImage } from "./images.ts";
 import { engineLabels } from "./labels.ts";
 import { createOptions, wholeSeconds } from "./spec.ts";
@@ -34,6 +37,7 @@ import { Listing } from "./listing.ts";
 import { createNetworks, type Networks, type NetworksDeps } from "./networks.ts";
 import { statusFromInspect } from "./status.ts";
 import { bytesOf, demux } from "./streams.ts";
+import { createVolumes } from "./volumes.ts";
 
 export interface DockerRuntimeOptions {
   connection: EngineConnection;
@@ -76,8 +80,12 @@ class DockerRuntime implements Runtime {
   readonly #listing: Listing;
   readonly #closed = new AbortController();
   #execs = 0;
+  #helpers = 0;
+  /** Resolves when what an earlier process of the agent left is gone. */
+  #swept: Promise<void> | undefined;
   readonly prober: Prober;
   readonly networks?: Networks;
+  readonly volumes: Volumes;
 
   constructor(
     { connection, nodeId, bindAddress, clock = systemClock, networks }: DockerRuntimeOptions,
@@ -89,6 +97,11 @@ class DockerRuntime implements Runtime {
     this.#clock = clock;
     this.#containers = new Containers(this.#client.docker, nodeId);
     this.#listing = new Listing(this.#containers);
+    this.volumes = createVolumes({
+      docker: this.#client.docker,
+      nodeId,
+      nextId: () => `${nodeId}-${this.#clock.wallMs()}-${++this.#helpers}`,
+    });
     if (networks) {
       const { docker } = this.#client;
       this.networks = createNetworks({ docker, nodeId, clock, ...networks });
@@ -168,8 +181,11 @@ class DockerRuntime implements Runtime {
     return done();
   };
 
-  start: Runtime["start"] = async (taskId, signal) => {
-    const begin = () => this.#change(taskId, "start", signal, (c, o) => c.start(o));
+  start: Runtime["start"] = async (taskId, signal, files = []) => {
+    const begin = () =>
+      files.length === 0
+        ? this.#change(taskId, "start", signal, (c, o) => c.start(o))
+        : this.#startWith(taskId, files, signal);
     let answer = await begin();
     // Somebody removed the project's network. The container goes by its name, so a new one will do.
     if (!answer.ok && answer.status === 404 && /network/i.test(answer.message)) {
@@ -195,6 +211,26 @@ class DockerRuntime implements Runtime {
     }
     this.networks.forget(project);
     return await this.networks.ensure(project, signal);
+  }
+
+  async #startWith(
+    taskId: string,
+    files: readonly ContainerFile[],
+    signal: AbortSignal,
+  ): Promise<OnContainer<unknown>> {
+    const { docker } = this.#client;
+    const containers = this.#containers;
+    const deps = { docker, nodeId: this.#nodeId, clock: this.#clock };
+    await (this.#swept ??= sweepHelpers(docker, this.#nodeId, signal));
+    const answer = await containers.on<unknown>(taskId, signal, async (id) => {
+      const info = await containers.inspect(id, signal);
+      if (!info.ok || info.value.State.Running) return info;
+      const start = () =>
+        ask("start", signal, (abortSignal) => docker.getContainer(id).start({ abortSignal }));
+      return await startWithFiles<unknown>(deps, info.value, files, { signal, start });
+    });
+    this.#listing.changed(taskId);
+    return answer;
   }
 
   stop: Runtime["stop"] = async (taskId, { signal, graceMs, stopSignal }) => {

@@ -9,6 +9,7 @@ import type { Outcome } from "../runtime.ts";
 import { ask, connectEngine, type Engine, readable, refused } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
 import { bytesOf, jsonLines } from "./streams.ts";
+import { joined, TAR_END, tarEntry } from "./tar.ts";
 
 export interface OfflineImage {
   /** Name and tag, like `berth-sample:1`. */
@@ -107,55 +108,21 @@ export function isStaticElf(binary: Uint8Array): boolean {
 }
 
 function imageTar(busybox: Uint8Array, files: Readonly<Record<string, string>>) {
-  const parts = [
-    entry("bin/", { type: "5", mode: 0o755 }),
-    entry("tmp/", { type: "5", mode: 0o1777 }),
-    entry("bin/busybox", { type: "0", mode: 0o755, data: busybox }),
-    ...APPLETS.map((name) => entry(`bin/${name}`, { type: "2", mode: 0o777, link: "busybox" })),
+  return joined([
+    tarEntry({ name: "bin/", type: "directory", mode: 0o755 }),
+    tarEntry({ name: "tmp/", type: "directory", mode: 0o1777 }),
+    tarEntry({ name: "bin/busybox", type: "file", mode: 0o755, data: busybox }),
+    ...APPLETS.map((name) =>
+      tarEntry({ name: `bin/${name}`, type: "link", mode: 0o777, target: "busybox" })
+    ),
     ...Object.entries(files).map(([path, text]) =>
-      entry(path.replace(/^\//, ""), {
-        type: "0",
+      tarEntry({
+        name: path.replace(/^\//, ""),
+        type: "file",
         mode: text.startsWith("#!") ? 0o755 : 0o644,
         data: new TextEncoder().encode(text),
       })
     ),
-    new Uint8Array(1024), // the end of a tar
-  ];
-  const tar = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    tar.set(part, at);
-    at += part.length;
-  }
-  return tar;
-}
-
-/** One ustar entry, padded to whole blocks. Owner root, time 0: the same input gives the same tar. */
-function entry(
-  name: string,
-  { type, mode, link = "", data = new Uint8Array() }: {
-    type: "0" | "2" | "5";
-    mode: number;
-    link?: string;
-    data?: Uint8Array;
-  },
-): Uint8Array {
-  const BLOCK = 512;
-  const block = new Uint8Array(BLOCK + Math.ceil(data.length / BLOCK) * BLOCK);
-  const text = (at: number, value: string) => block.set(new TextEncoder().encode(value), at);
-  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
-  text(0, name);
-  text(100, octal(mode, 7));
-  text(108, octal(0, 7));
-  text(116, octal(0, 7));
-  text(124, octal(data.length, 11));
-  text(136, octal(0, 11));
-  text(148, "        ");
-  text(156, type);
-  text(157, link);
-  text(257, "ustar\0" + "00");
-  const sum = block.subarray(0, BLOCK).reduce((total, byte) => total + byte, 0);
-  text(148, `${octal(sum, 6)}\0 `);
-  block.set(data, BLOCK);
-  return block;
+    TAR_END,
+  ]);
 }

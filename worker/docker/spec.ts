@@ -9,6 +9,7 @@ import { hostPortOf } from "../../kv/schema/port.ts";
 import { containerName, LABEL, type ProjectNetwork } from "../runtime.ts";
 import type { CreateOptions } from "./client.ts";
 import { containerOptions, hostOptions } from "./container_options.ts";
+import { mountOptions } from "./mounts.ts";
 
 /**
  * The options of the container. Restart is left to the agent, what a template does not say to the engine.
@@ -47,6 +48,7 @@ export function createOptions(
       Init: template.init,
       ...(network ? { NetworkMode: network.network.name } : {}),
       ...(network?.dns ? { Dns: network.dns } : {}),
+      ...mountOptions(assignment),
       ...(limit.cpus > 0 ? { NanoCpus: Math.round(limit.cpus * 1e9) } : {}),
       ...(limit.memoryMiB > 0 ? { Memory: limit.memoryMiB * 1024 * 1024 } : {}),
       ...hostOptions(container),

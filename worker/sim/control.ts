@@ -7,7 +7,9 @@ import { containerName, type ContainerStatus, type Runtime } from "../runtime.ts
 import type { SimContainer, SimEngine } from "./engine.ts";
 
 /** The calls of a runtime that can be made to fail. */
-export type SimOperation = Exclude<keyof Runtime, "close" | "events" | "prober"> | "probe";
+export type SimOperation =
+  | Exclude<keyof Runtime, "close" | "events" | "prober" | "volumes">
+  | "probe";
 
 export interface SimControl {
   /** Ends the container with `code`, as if it had exited by itself. */
@@ -34,6 +36,8 @@ export interface SimControl {
   calls(operation: SimOperation): number;
   /** All containers of the engine, of whatever node: what a checker looks at. */
   containers(): SimContainerView[];
+  /** The files that a container was started with last, by path. */
+  files(taskId: string): Map<string, Uint8Array>;
   /** The exec'd commands that run in a container. */
   processes(taskId: string): string[];
 }
@@ -93,6 +97,7 @@ export function createControl(engine: SimEngine): SimControl {
         state: status.state,
         startedAt: status.startedAt,
       })),
+    files: (taskId) => new Map(must(taskId).files.map(({ path, data }) => [path, data])),
     processes: (taskId) => [...must(taskId).execs].map((exec) => exec.command.join(" ")),
   };
 }

@@ -21,6 +21,7 @@ import {
   type EngineEvent,
   type OutputChunk,
 } from "../runtime.ts";
+import type { ContainerFile } from "../task_files.ts";
 import type { Channel } from "./channel.ts";
 import { Faults } from "./control.ts";
 import { onSignal, type Program, programOf, run } from "./program.ts";
@@ -62,6 +63,8 @@ export interface SimContainer {
   assignment: Assignment;
   program: Program;
   status: Omit<ContainerStatus, "id" | "taskId">;
+  /** What it was started with last. */
+  files: readonly ContainerFile[];
   /** The newest lines, at most {@link KEPT_LINES}. */
   logs: LogLine[];
   followers: Set<Channel<LogLine>>;
@@ -85,6 +88,8 @@ const FAKE_ADDRESS = "192.0.2.1";
 export class SimEngine {
   readonly containers = new Map<string, SimContainer>();
   readonly images: Set<string>;
+  /** What is in the named volumes, by id. */
+  readonly volumes = new Map<string, Uint8Array[]>();
   readonly subscribers = new Map<Channel<EngineEvent>, string>();
   readonly timings: SimTimings;
   readonly faults = new Faults();
@@ -103,6 +108,9 @@ export class SimEngine {
 
   create(nodeId: string, assignment: Assignment): void {
     const { taskId } = assignment;
+    for (const { id } of Object.values(assignment.resolved?.volumes ?? {})) {
+      if (!this.volumes.has(id)) this.volumes.set(id, []);
+    }
     const hex = () =>
       Math.floor(this.options.random() * 0x1_0000_0000).toString(16).padStart(8, "0");
     this.containers.set(taskId, {
@@ -119,6 +127,7 @@ export class SimEngine {
         health: "none",
         ports: [],
       },
+      files: [],
       logs: [],
       followers: new Set(),
       execs: new Set(),

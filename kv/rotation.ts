@@ -1,0 +1,77 @@
+/**
+ * Rotations: a new version of a secret or config reaches the services that refer to it by a new revision
+ * of each, which is rolled out like any other.
+ *
+ * The row of the rotation is written with the version and deleted when all services have been seen to.
+ * Should the server die in between, the next one to look goes on.
+ *
+ * @module
+ */
+import { key, prefix } from "./keys.ts";
+import { WRITE_ATTEMPTS } from "./outcome.ts";
+import { enqueue } from "./queue.ts";
+import { resolveTemplate } from "./resolve.ts";
+import { getRevision, newestRevision } from "./revisions.ts";
+import { sameValue } from "./same.ts";
+import { timestamp } from "./schema/common.ts";
+import { Sealed, SealedKind } from "./schema/sealed.ts";
+import { Revision, Service } from "./schema/service.ts";
+import { referencesOf, servicesIn } from "./data_users.ts";
+import type { ServiceDeps } from "./services.ts";
+import { getRow } from "./store.ts";
+
+/** Carries out what earlier servers left undone. */
+export async function finishRotations(deps: ServiceDeps): Promise<void> {
+  for await (const entry of deps.kv.list({ prefix: prefix.rotations() })) {
+    const kind = SealedKind.safeParse(entry.key[1]);
+    if (kind.success) await finishRotation(deps, kind.data, String(entry.key[2]));
+  }
+}
+
+/** Sees to it that every service has the newest version. */
+export async function finishRotation(
+  deps: ServiceDeps,
+  kind: SealedKind,
+  id: string,
+): Promise<void> {
+  const { kv } = deps;
+  const rotation = await kv.get(key.rotation(kind, id));
+  const row = (await getRow(kv, key.sealed(kind, id), Sealed))?.row;
+  if (rotation.versionstamp === null) return;
+  if (row) {
+    for (const service of await servicesIn(kv, row.project)) await renew(deps, service.id, row);
+  }
+  await kv.atomic().check(rotation).delete(rotation.key).commit();
+}
+
+/**
+ * A new revision of the same template, if what it names stands for something else now. A job is left
+ * alone: its tasks are one piece of work, begun with what there was.
+ */
+async function renew(deps: ServiceDeps, serviceId: string, changed: Sealed): Promise<void> {
+  const { kv } = deps;
+  for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
+    const found = await getRow(kv, key.service(serviceId), Service);
+    if (!found || found.row.deleting || found.row.mode.type === "job") return;
+    const { row, versionstamp } = found;
+    const current = await getRevision(kv, serviceId, row.revision);
+    if (!current) continue;
+    const { template } = current;
+    if (!referencesOf(template).includes(`${changed.kind}/${changed.name}`)) return;
+    const resolution = await resolveTemplate(deps, row.project, template);
+    if (!resolution.ok || sameValue(resolution.value.resolved, current.resolved)) return;
+    const { resolved } = resolution.value;
+    const revision = await newestRevision(kv, row) + 1;
+    const at = timestamp(deps.clock.wallMs());
+    const next: Service = { ...row, revision, updatedAt: at };
+    const renewed: Revision = {
+      ...{ serviceId, revision, createdAt: at, template },
+      ...(resolved ? { resolved } : {}),
+    };
+    const op = resolution.value.addTo(kv.atomic())
+      .check({ key: key.service(serviceId), versionstamp })
+      .set(key.service(serviceId), next).set(key.revision(serviceId, revision), renewed);
+    if ((await enqueue(op, { kind: "service", id: serviceId }, deps.newId).commit()).ok) return;
+  }
+  throw new Error(`service ${serviceId} kept changing while it was to get a new version`);
+}
