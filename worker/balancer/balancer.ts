@@ -17,11 +17,10 @@ import { claimAddress } from "../datagram.ts";
 import type { Log } from "../log.ts";
 import { messageOf } from "../state_file.ts";
 import { createWake } from "../wake.ts";
-import { createDeadlines } from "./deadlines.ts";
 import { createPool, type Pool } from "./pool.ts";
-import { createBuffers } from "./splice.ts";
+import { createProxies } from "./proxies.ts";
 import { type Table, type Wanted, wantedPorts } from "./table.ts";
-import { listenTcp, type Place, type Proxy, type ProxyDeps, type Route } from "./tcp_proxy.ts";
+import { listenTcp, type Place, type Proxy, type Route } from "./tcp_proxy.ts";
 import { listenUdp } from "./udp_proxy.ts";
 
 export interface BalancerDeps {
@@ -46,28 +45,13 @@ export interface Balancer {
 
 const EVERYWHERE = ["::", "0.0.0.0"];
 const RETRY_MS = 5_000;
-const TICK_MS = 1_000;
 
 export function createBalancer(deps: BalancerDeps): Balancer {
   const { nodeId, clock, log, hostnames = EVERYWHERE, onProblems = () => {} } = deps;
-  const ticker = { nowMs: clock.monoMs() };
-  const deadlines = createDeadlines(clock);
   const bell = createWake(clock);
-  const tickBell = createWake(clock);
-  let ticking = false;
-  const proxyDeps: ProxyDeps = {
-    ...{ buffers: createBuffers(), ticker, clock, deadlines, log },
-    onOpen() {
-      if (ticking) return;
-      ticking = true;
-      ticker.nowMs = clock.monoMs();
-      tickBell.ring();
-    },
-  };
+  const proxies = createProxies({ clock, log, listening: () => open.values() });
   const pools = new Map<string, { pool: Pool; serviceId: string; made?: ServiceEndpoints }>();
   const open = new Map<string, Proxy>();
-  /** No longer listening, with connections that live on. */
-  const leaving = new Set<Proxy>();
   const problems = new Map<string, UnboundPort>();
   let wanted = new Map<string, Wanted>();
 
@@ -97,8 +81,7 @@ export function createBalancer(deps: BalancerDeps): Balancer {
       if (port) proxy.route = routeOf(port); // invariant 1
       else {
         open.delete(name);
-        proxy.close();
-        leaving.add(proxy);
+        proxies.leave(proxy);
       }
     }
     dropPools();
@@ -158,8 +141,8 @@ export function createBalancer(deps: BalancerDeps): Balancer {
 
   async function listenAt(protocol: Protocol, place: Place, route: Route): Promise<Proxy> {
     return protocol === "tcp"
-      ? listenTcp(place, route, proxyDeps)
-      : await listenUdp(place, route, proxyDeps);
+      ? listenTcp(place, route, proxies.deps)
+      : await listenUdp(place, route, proxies.deps);
   }
 
   async function bindAll(): Promise<void> {
@@ -178,39 +161,19 @@ export function createBalancer(deps: BalancerDeps): Balancer {
   }
 
   const problemsText = () => JSON.stringify([...problems.values()]);
-  const all = () => [...open.values(), ...leaving];
-  const connections = () => all().reduce((sum, proxy) => sum + proxy.connections, 0);
-
-  function sweep(): void {
-    ticker.nowMs = clock.monoMs();
-    for (const proxy of all()) proxy.sweep(ticker.nowMs);
-    for (const proxy of leaving) if (proxy.connections === 0) leaving.delete(proxy);
-  }
-
-  /** Without connections nothing ticks: an idle node costs nothing. */
-  async function tick(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      sweep();
-      ticking = connections() > 0 || leaving.size > 0;
-      if (ticking) await clock.sleep(TICK_MS, signal);
-      else await tickBell.wait(signal);
-    }
-  }
-
   return {
     update,
     async run(signal) {
-      const ticks = tick(signal);
+      const serving = proxies.run(signal);
       while (!signal.aborted) {
         await bindAll();
         await bell.wait(signal, problems.size > 0 ? RETRY_MS : undefined);
       }
-      for (const proxy of all()) proxy.cut();
-      deadlines.close();
-      await ticks;
+      await serving;
+      for (const proxy of open.values()) proxy.cut(); // Also one that was bound at the last moment.
     },
     bound: () => [...open.keys()],
-    connections,
+    connections: proxies.connections,
   };
 }
 

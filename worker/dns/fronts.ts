@@ -11,11 +11,10 @@
 import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import { portName } from "../../kv/schema/port.ts";
 import type { Clock } from "../../kv/schema/time.ts";
-import { createDeadlines } from "../balancer/deadlines.ts";
 import { createPool, type Pool } from "../balancer/pool.ts";
-import { createBuffers } from "../balancer/splice.ts";
+import { createProxies } from "../balancer/proxies.ts";
 import type { Table } from "../balancer/table.ts";
-import { listenTcp, type Proxy, type ProxyDeps } from "../balancer/tcp_proxy.ts";
+import { listenTcp, type Proxy } from "../balancer/tcp_proxy.ts";
 import { listenUdp } from "../balancer/udp_proxy.ts";
 import { claimAddress } from "../datagram.ts";
 import type { Log } from "../log.ts";
@@ -37,17 +36,12 @@ interface OpenFront {
   proxy: Proxy;
 }
 
-const SWEEP_MS = 1_000;
-
 export function createFronts(
   { nodeId, clock, log }: { nodeId: string; clock: Clock; log: Log },
 ): Fronts {
-  const ticker = { nowMs: clock.monoMs() };
-  const deadlines = createDeadlines(clock);
-  const proxyDeps: ProxyDeps = { buffers: createBuffers(), ticker, clock, deadlines, log };
   const open = new Set<OpenFront>();
-  /** No longer listening, with connections that live on. */
-  const leaving = new Set<Proxy>();
+  const listening = () => Array.from(open, ({ proxy }) => proxy);
+  const proxies = createProxies({ clock, log, listening });
   let services: Table["services"] = new Map();
 
   function follow({ front: { serviceId, taskId, port }, pool, proxy }: OpenFront): void {
@@ -78,8 +72,8 @@ export function createFronts(
       const route = { pool, balancing };
       try {
         const proxy = port.protocol === "tcp"
-          ? listenTcp(place, route, proxyDeps)
-          : await listenUdp(place, route, proxyDeps);
+          ? listenTcp(place, route, proxies.deps)
+          : await listenUdp(place, route, proxies.deps);
         const one = { front, pool, proxy };
         open.add(one);
         follow(one); // The table may have changed meanwhile.
@@ -87,8 +81,7 @@ export function createFronts(
           ok: true,
           close() {
             open.delete(one);
-            proxy.close();
-            if (proxy.connections > 0) leaving.add(proxy);
+            proxies.leave(proxy);
             return Promise.resolve();
           },
         };
@@ -100,17 +93,7 @@ export function createFronts(
       services = table.services;
       for (const one of open) follow(one);
     },
-    async run(signal) {
-      const all = () => [...Array.from(open, ({ proxy }) => proxy), ...leaving];
-      while (!signal.aborted) {
-        ticker.nowMs = clock.monoMs();
-        for (const proxy of all()) proxy.sweep(ticker.nowMs);
-        for (const proxy of leaving) if (proxy.connections === 0) leaving.delete(proxy);
-        await clock.sleep(SWEEP_MS, signal);
-      }
-      for (const proxy of all()) proxy.cut();
-      deadlines.close();
-    },
+    run: proxies.run,
   };
 }
 
