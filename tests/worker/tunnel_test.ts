@@ -9,7 +9,7 @@ import {
   MAX_SESSIONS,
   type Tunnels,
 } from "../../worker/tunnel.ts";
-import type { OutputChunk, Runtime, Volumes } from "../../worker/runtime.ts";
+import type { OutputChunk, Runtime } from "../../worker/runtime.ts";
 import { eventually } from "../support/eventually.ts";
 import { assignmentOf, createFakeServer, type FakeServer } from "../support/fake_server.ts";
 import { noVolumes } from "../support/no_volumes.ts";
