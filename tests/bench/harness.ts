@@ -18,11 +18,11 @@ export interface BenchResult {
   /** How many measurements the figures come from. */
   samples: number;
   /** Figures that were taken at several sizes. */
-  series?: Series[];
+  series?: Sizes[];
 }
 
 /** Points in the order of `x`, the figure of theirs that was set; the others were measured. */
-export interface Series {
+export interface Sizes {
   name: string;
   x: string;
   points: Record<string, number>[];

@@ -17,7 +17,7 @@ import {
   type BenchResult,
   median,
   round,
-  type Series,
+  type Sizes,
 } from "./harness.ts";
 import { placeAtOnce } from "./pace.ts";
 import { residentMiB } from "./processes.ts";
@@ -36,12 +36,14 @@ const TASKS = [1000, 10_000, 50_000, 200_000];
 const FIXED = { nodes: 5000, tasks: 10_000 };
 /** Replicas of the service that is planned, on a cluster with all the others. */
 const CHANGE = 10;
-const PLANS = 9;
+/** The first ones warm up and do not count. */
+const WARM_UPS = 20;
+const PLANS = 21;
 
 async function run(options: BenchOptions): Promise<BenchResult> {
-  const byNodes: Series = { name: "nodes", x: "nodes", points: [] };
+  const byNodes: Sizes = { name: "nodes", x: "nodes", points: [] };
   for (const nodes of NODES) byNodes.points.push(await point(options, { ...FIXED, nodes }));
-  const byTasks: Series = { name: "tasks", x: "tasks", points: [] };
+  const byTasks: Sizes = { name: "tasks", x: "tasks", points: [] };
   for (const tasks of TASKS) byTasks.points.push(await point(options, { ...FIXED, tasks }));
   return {
     figures: {
@@ -81,14 +83,14 @@ function planMs({ nodes, tasks }: { nodes: number; tasks: number }): number {
   const world = filled(nodes, tasks);
   const id = putBenchService(world, "change", CHANGE);
   const options = { nodeTtlMs: 6000, limit: 1000, historyLimit: 5 };
-  const times = Array.from({ length: PLANS }, () => {
+  const times = Array.from({ length: WARM_UPS + PLANS }, () => {
     const begin = performance.now();
     const { actions } = plan(world, 0, { services: [id], nodes: [] }, options);
     const tookMs = performance.now() - begin;
     if (actions.length < CHANGE) throw new Error(`planned ${actions.length} of ${CHANGE}`);
     return tookMs;
   });
-  return median(times);
+  return median(times.slice(WARM_UPS));
 }
 
 function filled(nodes: number, tasks: number): World {
@@ -119,7 +121,7 @@ function putBenchService(world: World, name: string, replicas: number): string {
 }
 
 /** The exponent of the growth between the first and the last point: 1 is in proportion, 0 not at all. */
-function growth({ x, points }: Series, figure: string): number {
+function growth({ x, points }: Sizes, figure: string): number {
   const first = points[0], last = points.at(-1);
   const ratio = (of: string) => (last?.[of] ?? NaN) / (first?.[of] ?? NaN);
   return round(Math.log(ratio(figure)) / Math.log(ratio(x)), 2);
