@@ -32,6 +32,7 @@ export const burst: Bench = {
   name: "burst",
   summary: "200 containers from one request, against the bare engine's pace (--peer swarm)",
   goals: "paceRatio ≥ 0.95",
+  whole: { peer: "swarm" },
   run,
 };
 

@@ -18,8 +18,9 @@ import {
   quantile,
   round,
 } from "./harness.ts";
+import { ask } from "./pace.ts";
 import type { Arrivals, PollLoad } from "./pollers.ts";
-import { serviceOf, stock } from "./stock.ts";
+import { stock } from "./stock.ts";
 
 export const fanout: Bench = {
   name: "fanout",
@@ -77,11 +78,6 @@ async function run(options: BenchOptions): Promise<BenchResult> {
       await server.stop();
     }
   });
-}
-
-async function ask({ client }: ServerProcess, name: string, replicas: number): Promise<void> {
-  const created = await client.createService(serviceOf(name, replicas));
-  if (!created.ok) throw new Error(`${name}: ${describeError(created.error)}`);
 }
 
 /** When the tasks of these services were placed, by task: the leader's stamps. */

@@ -17,6 +17,15 @@ export interface BenchResult {
   figures: Record<string, number>;
   /** How many measurements the figures come from. */
   samples: number;
+  /** Figures that were taken at several sizes. */
+  series?: Sizes[];
+}
+
+/** Points in the order of `x`, the figure of theirs that was set; the others were measured. */
+export interface Sizes {
+  name: string;
+  x: string;
+  points: Record<string, number>[];
 }
 
 export interface Bench {
@@ -25,6 +34,8 @@ export interface Bench {
   summary: string;
   /** The goals that the figures are held against, for people: `ratio ≤ 1.15`. */
   goals: string;
+  /** What a run of all benches adds to the defaults. */
+  whole?: Readonly<Record<string, string>>;
   run(options: BenchOptions): Promise<BenchResult>;
 }
 

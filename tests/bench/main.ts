@@ -1,70 +1,108 @@
 /**
- * `deno task bench [NAME] [--json] [--flag value …]`: runs one benchmark, or lists and runs them all.
- * The last line of each is one JSON object: bench, figures, samples, machine, fsyncMs.
+ * Benchmarks: `deno task bench` lists them, with a name runs one, with `--all` all of them; `report` makes
+ * docs/benchmarks.md, its plots and the README's figures of the stored records. The last line of a run is
+ * one JSON object, its record.
  *
  * @module
  */
+import { BENCHES } from "./benches.ts";
+import { readRecord, STORE, writeRecord, writeReport } from "./files.ts";
 import { type Bench, type BenchOptions, describeMachine, measureFsyncMs } from "./harness.ts";
-import { balance } from "./balance.ts";
-import { burst } from "./burst.ts";
-import { fanout } from "./fanout.ts";
-import { firstRun } from "./first_run.ts";
-import { heal } from "./heal.ts";
-import { idle } from "./idle.ts";
-import { mixed } from "./mixed.ts";
-import { nodeLoss } from "./node_loss.ts";
-import { restart } from "./restart.ts";
-import { placements } from "./placements.ts";
-import { soak } from "./soak.ts";
+import { type BenchRecord, changesOf, commandOf, goalsOf, replacing } from "./record.ts";
 
-const BENCHES: readonly Bench[] = [
-  firstRun,
-  placements,
-  heal,
-  nodeLoss,
-  burst,
-  idle,
-  fanout,
-  mixed,
-  restart,
-  balance,
-  soak,
-];
+const USAGE = `Usage: deno task bench                         lists the benchmarks
+       deno task bench NAME [--FLAG VALUE …]   runs one
+       deno task bench --all [--FLAG VALUE …]  runs all of them
+       deno task bench report                  makes docs/benchmarks.md and its plots
 
-function parse(args: readonly string[]): { name?: string; options: BenchOptions } {
+  --out DIR     keep the records there: ${STORE} are those of the report
+  --date DAY    the day to note in them (today)
+  --json        print nothing but the records`;
+
+interface Request {
+  name?: string;
+  all: boolean;
+  out?: string;
+  date: string;
+  options: BenchOptions;
+}
+
+function parse(args: readonly string[], today: string): Request {
   const flags: Record<string, string> = {};
-  let name: string | undefined;
-  let json = false;
+  const names: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
-    if (arg === "--json") json = true;
-    else if (arg.startsWith("--")) {
-      const value = args[i + 1];
-      const bare = value === undefined || value.startsWith("--");
-      flags[arg.slice(2)] = bare ? "" : value;
-      if (!bare) i++;
-    } else name = arg;
+    if (!arg.startsWith("--")) {
+      names.push(arg);
+      continue;
+    }
+    const value = args[i + 1];
+    const bare = arg === "--json" || arg === "--all" || value === undefined ||
+      value.startsWith("--");
+    flags[arg.slice(2)] = bare ? "" : value;
+    if (!bare) i++;
   }
-  const say = json ? () => {} : (line: string) => console.log(line);
-  return { ...(name === undefined ? {} : { name }), options: { json, flags, say } };
+  const { json, all, date = today, ...rest } = flags;
+  const say = json === undefined ? (line: string) => console.log(line) : () => {};
+  const [name] = names;
+  return {
+    ...(name === undefined ? {} : { name }),
+    all: all !== undefined,
+    ...(rest.out === undefined ? {} : { out: rest.out }),
+    date,
+    options: { json: json !== undefined, flags: rest, say },
+  };
 }
 
-async function runOne(bench: Bench, options: BenchOptions): Promise<void> {
-  options.say(`${bench.name}: ${bench.summary} (goal: ${bench.goals})`);
+async function runOne(bench: Bench, request: Request): Promise<void> {
+  const { all, out, date } = request;
+  const flags = { ...(all ? bench.whole : {}), ...request.options.flags };
+  const options = { ...request.options, flags };
+  const { name, summary, goals } = bench;
+  options.say(`${name}: ${summary}${goals === "" ? "" : ` (goal: ${goals})`}`);
   const fsyncMs = await measureFsyncMs();
-  const { figures, samples } = await bench.run(options);
-  const machine = describeMachine();
-  console.log(JSON.stringify({ bench: bench.name, figures, samples, machine, fsyncMs }));
+  const result = await bench.run(options);
+  const record: BenchRecord = {
+    ...{ bench: name, ...result, summary, goals, machine: describeMachine(), fsyncMs },
+    ...{ command: commandOf(name, flags), date },
+  };
+  const stored = await readRecord(out ?? STORE, name);
+  if (stored) {
+    for (const change of changesOf(stored.figures, result.figures, goalsOf(goals))) {
+      const { figure, from, to, verdict } = change;
+      options.say(`  ${figure}: ${from} → ${to}${verdict === "same" ? "" : `, ${verdict}`}`);
+    }
+  }
+  if (out !== undefined) await writeRecord(out, replacing(record, stored));
+  console.log(JSON.stringify(record));
 }
 
-const { name, options } = parse(Deno.args);
-const chosen = name === undefined ? BENCHES : BENCHES.filter((bench) => bench.name === name);
-if (chosen.length === 0) {
-  const names = BENCHES.map((bench) => bench.name).join(", ");
-  console.error(`bench ${name}: there is none of that name. There are: ${names}.`);
-  Deno.exit(2);
+async function main(): Promise<number> {
+  const request = parse(Deno.args, new Date().toISOString().slice(0, 10));
+  const { name, all, options } = request;
+  if (name === "report") {
+    for (const path of await writeReport(BENCHES.map((bench) => bench.name))) options.say(path);
+    return 0;
+  }
+  const chosen = all ? BENCHES : BENCHES.filter((bench) => bench.name === name);
+  if (chosen.length === 0) {
+    if (name !== undefined) console.error(`bench ${name}: there is none of that name.`);
+    else console.log(`${USAGE}\n`);
+    for (const bench of BENCHES) console.log(`${bench.name.padEnd(12)} ${bench.summary}`);
+    return name === undefined ? 0 : 2;
+  }
+  let failed = 0;
+  for (const bench of chosen) {
+    try {
+      await runOne(bench, request);
+    } catch (error) {
+      if (!all) throw error;
+      // The others are still worth a run.
+      console.error(`bench ${bench.name} failed:`, error);
+      failed++;
+    }
+  }
+  return failed > 0 ? 1 : 0;
 }
-if (name === undefined) {
-  for (const bench of BENCHES) console.log(`${bench.name.padEnd(12)} ${bench.summary}`);
-}
-for (const bench of chosen) await runOne(bench, options);
+
+Deno.exit(await main());

@@ -8,7 +8,12 @@ import { monotonicFactory } from "ulid";
 import { initCluster } from "../../kv/cluster.ts";
 import { key } from "../../kv/keys.ts";
 import { type Node, NodeSpec } from "../../kv/schema/node.ts";
-import { ServiceSpec } from "../../kv/schema/service.ts";
+import {
+  type Service,
+  ServiceSpec,
+  type ServiceSpecInput,
+  type TaskTemplate,
+} from "../../kv/schema/service.ts";
 import { type Observed, type Task } from "../../kv/schema/task.ts";
 import { type Kv, openStore } from "../../kv/store.ts";
 import { sha256Hex } from "../../kv/tokens.ts";
@@ -49,6 +54,17 @@ export function serviceOf(name: string, replicas: number) {
     mode: { type: "replicated" as const, replicas },
     template: { image: "bench", reserve: RESERVE },
   };
+}
+
+/** The row of such a service, and its template. */
+export function serviceRowOf(
+  id: string,
+  spec: ServiceSpecInput,
+): { row: Service; template: TaskTemplate } {
+  const { template, ...rest } = ServiceSpec.parse(spec);
+  const times = { createdAt: AT, updatedAt: AT };
+  const row = { ...rest, ...times, id, revision: 1, deleting: false, ingressPorts: [] };
+  return { row, template };
 }
 
 /** Writes the stock into the database file of a server's data directory, made if absent. */
@@ -114,11 +130,10 @@ async function addServices(
   let op = kv.atomic();
   for (let s = 0; s < services; s++) {
     const id = newId();
-    const { template, ...spec } = ServiceSpec.parse(serviceOf(`s${s}`, replicas));
-    serviceNames.push(spec.name);
-    const row = { ...spec, id, revision: 1, createdAt: AT, updatedAt: AT, deleting: false };
+    const { row, template } = serviceRowOf(id, serviceOf(`s${s}`, replicas));
+    serviceNames.push(row.name);
     op.set(key.service(id), row)
-      .set(key.serviceName(spec.project, spec.name), id)
+      .set(key.serviceName(row.project, row.name), id)
       .set(key.revision(id, 1), { serviceId: id, revision: 1, createdAt: AT, template });
     for (let slot = 1; slot <= replicas; slot++) {
       const nodeId = nodeIds[taskIds.length % nodeIds.length] ?? "";
