@@ -53,7 +53,6 @@ const GROUPS: Record<string, string> = {
   rollout: "Rollouts: status, history, undo, pause, resume, promote",
   service: "List services: berth service ls",
   secret: "Secrets: create, rotate, ls, inspect, rm",
-  config: "Configs: create, rotate, ls, inspect, rm",
   volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
   node: "Nodes: ls, drain, cordon, label, rm, …",
@@ -79,6 +78,8 @@ export async function main(
     const [first = "", second] = spec.name.split(" ");
     const parent = second === undefined ? program : group(program, parents, first);
     const command = parent.command(second ?? first).summary(spec.summary);
+    // A command may have subcommands beside what it does by itself: config.
+    if (second === undefined) parents.set(first, command.helpCommand(false));
     command.description(spec.details ? `${spec.summary}.\n\n${spec.details}` : `${spec.summary}.`);
     if (second === undefined) command.helpGroup(spec.group);
     addArguments(command, spec, names);
