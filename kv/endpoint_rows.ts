@@ -53,12 +53,13 @@ export function createEndpointRows(
   const nodes = new Map<string, KnownNode>();
 
   function putService(row: Service): void {
-    const { id, project, name, balance, ingressPorts, revision, mode } = row;
+    const { id, project, name, aliases, balance, ingressPorts, revision, mode } = row;
     // Tasks that run to their end serve nobody.
     if (mode.type === "job" || mode.type === "cron") return;
     const service = {
       ...{ id, project, name, ingressPorts, revision },
       ...(balance === undefined ? {} : { balance }),
+      ...(aliases === undefined ? {} : { aliases }),
     };
     const known = services.get(id);
     if (known) known.service = service;

@@ -23,7 +23,7 @@ export const DIFFERENCES: readonly Difference[] = [
     what: '`restart: "no"`',
     compose: "runs once",
     swarm: "ignored: `deploy.restart_policy` counts",
-    berth: "a job: runs once, on whichever node",
+    berth: "a job: runs once, on whichever node; with ports: a service that is not started again",
   },
   {
     what: "`restart: always`, `unless-stopped`",

@@ -141,7 +141,7 @@ export const SERVICE: Keys = {
   })),
   restart: honoured(
     text,
-    "`no` makes the service a job: its tasks run to their end, once. Without it: see the defaults",
+    "`no` makes a service without ports a job: its tasks run to their end, once. Without it: see above",
   ),
   stop_grace_period: honoured(duration),
   stop_signal: honoured(text),

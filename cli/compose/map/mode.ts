@@ -36,8 +36,10 @@ export function runningOf(service: Tree, { awaited }: { awaited: boolean }): Run
     case "replicated-job":
       return asJob;
     default: {
+      // A job's tasks get no traffic.
+      const serves = get(service, "ports") ?? get(service, "expose");
       const once = textAt(service, "restart") === "no" && !get(service, "deploy", "restart_policy");
-      if (once) return { ...asJob, restart: { condition: "none" } };
+      if (once && !serves) return { ...asJob, restart: { condition: "none" } };
       if (awaited) return { ...asJob, restart: restart ? ends : { condition: "none" } };
       return { mode: { type: "replicated", replicas }, restart: restart ?? { condition: "any" } };
     }

@@ -59,6 +59,8 @@ const KEYS: [lines: string, path: string, value: unknown][] = [
   ["restart: on-failure:3", "template.restart.maxAttempts", 3],
   ["restart: unless-stopped", "template.restart.condition", "any"],
   ["restart: 'no'", "mode.type", "job"],
+  ["restart: 'no'\n    ports: ['80:80']", "mode.type", "replicated"],
+  ["restart: 'no'\n    expose: [80]", "template.restart.condition", "none"],
   ["stop_grace_period: 1m", "template.stopGraceMs", 60_000],
   ["stop_signal: SIGQUIT", "template.stopSignal", "SIGQUIT"],
   ["init: true", "template.init", true],
