@@ -167,3 +167,13 @@ engineTest(
     }
   },
 );
+
+Deno.test("the project's network gives way to a mode of the container's own, and its names come first", () => {
+  const network = { network: { name: "berth-shop" }, dns: ["10.1.0.1"] } as never;
+  const host = createOptions(assignment({ networkMode: "host" }), { nodeId: NODE, network });
+  assertEquals([host.HostConfig?.NetworkMode, host.HostConfig?.Dns], ["host", undefined]);
+  assertEquals(host.NetworkingConfig, undefined);
+  const own = createOptions(assignment({ dns: ["9.9.9.9"] }), { nodeId: NODE, network });
+  assertEquals(own.HostConfig?.NetworkMode, "berth-shop");
+  assertEquals(own.HostConfig?.Dns, ["10.1.0.1", "9.9.9.9"]);
+});

@@ -18,7 +18,7 @@ import { mountOptions } from "./mounts.ts";
  */
 export function createOptions(
   assignment: Assignment,
-  { nodeId, bindAddress, network }: {
+  { nodeId, bindAddress, network: ofProject }: {
     nodeId: string;
     bindAddress?: string;
     network?: { network: ProjectNetwork; dns?: string[] };
@@ -27,6 +27,8 @@ export function createOptions(
   const { template } = assignment;
   const { entrypoint, command, workingDir, user, stopSignal, limit, container = {} } = template;
   const ports = portOptions(template.ports, bindAddress);
+  // A container with a mode of its own is on no project's network.
+  const network = container.networkMode === undefined ? ofProject : undefined;
   return {
     name: containerName(assignment),
     Image: template.image,
@@ -47,11 +49,12 @@ export function createOptions(
       PortBindings: ports.bindings,
       Init: template.init,
       ...(network ? { NetworkMode: network.network.name } : {}),
-      ...(network?.dns ? { Dns: network.dns } : {}),
       ...mountOptions(assignment),
       ...(limit.cpus > 0 ? { NanoCpus: Math.round(limit.cpus * 1e9) } : {}),
       ...(limit.memoryMiB > 0 ? { Memory: limit.memoryMiB * 1024 * 1024 } : {}),
       ...hostOptions(container),
+      // The project's names come first, or they would not be found at all.
+      ...(network?.dns ? { Dns: [...network.dns, ...container.dns ?? []] } : {}),
     },
     // The engine's own names know of this machine only, so they are for want of better ones.
     ...(network && !network.dns
