@@ -1,57 +1,69 @@
 /**
- * Many short deadlines on one timer: most of what is waited for comes long before.
+ * Many short deadlines on one timer: most of what is waited for comes long before. What came is forgotten
+ * at once, so that nothing piles up until its time.
  *
  * @module
  */
 import type { Clock } from "../../kv/schema/time.ts";
 
-export interface Deadline {
+export interface Deadlines {
+  add(afterMs: number, late: Late): Waiting;
+  close(): void;
+}
+
+export interface Late {
+  onLate(): void;
+}
+
+export interface Waiting {
   /** What was waited for came. */
   met(): void;
 }
 
-export interface Deadlines {
-  add(afterMs: number, onLate: () => void): Deadline;
-  close(): void;
-}
-
-interface Entry extends Deadline {
-  atMs: number;
-  onLate: (() => void) | undefined;
-}
-
 export function createDeadlines(clock: Clock): Deadlines {
   /** By length: within one, what is added later is due later. */
-  const queues = new Map<number, Entry[]>();
+  const queues = new Map<number, Set<Entry>>();
   const closing = new AbortController();
 
-  async function watch(afterMs: number, queue: Entry[]): Promise<void> {
-    while (queue.length > 0 && !closing.signal.aborted) {
+  async function watch(afterMs: number, queue: Set<Entry>): Promise<void> {
+    while (!closing.signal.aborted) {
       const nowMs = clock.monoMs();
-      const due = queue.findIndex(({ onLate, atMs }) => onLate !== undefined && atMs > nowMs);
-      for (const entry of queue.splice(0, due === -1 ? queue.length : due)) entry.onLate?.();
-      const [next] = queue;
-      if (next) await clock.sleep(Math.max(1, next.atMs - nowMs), closing.signal);
+      for (const entry of queue) {
+        if (entry.atMs > nowMs) break;
+        queue.delete(entry);
+        entry.late.onLate();
+      }
+      const [first] = queue;
+      if (!first) break;
+      await clock.sleep(Math.max(1, first.atMs - nowMs), closing.signal);
     }
     queues.delete(afterMs);
   }
 
   return {
-    add(afterMs, onLate) {
-      const entry: Entry = {
-        atMs: clock.monoMs() + afterMs,
-        onLate,
-        met: () => entry.onLate = undefined,
-      };
-      const queue = queues.get(afterMs);
-      if (queue) queue.push(entry);
-      else {
-        const started = [entry];
-        queues.set(afterMs, started);
-        void watch(afterMs, started);
+    add(afterMs, late) {
+      const known = queues.get(afterMs);
+      const queue = known ?? new Set();
+      const entry = new Entry(clock.monoMs() + afterMs, late, queue);
+      queue.add(entry);
+      if (!known) {
+        queues.set(afterMs, queue);
+        void watch(afterMs, queue);
       }
       return entry;
     },
     close: () => closing.abort(),
   };
+}
+
+class Entry implements Waiting {
+  constructor(
+    readonly atMs: number,
+    readonly late: Late,
+    readonly queue: Set<Entry>,
+  ) {}
+
+  met(): void {
+    this.queue.delete(this);
+  }
 }

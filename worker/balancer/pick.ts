@@ -33,7 +33,7 @@ export interface Wish<T> {
   nowMs: number;
   clientHash: number;
   /** Not these: they have just failed this very connection. */
-  tried?: ReadonlySet<T>;
+  tried?: ReadonlySet<T> | undefined;
 }
 
 /** So many connections a task may have whatever its share is: one client opens several. */

@@ -8,7 +8,7 @@
  */
 import type { EndpointState, ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import type { Balancing, Protocol } from "../../kv/schema/port.ts";
-import { failed, type Outlier, SOUND } from "./outliers.ts";
+import { failed, SOUND } from "./outliers.ts";
 import { type Candidate, hashOf, pick } from "./pick.ts";
 
 /** Something that ends with its target. */
@@ -23,18 +23,19 @@ export interface Target extends Candidate {
   readonly links: Set<Link>;
   /** Ends the connects that are under way to it; replaced once it was used. */
   connects: AbortController;
+  /** A connect took too long. It speaks for all: a host that is cut off answers none of them. */
+  onLate(): void;
 }
 
 export interface Pool {
   readonly targets: readonly Target[];
   /** The target for a new connection, counted as its own until `release`. */
-  take(options: {
-    balancing: Pick<Balancing, "policy" | "preferLocal">;
-    nowMs: number;
-    /** The client's address. */
-    client: string;
-    tried?: ReadonlySet<Target>;
-  }): Target | undefined;
+  take(
+    balancing: Pick<Balancing, "policy" | "preferLocal">,
+    clientAddress: string,
+    nowMs: number,
+    tried?: ReadonlySet<Target>,
+  ): Target | undefined;
   /** `certain`: it is no use to try it again soon. */
   failed(target: Target, nowMs: number, options?: { certain?: boolean }): void;
   succeeded(target: Target): void;
@@ -54,9 +55,9 @@ export function createPool(
     get targets() {
       return targets;
     },
-    take({ balancing: { policy, preferLocal }, nowMs, client, tried }) {
-      const clientHash = policy === "client-hash" ? hashOf(client) : 0;
-      const wish = { policy, preferLocal, nowMs, clientHash, ...(tried ? { tried } : {}) };
+    take({ policy, preferLocal }, clientAddress, nowMs, tried) {
+      const clientHash = policy === "client-hash" ? hashOf(clientAddress) : 0;
+      const wish = { policy, preferLocal, nowMs, clientHash, tried };
       const target = pick(targets, wish);
       if (!target) return undefined;
       target.lastTurn = ++turn;
@@ -81,17 +82,27 @@ export function createPool(
           target.state = place.state;
           return target;
         }
-        return {
-          ...place,
-          local: place.nodeId === options.nodeId,
-          hash: hashOf(place.taskId),
-          ...{ active: 0, lastTurn: 0, outlier: SOUND as Outlier, links: new Set() },
-          connects: new AbortController(),
-        };
+        return newTarget(place, options.nodeId);
       });
       for (const { links } of known.values()) for (const link of [...links]) link.cut();
     },
   };
+}
+
+function newTarget(place: Place, nodeId: string): Target {
+  const made: Target = {
+    ...place,
+    local: place.nodeId === nodeId,
+    hash: hashOf(place.taskId),
+    ...{ active: 0, lastTurn: 0, outlier: SOUND, links: new Set() },
+    connects: new AbortController(),
+    onLate() {
+      const late = made.connects;
+      made.connects = new AbortController();
+      late.abort();
+    },
+  };
+  return made;
 }
 
 interface Place {

@@ -135,59 +135,44 @@ class TcpProxy implements Proxy {
     }
   }
 
+  /** One function on purpose: this is what a new connection costs. */
   async #serve(client: Deno.TcpConn): Promise<void> {
     const { pool, balancing } = this.route;
-    const { clock } = this.#deps;
+    const { clock, deadlines } = this.#deps;
+    const from = client.remoteAddr.hostname;
     let tried: Set<Target> | undefined;
     this.#connecting++;
-    try {
-      for (let attempt = 0; attempt < MAX_ATTEMPTS && !this.#closed; attempt++) {
-        const nowMs = clock.monoMs();
-        const from = client.remoteAddr.hostname;
-        const target = pool.take({ balancing, nowMs, client: from, ...(tried ? { tried } : {}) });
-        if (!target) break;
-        const reached = await this.#connect(target, balancing.connectTimeoutMs);
-        if (typeof reached !== "string" && await this.#join(client, reached, target)) return;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS && !this.#closed; attempt++) {
+      const target = pool.take(balancing, from, clock.monoMs(), tried);
+      if (!target) break;
+      const { address: hostname, port, connects: { signal } } = target;
+      const deadline = deadlines.add(balancing.connectTimeoutMs, target);
+      let backend: Deno.TcpConn | undefined;
+      try {
+        backend = await Deno.connect({ hostname, port, signal });
+        deadline.met();
+        // What is written by one side in one piece is to arrive as one, and at once.
+        client.setNoDelay();
+        backend.setNoDelay();
+        if (balancing.proxyProtocol) {
+          await backend.write(proxyHeader(client.remoteAddr, client.localAddr));
+        }
+        this.#connecting--;
+        this.#join(client, backend, target, pool);
+        return;
+      } catch {
+        deadline.met();
+        if (backend) closeQuietly(backend);
         pool.release(target);
-        pool.failed(target, clock.monoMs(), { certain: reached === "late" });
+        pool.failed(target, clock.monoMs(), { certain: signal.aborted });
         (tried ??= new Set()).add(target); // invariant 1
       }
-      closeQuietly(client);
-    } finally {
-      this.#connecting--;
     }
+    this.#connecting--;
+    closeQuietly(client);
   }
 
-  async #connect(target: Target, timeoutMs: number): Promise<Deno.TcpConn | "refused" | "late"> {
-    const { address: hostname, port, connects } = target;
-    const deadline = this.#deps.deadlines.add(timeoutMs, () => {
-      // One that takes too long speaks for all: a host that is cut off answers none of them.
-      target.connects = new AbortController();
-      connects.abort();
-    });
-    try {
-      return await Deno.connect({ hostname, port, signal: connects.signal });
-    } catch {
-      return connects.signal.aborted ? "late" : "refused";
-    } finally {
-      deadline.met();
-    }
-  }
-
-  /** False when the backend is gone already. */
-  async #join(client: Deno.TcpConn, backend: Deno.TcpConn, target: Target): Promise<boolean> {
-    const { pool, balancing } = this.route;
-    try {
-      // What is written by one side in one piece is to arrive as one, and at once.
-      client.setNoDelay();
-      backend.setNoDelay();
-      if (balancing.proxyProtocol) {
-        await backend.write(proxyHeader(client.remoteAddr, client.localAddr));
-      }
-    } catch {
-      closeQuietly(backend);
-      return false;
-    }
+  #join(client: Deno.TcpConn, backend: Deno.TcpConn, target: Target, pool: Pool): void {
     const link = new Splice(client, backend, this.#deps, (end) => {
       this.#links.delete(link);
       target.links.delete(link);
@@ -199,6 +184,5 @@ class TcpProxy implements Proxy {
     target.links.add(link);
     this.#deps.onOpen();
     link.start();
-    return true;
   }
 }

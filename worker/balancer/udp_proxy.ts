@@ -99,7 +99,7 @@ class UdpProxy implements Proxy {
     const { pool, balancing } = this.route;
     const { clock } = this.#deps;
     if (this.#sessions.size >= (balancing.maxConnections ?? MAX_SESSIONS)) return undefined;
-    const target = pool.take({ balancing, nowMs: clock.monoMs(), client: from.address });
+    const target = pool.take(balancing, from.address, clock.monoMs());
     if (!target) return undefined;
     const session = new Session(target, {
       ticker: this.#deps.ticker,
