@@ -17,6 +17,7 @@ import {
   startServer,
   startWorker,
 } from "../support/processes.ts";
+import { clearNode } from "../support/rig.ts";
 import { pause, withDir } from "./bed.ts";
 import { type Bench, type BenchOptions, type BenchResult, intFlag, round } from "./harness.ts";
 import { openHandles, residentMiB } from "./processes.ts";
@@ -91,9 +92,11 @@ async function onScene<T>(
     }
     return await work({ server, sim, worker, dataDir });
   } finally {
+    const real = await client.getNode(REAL);
     await worker?.stop();
     await sim.stop();
     await server.stop();
+    if (found.available && real.ok) await clearNode(found.connection, real.value.id);
   }
 }
 

@@ -185,7 +185,7 @@ async function deleteServices({ client }: ServerProcess): Promise<void> {
 }
 
 /** Removes what a node's worker has left on the engine. */
-async function clearNode(connection: EngineConnection, nodeId: string): Promise<void> {
+export async function clearNode(connection: EngineConnection, nodeId: string): Promise<void> {
   const runtime = createDockerRuntime({ connection, nodeId });
   const signal = AbortSignal.timeout(CLEAR_MS);
   try {
