@@ -172,9 +172,10 @@ function isFinal(error: CallError): boolean {
 /** Stops and removes all containers and networks of the runtime's node; false when some are left. */
 export async function removeAll(
   runtime: Runtime,
-  { log, timeoutMs }: { log: Log; timeoutMs: number },
+  { log, timeoutMs, signal: given }: { log: Log; timeoutMs: number; signal?: AbortSignal },
 ): Promise<boolean> {
-  const signal = AbortSignal.timeout(timeoutMs);
+  const late = AbortSignal.timeout(timeoutMs);
+  const signal = given ? AbortSignal.any([given, late]) : late;
   const listed = await runtime.list(signal);
   if (!listed.ok) {
     log("warn", "cannot list the former node's containers", { reason: listed.message });

@@ -10,6 +10,7 @@ import { createAgent } from "./agent.ts";
 import { runTraffic } from "./balancer/traffic.ts";
 import type { NameService } from "./dns/name_service.ts";
 import type { WorkerConfig } from "./config.ts";
+import { clearFormer, removeFormer } from "./former.ts";
 import {
   factsOf,
   forgetJoinKey,
@@ -17,7 +18,6 @@ import {
   joinCluster,
   joinKey,
   loadIdentity,
-  removeAll,
   saveIdentity,
 } from "./join.ts";
 import type { Guard } from "./guard_client.ts";
@@ -55,7 +55,6 @@ export interface Ended {
 /** Of a call; short, so that the server sees the node soon after an interruption. */
 const CALL_TIMEOUT_MS = 4_000;
 const ENGINE_PATIENCE_MS = 15_000;
-const REMOVE_ALL_TIMEOUT_MS = 120_000;
 /** A server that lets a node join and then does not know it is broken. */
 const MAX_JOINS = 3;
 /** The node id of a runtime that only answers `info`. */
@@ -81,8 +80,11 @@ export async function runWorker(deps: WorkerDeps, signal: AbortSignal): Promise<
       if (!("nodeId" in joined)) return joined;
       identity = joined;
     }
-    identity = await removeFormer(deps, identity);
-    const end = await serve(deps, identity, signal);
+    const own = await removeFormer(deps, identity, signal);
+    const ending = new AbortController();
+    const clearing = clearFormer(deps, own, AbortSignal.any([signal, ending.signal]));
+    const end = await serve(deps, own, signal).finally(() => ending.abort());
+    identity = await clearing;
     if (end.reason === "stopped") break;
     if (end.reason === "restart") {
       log("info", "restarting, as asked");
@@ -140,21 +142,6 @@ export async function joinAnew(
   await forgetJoinKey(stateDir);
   log("info", "joined", { node: config.name, nodeId, server: config.server });
   return identity;
-}
-
-/** The containers of earlier identities are nobody's any more. */
-async function removeFormer(deps: WorkerDeps, identity: Identity): Promise<Identity> {
-  const former: string[] = [];
-  for (const nodeId of identity.former) {
-    const runtime = deps.createRuntime(nodeId);
-    const clean = await removeAll(runtime, { log: deps.log, timeoutMs: REMOVE_ALL_TIMEOUT_MS });
-    await runtime.close();
-    if (!clean) former.push(nodeId);
-  }
-  if (former.length === identity.former.length) return identity;
-  const changed = { ...identity, former };
-  await saveIdentity(deps.config.stateDir, changed);
-  return changed;
 }
 
 async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) {

@@ -17,7 +17,6 @@ import { ask, type Candidate, overlayOf, type Request, requestOf } from "../over
 import type { Policy } from "../policy.ts";
 import { makeRoom } from "../preempt.ts";
 import { replicaPolicy } from "../replicas.ts";
-import { evicting, taintText } from "../rules/taints.ts";
 import { newestEnded } from "../slots.ts";
 import type { ServiceRecord, TaskRecord, World } from "../world.ts";
 
@@ -30,7 +29,7 @@ const MOMENTARY: ReadonlySet<string> = new Set([
   ...[READY, "resources", "hostports"],
   ...["maxpernode", "affinity", "spread"],
 ]);
-/** Keep new tasks away and leave those that run, unless a taint is `no-execute`. */
+/** Keep new tasks away and leave those that run: a `no-execute` taint empties its node as a drain does. */
 const AT_THE_DOOR: ReadonlySet<string> = new Set(["taints"]);
 
 export function globalPolicy(world: World, record: ServiceRecord): Policy {
@@ -180,8 +179,6 @@ function reasonToStop(
 ): string | undefined {
   const { name } = node.record.node;
   if (node.record.spec.availability === "drain") return `node ${name} is being drained`;
-  const taint = evicting(node.record, request.template.placement.tolerations);
-  if (taint) return `node ${name} has taint ${taintText(taint)}`;
   const refusal = firstRefusal(lasting, node, request);
   return refusal && `node ${name} ${refusal.group(node, request).one}`;
 }

@@ -69,6 +69,7 @@ class WatchedEngine extends SimEngine {
 
 /** How long a worker takes to clear away what its former identities left. */
 const REMOVE_ALL_MS = 15_000;
+const CLEAR_AGAIN_MS = 5_000;
 
 export class SimNode {
   /** Its ways to the replicas and back are cut until then, in virtual ms. */
@@ -166,6 +167,7 @@ export class SimNode {
     const { nodeId } = this;
     if (!nodeId) return;
     if (!await this.#removeFormer(process)) return;
+    this.#clearFormer(process).catch((error) => sim.bug(`${process.name}: clearing threw`, error));
     sim.note(`${process.name} is up`);
     const runtime = createSimRuntime({ engine: this.engine, nodeId });
     const agent = createAgent({
@@ -199,6 +201,14 @@ export class SimNode {
     this.#former.push(nodeId);
     this.nodeId = undefined;
     this.#joins++;
+  }
+
+  /** As worker/former.ts does it. */
+  async #clearFormer(process: Process): Promise<void> {
+    while (this.#former.length > 0 && process.alive) {
+      await process.clock.sleep(CLEAR_AGAIN_MS, process.stop.signal);
+      if (process.stop.signal.aborted || !await this.#removeFormer(process)) return;
+    }
   }
 
   async #removeFormer(process: Process): Promise<boolean> {

@@ -142,6 +142,23 @@ Deno.test("the credential is kept: a second start does not join again, and needs
   });
 });
 
+Deno.test("what was a removed node's own goes later when the engine does not answer at first", async () => {
+  await withWorker(async (setup) => {
+    const { start, wire, fake, engine } = setup;
+    fake.assign(assignmentOf(1));
+    const first = start();
+    await eventually(() => fake.stateOf(idOf(1)) === "1 running");
+    await first.stop();
+    wire.credential = "new";
+    wire.nodeId = idOf(8);
+    fake.assign(assignmentOf(2));
+    createSimRuntime({ engine }).control.loseAnswer("list");
+    start();
+    await eventually(() => fake.stateOf(idOf(2)) === "1 running");
+    await eventually(() => containers(setup).join() === `${idOf(8)} running`);
+  });
+});
+
 Deno.test("a removed node with a token joins anew, and only then clears what was its own", async () => {
   await withWorker(async (setup) => {
     const { start, wire, fake } = setup;

@@ -66,7 +66,7 @@ const CASES: Case[] = [
     live: ["1@n1 running", "2@n2 running", "3@n3 running"],
   },
   {
-    property: "a no-execute taint takes a node's task away at once, other taints leave it",
+    property: "a no-execute taint takes a node's task away, other taints leave it",
     nodes: [
       { ...n1, taints: [{ key: "repair", effect: "no-execute" }] },
       { ...n2, taints: [{ key: "repair", effect: "no-schedule" }] },
