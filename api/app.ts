@@ -12,6 +12,7 @@ import type { ApiApp, ApiDeps, ApiEnv, Rooms } from "./deps.ts";
 import { docsAsset, docsPage } from "./docs.ts";
 import { createEndpointPolls } from "./endpoint_polls.ts";
 import { createEventStreams } from "./event_stream.ts";
+import { createHeldAnswers } from "./held.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPolls } from "./polls.ts";
 import {
@@ -74,12 +75,9 @@ export function createApp(deps: ApiDeps): Api {
       ms: deps.clock.monoMs() - startMs,
     });
   });
-  app.onError((error, c) =>
-    problemResponse(
-      problemOf(error, { ...deps, request: `${c.req.method} ${c.req.path}` }),
-      c.req.url,
-    )
-  );
+  const failed = (error: unknown, request: string, url: string) =>
+    problemResponse(problemOf(error, { ...deps, request }), url);
+  app.onError((error, c) => failed(error, `${c.req.method} ${c.req.path}`, c.req.url));
   // Before the nodes' routes: `join` and `join-token` are no names of nodes there.
   agentRoutes(app, rooms);
   nodeRoutes(app, rooms);
@@ -106,7 +104,14 @@ export function createApp(deps: ApiDeps): Api {
   app.notFound((c) => problemResponse(missing(app, c.req.method, c.req.path), c.req.url));
 
   return {
-    fetch: async (request) => await app.fetch(request),
+    async fetch(request) {
+      const response = await app.fetch(request);
+      try {
+        return await rooms.held.settle(response);
+      } catch (error) {
+        return failed(error, `${request.method} ${new URL(request.url).pathname}`, request.url);
+      }
+    },
     openapi: rooms.openapi,
     async close() {
       closing.abort();
@@ -140,6 +145,7 @@ function createRooms(deps: ApiDeps, closing: AbortSignal, openapi: () => object)
     deps,
     immutable,
     tokens: createTokenReader(deps),
+    held: createHeldAnswers(),
     polls,
     endpoints,
     streams,

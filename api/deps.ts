@@ -16,6 +16,7 @@ import type { TokenReader } from "../kv/tokens.ts";
 import type { Vault } from "../kv/vault.ts";
 import type { World } from "../scheduler/world.ts";
 import type { EndpointPolls } from "./endpoint_polls.ts";
+import type { HeldAnswers } from "./held.ts";
 import type { EventStreams } from "./event_stream.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Polls } from "./polls.ts";
@@ -83,6 +84,7 @@ export interface Rooms {
   deps: ApiDeps;
   immutable: Immutable;
   tokens: TokenReader;
+  held: HeldAnswers;
   polls: Polls;
   endpoints: { table: EndpointTable; polls: EndpointPolls };
   streams: EventStreams;

@@ -20,6 +20,7 @@ import { NodeFacts } from "../../kv/schema/node.ts";
 import type { ApiApp, Rooms } from "../deps.ts";
 import { guarded, onceOf } from "../guard.ts";
 import { valueOf } from "../problems.ts";
+import type { PollOptions, Polls } from "../polls.ts";
 import {
   access,
   HoldQuery,
@@ -118,19 +119,28 @@ export function agentRoutes(app: ApiApp, rooms: Rooms): void {
     return c.body(null, 204);
   });
 
-  app.openapi(guarded(rooms, poll), async (c) => {
+  app.openapi(guarded(rooms, poll), (c) => {
     const { since, holdMs, restarted } = c.req.valid("query");
-    const answer = await rooms.polls.poll(c.req.valid("param").id, {
-      signal: c.req.raw.signal,
-      ...(since === undefined ? {} : { since }),
-      ...(holdMs === undefined ? {} : { holdMs }),
-      ...(restarted === undefined ? {} : { restarted }),
-    });
-    return c.json(answer, 200);
+    const empty = c.body(null);
+    rooms.held.put(
+      empty,
+      answerOf(rooms.polls, c.req.valid("param").id, {
+        signal: c.req.raw.signal,
+        ...(since === undefined ? {} : { since }),
+        ...(holdMs === undefined ? {} : { holdMs }),
+        ...(restarted === undefined ? {} : { restarted }),
+      }),
+    );
+    return empty as never;
   });
 
   app.openapi(guarded(rooms, reports), async (c) => {
     const { id } = c.req.valid("param");
     return c.json(valueOf(await report(deps, id, c.req.valid("json"))), 200);
   });
+}
+
+/** A function of its own, so that what waits holds on to nothing of the request's chain (held.ts). */
+function answerOf(polls: Polls, nodeId: string, options: PollOptions): () => Promise<Response> {
+  return async () => Response.json(await polls.poll(nodeId, options));
 }

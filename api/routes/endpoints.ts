@@ -10,6 +10,7 @@ import { EndpointsResponse, ServiceEndpoints } from "../../kv/schema/endpoint.ts
 import { decodeCursor, encodeCursor } from "../../kv/page.ts";
 import { findService } from "../../kv/service_reads.ts";
 import type { ApiApp, Rooms } from "../deps.ts";
+import type { EndpointPolls } from "../endpoint_polls.ts";
 import { guarded } from "../guard.ts";
 import { problem, Problematic, valueOf } from "../problems.ts";
 import {
@@ -112,16 +113,19 @@ export function endpointRoutes(app: ApiApp, rooms: Rooms): void {
     }));
   });
 
-  app.openapi(guarded(rooms, poll), async (c) => {
+  app.openapi(guarded(rooms, poll), (c) => {
     const { since, holdMs } = c.req.valid("query");
-    const { body, headers } = await endpoints.polls.poll({
-      signal: c.req.raw.signal,
-      gzip: /\bgzip\b/.test(c.req.header("accept-encoding") ?? ""),
-      ...(since === undefined ? {} : { since }),
-      ...(holdMs === undefined ? {} : { holdMs }),
-    });
-    // Text that is EndpointsResponse already: it is made once for all agents.
-    return new Response(body, { headers }) as never;
+    const empty = c.body(null);
+    rooms.held.put(
+      empty,
+      answerOf(endpoints.polls, {
+        signal: c.req.raw.signal,
+        gzip: /\bgzip\b/.test(c.req.header("accept-encoding") ?? ""),
+        ...(since === undefined ? {} : { since }),
+        ...(holdMs === undefined ? {} : { holdMs }),
+      }),
+    );
+    return empty as never;
   });
 }
 
@@ -130,4 +134,16 @@ function isBefore(
   [fromProject = "", fromName = ""]: string[],
 ): boolean {
   return project < fromProject || (project === fromProject && name < fromName);
+}
+
+/** A function of its own, so that what waits holds on to nothing of the request's chain (held.ts). */
+function answerOf(
+  polls: EndpointPolls,
+  options: Parameters<EndpointPolls["poll"]>[0],
+): () => Promise<Response> {
+  return async () => {
+    // Text that is EndpointsResponse already: it is made once for all agents.
+    const { body, headers } = await polls.poll(options);
+    return new Response(body, { headers });
+  };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { balance } from "./balance.ts";
 import { burst } from "./burst.ts";
 import { fanout } from "./fanout.ts";
 import { firstRun } from "./first_run.ts";
@@ -17,6 +18,6 @@ import { scale } from "./scale.ts";
 import { soak } from "./soak.ts";
 
 export const BENCHES: readonly Bench[] = [
-  ...[firstRun, burst, heal, nodeLoss, placements, fanout, mixed, restart],
+  ...[firstRun, burst, heal, nodeLoss, placements, fanout, mixed, restart, balance],
   ...[scale, idle, soak],
 ];

@@ -11,14 +11,12 @@ async function withAnswers(
   const asked: string[] = [];
   const serving = (async () => {
     const connection = await listener.accept();
+    connection.setNoDelay(true);
     const buffer = new Uint8Array(4096);
     for (const pieces of answers) {
       const read = await connection.read(buffer);
       asked.push(new TextDecoder().decode(buffer.subarray(0, read ?? 0)));
-      for (const piece of pieces) {
-        await connection.write(new TextEncoder().encode(piece));
-        await new Promise((resolve) => setTimeout(resolve));
-      }
+      for (const piece of pieces) await connection.write(new TextEncoder().encode(piece));
     }
     connection.close();
   })();
