@@ -27,6 +27,7 @@ export interface ServiceRow {
   deleting: boolean;
   revision: number;
   updatedAt: string;
+  ingressPorts?: unknown;
   update: { order: string; strategy: string; canary: number };
   singleton?: string;
   disconnect?: { stopAfterMs?: number; reconcile: string };

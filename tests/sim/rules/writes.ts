@@ -157,7 +157,9 @@ function retired(before: ServiceRow | undefined, after: ServiceRow): boolean {
 
 /** Whether the change is that of an undo: to another revision, and nothing else. */
 function undoes({ body }: Request, before: ServiceRow, after: ServiceRow): boolean {
-  const same = { ...before, revision: after.revision, updatedAt: after.updatedAt };
+  // Which ports are published follows from the revision.
+  const { revision, updatedAt, ingressPorts } = after;
+  const same = { ...before, revision, updatedAt, ingressPorts };
   return body.action === "undo" && before.revision !== after.revision &&
     contains(same, after) && contains(after, same);
 }
