@@ -35,7 +35,7 @@ Deno.test("another seed has another history, and so has the same one without fau
 Deno.test("a failing run is shortened to one that breaks the same rule", async () => {
   const plant = PLANTS.find(({ name }) => name === "a slot gets two tasks");
   assert(plant);
-  const options = { seed: 2, plant };
+  const options = { seed: 16, plant };
   const failed = await runSeed(options);
   const { shortest, runs } = await shrink(options, failed);
   assert(runs <= 80 && shortest.steps.length < failed.steps.length);

@@ -45,8 +45,8 @@ const HOLD_MS = 20_000;
 const RETRY = { firstMs: 100, maxMs: 2_000 } as const;
 /** Between two polls that brought nothing: a server that does not hold polls must not be flooded. */
 const SPACING_MS = 100;
-/** Between two writes of the file: the table of a large cluster is large. */
-const SAVE_SPACING_MS = 2_000;
+/** Between two writes of the file, in writes' durations: the table of a large cluster is large. */
+const SAVE_SPACING = { writes: 20, minMs: 50, maxMs: 2_000 } as const;
 
 /** Calls back with each new table, the stored one first, until the signal aborts. */
 export async function followEndpoints(
@@ -126,8 +126,11 @@ function createSaving({ store, nodeId, clock, log }: FeedDeps) {
     async run(signal: AbortSignal) {
       while (!signal.aborted) {
         await bell.wait(signal);
+        const beganMs = clock.monoMs();
         await save();
-        await clock.sleep(SAVE_SPACING_MS, signal);
+        const { writes, minMs, maxMs } = SAVE_SPACING;
+        const restMs = writes * (clock.monoMs() - beganMs);
+        await clock.sleep(Math.min(maxMs, Math.max(minMs, restMs)), signal);
       }
       await save();
     },
