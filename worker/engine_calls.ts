@@ -140,6 +140,9 @@ export function createEngineCalls(
   };
 }
 
+/** Given, so that no exception with a stack is made for each call. */
+const ANSWERED = "answered";
+
 /** Runs `run` with a signal that aborts after `ms` or with `signal`, and does not wait for longer. */
 async function withDeadline<T>(
   { clock, what, ms, signal }: { clock: Clock; what: string; ms: number; signal: AbortSignal },
@@ -164,7 +167,7 @@ async function withDeadline<T>(
   try {
     return await Promise.race([run(cut.signal), late]); // rule 1
   } finally {
-    answered.abort();
+    answered.abort(ANSWERED);
     signal.removeEventListener("abort", onAbort);
     await expiry;
   }

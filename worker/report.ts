@@ -5,7 +5,9 @@
  * 2. After a failure everything is told once more, because the server may have lost it meanwhile.
  * 3. What the server does not know is not told again until everything is.
  * 4. A state on the way to another waits for company, since a report costs the server the same with one
- *    row as with several; whoever owns the reporter sees to it that it does not wait for long.
+ *    row as with several; whoever owns the reporter sees to it that it does not wait for long. So does
+ *    the news that a task runs, while many others are about to: what telling each costs is the engine's
+ *    then.
  *
  * @module
  */
@@ -13,6 +15,8 @@ import type { Observed } from "../kv/schema/task.ts";
 
 /** Rows in one report. */
 export const MAX_BATCH = 100;
+/** So many tasks on the way are many. */
+const CROWD = 4;
 
 export interface Reporter {
   /** Notes the newest row of a task; nothing is due if it says what was acknowledged. */
@@ -35,6 +39,8 @@ interface Entry {
   /** What the row says; two rows with one text are the same. */
   text: string;
   acknowledged?: string;
+  /** It has been running for the server. */
+  knownToRun?: boolean;
   released: boolean;
 }
 
@@ -49,23 +55,34 @@ export function createReporter(bells: ReporterBells): Reporter {
   const entries = new Map<string, Entry>();
   const due = new Set<string>();
   const unknownToServer = new Set<string>();
+  const underWay = new Set<string>();
   let width = MAX_BATCH;
   let pressed = false;
 
   function drop(taskId: string): void {
     entries.delete(taskId);
     due.delete(taskId);
+    underWay.delete(taskId);
+  }
+
+  /** Invariant 4: somebody watching may want to know, but nothing waits for it. */
+  function mayWait({ row, knownToRun }: Entry): boolean {
+    if (isUnderWay(row)) return true;
+    return row.state === "running" && !knownToRun && underWay.size >= CROWD;
   }
 
   function put(row: Observed): void {
     if (unknownToServer.has(row.taskId)) return; // invariant 3
     const text = JSON.stringify(row);
-    const entry = entries.get(row.taskId) ?? { row, text, released: false };
-    entries.set(row.taskId, { ...entry, row, text });
+    const known = entries.get(row.taskId) ?? { row, text, released: false };
+    const entry = { ...known, row, text };
+    entries.set(row.taskId, entry);
+    if (isUnderWay(row)) underWay.add(row.taskId);
+    else underWay.delete(row.taskId);
     if (entry.acknowledged === text) due.delete(row.taskId);
     else {
       due.add(row.taskId);
-      if (mayWait(row)) bells.later();
+      if (mayWait(entry)) bells.later();
       else bells.now();
     }
   }
@@ -74,7 +91,7 @@ export function createReporter(bells: ReporterBells): Reporter {
     if (pressed) return true;
     for (const taskId of due) {
       const entry = entries.get(taskId);
-      if (entry && !mayWait(entry.row)) return true;
+      if (entry && !mayWait(entry)) return true;
     }
     return false;
   }
@@ -108,6 +125,7 @@ export function createReporter(bells: ReporterBells): Reporter {
         const entry = entries.get(row.taskId);
         if (!entry) continue;
         entry.acknowledged = JSON.stringify(row);
+        entry.knownToRun = row.state === "running";
         if (entry.row !== row && entry.acknowledged !== entry.text) continue; // invariant 1
         due.delete(row.taskId);
         if (entry.released) drop(row.taskId);
@@ -141,7 +159,6 @@ export function createReporter(bells: ReporterBells): Reporter {
   };
 }
 
-/** Invariant 4: somebody watching may want to know, but nothing waits for it. */
-function mayWait({ state }: Observed): boolean {
+function isUnderWay({ state }: Observed): boolean {
   return state === "preparing" || state === "starting";
 }

@@ -11,6 +11,9 @@ export interface Wake {
   wait(signal: AbortSignal, maxMs?: number): Promise<void>;
 }
 
+/** Given, so that no exception with a stack is made for each ring. */
+const RUNG = "rung";
+
 export function createWake(clock: Clock): Wake {
   let rung = false;
   let wakeUp = () => {};
@@ -22,7 +25,7 @@ export function createWake(clock: Clock): Wake {
     async wait(signal, maxMs) {
       if (!rung && !signal.aborted) {
         const woken = new AbortController();
-        wakeUp = () => woken.abort();
+        wakeUp = () => woken.abort(RUNG);
         signal.addEventListener("abort", wakeUp, { once: true });
         if (maxMs === undefined) {
           await new Promise((resolve) => woken.signal.addEventListener("abort", resolve));

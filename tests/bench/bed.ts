@@ -9,6 +9,7 @@ import type { EventView } from "../../kv/schema/event.ts";
 import { TaskTemplate } from "../../kv/schema/service.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
+import { parsePool } from "../../worker/dns/pool.ts";
 import type { Runtime } from "../../worker/runtime.ts";
 import { engine, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
@@ -28,6 +29,8 @@ export const SLEEPER = {
   pullPolicy: "never" as const,
   stopGraceMs: 0,
 };
+/** Beside the workers' pool, so that neither's networks are in the other's way. */
+const BARE_POOL = "10.214.0.0/16";
 const CALL_MS = 60_000;
 const GONE_MS = 300_000;
 const WATCH_MS = 300;
@@ -36,7 +39,7 @@ export interface Bed {
   connection: EngineConnection;
   server: ServerProcess;
   workers: readonly ChildProcess[];
-  /** The engine without Berth. */
+  /** The engine without Berth: its containers are in a network of their own kind, as Berth's are. */
   bare: Runtime;
 }
 
@@ -63,11 +66,16 @@ export async function onBed<T>(
     const { args = [], names } = options;
     const server = await startServer({ dataDir: `${dir}/server`, args });
     const workers: ChildProcess[] = [];
-    const bare = createDockerRuntime({ connection, nodeId: "bench-bare" });
+    const bare = createDockerRuntime({
+      connection,
+      nodeId: "bench-bare",
+      networks: bareNetworks(),
+    });
     try {
       for (const name of names) workers.push(await startWorker(server, { name, stateDir: dir }));
       return await work({ connection, server, workers, bare });
     } finally {
+      await bare.networks?.prune(AbortSignal.timeout(CALL_MS), { graceMs: 0 });
       await bare.close();
       for (const worker of workers) worker.signal("SIGCONT");
       await removeServices(server);
@@ -75,6 +83,12 @@ export async function onBed<T>(
       await server.stop();
     }
   });
+}
+
+function bareNetworks() {
+  const pool = parsePool(BARE_POOL);
+  if ("problem" in pool) throw new Error(pool.problem);
+  return { pool, interfaces: () => Deno.networkInterfaces() };
 }
 
 async function removeServices(server: ServerProcess): Promise<void> {

@@ -125,3 +125,17 @@ Deno.test("a state on the way that was pressed is due until it is acknowledged, 
   it.put(row(1, "starting"));
   assertEquals(it.batch(), []);
 });
+
+Deno.test("that a task runs is told at once, unless many others are about to; what changes then is not", () => {
+  const it = reporter();
+  for (let n = 1; n <= 3; n++) it.put(row(n, "starting"));
+  it.put(row(4));
+  assertEquals(it.rung.at(-1), "now");
+  it.acknowledge(it.batch(), []);
+  for (let n = 5; n <= 9; n++) it.put(row(n, "starting"));
+  it.put(row(5));
+  assertEquals([it.batch(), it.rung.at(-1)], [[], "later"]);
+  it.put({ ...row(4), health: "unhealthy" });
+  assertEquals(it.rung.at(-1), "now");
+  assertEquals(it.batch().length, 6);
+});
