@@ -4,15 +4,17 @@
  * doubling or reordering messages changes no outcome.
  *
  * A message whose handling throws is counted; after {@link MAX_TRIES} it is parked: out of the queue,
- * visible, retryable.
+ * visible, retryable. One that this version cannot read (a newer one's, left behind by an upgrade that was
+ * taken back) is parked at once, as it is.
  *
  * @module
  */
 import { key, prefix } from "./keys.ts";
 import { ParkedMessage, QueueFailure, QueueMessage } from "./schema/control.ts";
-import { getRow, type Kv, listRows } from "./store.ts";
+import { getRow, type Kv, readRow } from "./store.ts";
 
 export const MAX_TRIES = 5;
+const MAX_BATCH = 500;
 
 export interface QueuedMessage {
   messageId: string;
@@ -29,13 +31,41 @@ export function enqueue(
   return op.set(key.queue(messageId), message).set(key.queueHead(), messageId);
 }
 
-/** The oldest messages that are not parked, at most `limit`. */
-export async function readQueue(kv: Kv, limit: number): Promise<QueuedMessage[]> {
+/** A row of the queue that is no message to this version. */
+export interface UnreadableMessage {
+  messageId: string;
+  value: unknown;
+  problem: string;
+}
+
+/** The oldest messages that are not parked, of at most `limit` rows; the others are told of. */
+export async function readQueue(
+  kv: Kv,
+  limit: number,
+  onUnreadable: (unreadable: UnreadableMessage) => void = () => {},
+): Promise<QueuedMessage[]> {
   const messages: QueuedMessage[] = [];
-  for await (const entry of listRows(kv, prefix.queue(), QueueMessage, { limit })) {
-    messages.push({ messageId: String(entry.key[1]), message: entry.row });
+  const batchSize = Math.min(limit, MAX_BATCH);
+  for await (const { key, value } of kv.list({ prefix: prefix.queue() }, { limit, batchSize })) {
+    const messageId = String(key[1]);
+    const read = readRow(value, QueueMessage);
+    if (read.ok) messages.push({ messageId, message: read.row });
+    else onUnreadable({ messageId, value, problem: read.problem });
   }
   return messages;
+}
+
+/** Parks what cannot be read: trying again would not help this version. */
+export async function parkUnreadable(
+  kv: Kv,
+  { messageId, value, problem }: UnreadableMessage,
+  guard: Deno.AtomicCheck,
+): Promise<void> {
+  const row: ParkedMessage = { kind: "unreadable", messageId, tries: 1, error: problem };
+  await kv.atomic().check(guard)
+    .set(key.failed(messageId), { ...row, parked: true, value })
+    .delete(key.queue(messageId))
+    .commit();
 }
 
 /** How many messages wait. */
@@ -86,6 +116,8 @@ export async function retryParked(
   const row = ParkedMessage.safeParse(found.value);
   if (!row.success) return false;
   const op = kv.atomic().check(found).delete(key.failed(messageId));
-  const done = await enqueue(op, { kind: row.data.kind, id: row.data.id }, newId).commit();
+  const message = QueueMessage.safeParse(row.data);
+  const value = message.success ? message.data : (found.value as { value: unknown }).value;
+  const done = await enqueue(op, value as QueueMessage, newId).commit();
   return done.ok;
 }

@@ -5,7 +5,13 @@
  * @module
  */
 import { type BeatReader, MAX_READ_GAP_MS } from "../kv/beats.ts";
-import { failMessage, type QueuedMessage, readQueue } from "../kv/queue.ts";
+import {
+  failMessage,
+  parkUnreadable,
+  type QueuedMessage,
+  readQueue,
+  type UnreadableMessage,
+} from "../kv/queue.ts";
 import type { Service } from "../kv/schema/service.ts";
 import { key } from "../kv/keys.ts";
 import { getInOrder, messageOf } from "../kv/store.ts";
@@ -94,7 +100,10 @@ export async function readMessages(context: Context): Promise<number> {
   const { deps, term } = context;
   const nowMs = deps.clock.monoMs();
   const skip = term.inFlight.size + term.retryAtMs.size;
-  const messages = (await readQueue(deps.kv, QUEUE_BATCH + skip)).filter(({ messageId }) =>
+  const unreadable: UnreadableMessage[] = [];
+  const read = await readQueue(deps.kv, QUEUE_BATCH + skip, (one) => unreadable.push(one));
+  for (const one of unreadable) await setAside(context, one);
+  const messages = read.filter(({ messageId }) =>
     !term.inFlight.has(messageId) && (term.retryAtMs.get(messageId) ?? 0) <= nowMs
   );
   const observed = await readObserved(context, messages);
@@ -108,7 +117,14 @@ export async function readMessages(context: Context): Promise<number> {
       await fail(context, queued, error);
     }
   }
-  return messages.length;
+  return messages.length + unreadable.length;
+}
+
+async function setAside({ deps, term }: Context, unreadable: UnreadableMessage): Promise<void> {
+  await parkUnreadable(deps.kv, unreadable, term.lease.guard);
+  const { messageId, problem } = unreadable;
+  deps.log("error", "message parked: it cannot be read", { messageId, error: problem });
+  term.events.push({ type: "message.parked", why: `${messageId} cannot be read: ${problem}` });
 }
 
 /** What was observed of the tasks that the messages name, by task: most messages are of this kind. */

@@ -78,7 +78,7 @@ const remove = createRoute({
   summary: "Remove a node",
   description: "With its credential, which stops working within 5 s. Refused while tasks run on " +
     "it, unless forced: they are then lost, and replaced elsewhere. Removing what is gone is a 404, " +
-    "so a repetition needs no Idempotency-Key.",
+    "so a repetition needs no Idempotency-Key; by id, since a name may be another node's by then.",
   ...access("admin"),
   request: {
     params: RefParam,

@@ -7,6 +7,7 @@ import { type AnyCommand, flag, type Parsed, serverCommand, value } from "../com
 import type { LabelChange } from "../commands/node_change.ts";
 import { EXIT } from "../exit.ts";
 import { parseDuration } from "../format/duration.ts";
+import { parseTaint, type TaintChange } from "../format/rules.ts";
 import { fail } from "../report.ts";
 import { NO_WAIT } from "./global.ts";
 
@@ -70,6 +71,38 @@ export const nodeCommands: AnyCommand[] = [
       }
       return (await load()).label(ref, changes, deps);
     },
+  }),
+  serverCommand({
+    ...{ ...NODES, name: "node taint", args: "<node> <taint...>", options: {} },
+    summary: "Keep tasks away that do not tolerate it (key[=value][:effect]), or no more (key-)",
+    details:
+      "Effects: no-schedule (if none is given), prefer-no-schedule, and no-execute, which\n" +
+      "also moves away the tasks that run there.",
+    examples: [
+      ["berth node taint n1 gpu", "only tasks with --toleration gpu come here"],
+      ["berth node taint n1 leaving=soon:no-execute", "and the others leave"],
+      ["berth node taint n1 gpu-", "without it again"],
+    ],
+    run: async (_options, [ref = "", ...texts], deps) => {
+      const changes: TaintChange[] = [];
+      for (const text of texts) {
+        const parsed = parseTaint(text);
+        if (!parsed.ok) {
+          return fail(deps, `${text}: ${parsed.message}`, "berth node taint --help", EXIT.usage);
+        }
+        changes.push(parsed.value);
+      }
+      return (await load()).taint(ref, changes, deps);
+    },
+  }),
+  serverCommand({
+    ...{ ...NODES, name: "node pool", args: "<pool> <node...>", options: {} },
+    summary: "Put nodes into a pool",
+    details:
+      "Services ask for one with --pool. The pool of a node that was never put into one is\n" +
+      "default.",
+    examples: [["berth node pool edge n7 n8", "services with --pool edge run there"]],
+    run: async (_options, [pool = "", ...refs], deps) => (await load()).movePool(refs, pool, deps),
   }),
   serverCommand({
     ...{ ...NODES, name: "node rm", args: "<node...>" },

@@ -7,6 +7,7 @@ import type { Client, Result } from "../../api/client.ts";
 import type { NodeSpec, NodeView } from "../../kv/schema/node.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
+import type { TaintChange } from "../format/rules.ts";
 import { startProgress } from "../progress.ts";
 import { fail, failCall } from "../report.ts";
 import { waitUntil } from "../wait.ts";
@@ -85,13 +86,38 @@ export function label(ref: string, changes: LabelChange[], deps: ServerDeps): Pr
   });
 }
 
+/** A taint takes the place of the one with its key and effect. */
+export function taint(ref: string, changes: TaintChange[], deps: ServerDeps): Promise<ExitCode> {
+  return change(ref, deps, "taint", (spec) => {
+    let taints = spec.taints;
+    for (const wanted of changes) {
+      if ("key" in wanted) {
+        taints = taints.filter(({ key }) => key !== wanted.key);
+      } else {
+        const { key, effect } = wanted.taint;
+        const others = taints.filter((one) => one.key !== key || one.effect !== effect);
+        taints = [...others, wanted.taint];
+      }
+    }
+    return { ...spec, taints };
+  });
+}
+
+export function movePool(refs: string[], pool: string, deps: ServerDeps): Promise<ExitCode> {
+  return each(refs, (ref) => change(ref, deps, "move", (spec) => ({ ...spec, pool })));
+}
+
 export function removeNodes(
   options: { force: boolean },
   refs: string[],
   deps: ServerDeps,
 ): Promise<ExitCode> {
   return each(refs, async (ref) => {
-    const gone = await deps.client.deleteNode(ref, options.force ? { force: true } : {});
+    const node = await deps.client.getNode(ref);
+    if (!node.ok) return failCall(deps, node.error, `cannot remove node ${ref}`);
+    // By its id: a request that comes late does not remove a node that joined under the name meanwhile.
+    const { id } = node.value;
+    const gone = await deps.client.deleteNode(id, options.force ? { force: true } : {});
     if (!gone.ok) return failCall(deps, gone.error, `cannot remove node ${ref}`);
     deps.io.out(ref + "\n");
     return EXIT.ok;

@@ -37,6 +37,19 @@ export function parseToleration(text: string): Parsed<TolerationInput | undefine
   };
 }
 
+/** A taint to set, or the key of those to take away. */
+export type TaintChange = { taint: Taint } | { key: string };
+
+/** `KEY`, `KEY=VALUE`, `KEY:no-execute` (without: no-schedule), or `KEY-` to take it away. */
+export function parseTaint(text: string): Parsed<TaintChange> {
+  if (/^[^=:]+-$/.test(text)) return { ok: true, value: { key: text.slice(0, -1) } };
+  const parsed = parseToleration(text);
+  if (!parsed.ok) return parsed;
+  const { key, value, effect = "no-schedule" } = parsed.value ?? {};
+  if (key === undefined) return { ok: false, message: "write KEY[=VALUE][:EFFECT], or KEY-" };
+  return { ok: true, value: { taint: { key, effect, ...(value === undefined ? {} : { value }) } } };
+}
+
 /** `db`, `shop/db,topology=zone,required`, `node.labels.disk==ssd,weight=70`; nothing: none. */
 export function parseAffinity(text: string): Parsed<AffinityInput | undefined> {
   if (text === "") return { ok: true, value: undefined };

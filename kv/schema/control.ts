@@ -43,7 +43,11 @@ export type QueueMessage = z.infer<typeof QueueMessage>;
 export const QueueFailure = z.object({ tries: z.int(), error: z.string(), parked: z.boolean() });
 export type QueueFailure = z.infer<typeof QueueFailure>;
 
-export const ParkedMessage = QueueMessage.extend({
+export const ParkedMessage = z.object({
+  kind: z.enum([...QueueMessage.shape.kind.options, "unreadable"]).describe(
+    "What the wake-up names; unreadable: this version does not know the message, another may",
+  ),
+  id: Id.optional(),
   messageId: Id,
   tries: z.int(),
   error: z.string(),

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { parseLabel } from "../../cli/catalog/nodes.ts";
-import { berth, type Handler, nodeView, problem } from "./support.ts";
+import { berth, type Handler, ID, nodeView, problem } from "./support.ts";
 
 interface Sent {
   method: string;
@@ -33,6 +33,7 @@ function server(first: Record<string, unknown>): { sent: Sent[]; handler: Handle
   };
 }
 
+const GPU = { key: "gpu", effect: "no-schedule" };
 const PLAIN = { pool: "default", taints: [] };
 const ACTIVE = { ...PLAIN, labels: { zone: "a" }, availability: "active" };
 
@@ -54,6 +55,21 @@ const CASES: [args: string[], first: Record<string, unknown>, spec: Record<strin
     ACTIVE,
     { ...PLAIN, labels: { disk: "ssd" }, availability: "active" },
   ],
+  [["taint", "n1", "gpu"], ACTIVE, { ...ACTIVE, taints: [GPU] }],
+  [
+    ["taint", "n1", "leaving=soon:no-execute", "gpu=b:no-schedule"],
+    { ...ACTIVE, taints: [GPU, { ...GPU, effect: "no-execute" }] },
+    {
+      ...ACTIVE,
+      taints: [
+        { ...GPU, effect: "no-execute" },
+        { key: "leaving", value: "soon", effect: "no-execute" },
+        { ...GPU, value: "b" },
+      ],
+    },
+  ],
+  [["taint", "n1", "gpu-"], { ...ACTIVE, taints: [GPU] }, ACTIVE],
+  [["pool", "edge", "n1"], ACTIVE, { ...ACTIVE, pool: "edge" }],
 ];
 
 for (const [args, first, spec] of CASES) {
@@ -67,24 +83,35 @@ for (const [args, first, spec] of CASES) {
   });
 }
 
-Deno.test("node rm and restart ask for it", async () => {
+Deno.test("a taint that is none is refused, and nothing is sent", async () => {
+  for (const wrong of ["*", "gpu:never", "=x", ""]) {
+    const { sent, handler } = server(ACTIVE);
+    const { code, err } = await berth(["node", "taint", "n1", wrong], { handler });
+    assertEquals([code, sent], [2, []], wrong);
+    assertStringIncludes(err, wrong.includes(":") ? "effect" : "KEY");
+  }
+});
+
+Deno.test("node rm and restart ask for it, a removal by the node's id", async () => {
   const { sent, handler } = server(ACTIVE);
   assertEquals((await berth(["node", "rm", "n1"], { handler })).code, 0);
   assertEquals((await berth(["node", "rm", "-f", "n2"], { handler })).code, 0);
   assertEquals((await berth(["node", "restart", "n1"], { handler })).code, 0);
   assertEquals(sent.map(({ method, path }) => `${method} ${path}`), [
-    "DELETE /v1/nodes/n1",
-    "DELETE /v1/nodes/n2?force=true",
+    `DELETE /v1/nodes/${ID.node}`,
+    `DELETE /v1/nodes/${ID.node}?force=true`,
     "POST /v1/nodes/n1/restart",
   ]);
 });
 
 Deno.test("node rm passes on why the server refuses", async () => {
   const { code, err } = await berth(["node", "rm", "n1"], {
-    handler: () =>
-      Response.json(problem(409, { detail: "node n1 has 3 tasks", hint: "Drain it first" }), {
-        status: 409,
-      }),
+    handler: ({ method }) =>
+      method === "GET"
+        ? Response.json(nodeView({ name: "n1" }))
+        : Response.json(problem(409, { detail: "node n1 has 3 tasks", hint: "Drain it first" }), {
+          status: 409,
+        }),
   });
   assertEquals(code, 4);
   assertStringIncludes(err, "node n1 has 3 tasks");

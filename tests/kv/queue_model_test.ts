@@ -11,7 +11,7 @@ import {
   readQueue,
   retryParked,
 } from "../../kv/queue.ts";
-import type { QueueMessage } from "../../kv/schema/control.ts";
+import { QueueMessage } from "../../kv/schema/control.ts";
 import type { Kv } from "../../kv/store.ts";
 import { countingIds, idOf } from "../support/ids.ts";
 import { inTurn, onEachStore, wipe } from "../support/stores.ts";
@@ -93,7 +93,7 @@ const fail = (index: number) =>
     if (!entry || model.deposed || ++entry.tries < MAX_TRIES) return;
     model.queued.splice(at, 1);
     // Parked messages are listed by their ids, which are in the order of the queue.
-    model.parked = (await listParked(real.kv)).map(({ kind, id }) => ({ kind, id }));
+    model.parked = (await listParked(real.kv)).map(({ kind, id }) => QueueMessage.parse({ kind, id }));
     assert(model.parked.some(({ id }) => id === entry.message.id));
   }, (model) => model.queued.length > 0);
 

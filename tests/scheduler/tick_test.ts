@@ -2,7 +2,7 @@ import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/a
 import { initCluster } from "../../kv/cluster.ts";
 import { key, prefix } from "../../kv/keys.ts";
 import { lastLog, readLog } from "../../kv/log.ts";
-import { countQueue, enqueue, listParked } from "../../kv/queue.ts";
+import { countQueue, enqueue, listParked, retryParked } from "../../kv/queue.ts";
 import { Task } from "../../kv/schema/task.ts";
 import { createService, deleteService } from "../../kv/services.ts";
 import { type Kv, listRows } from "../../kv/store.ts";
@@ -215,6 +215,25 @@ Deno.test("a message that cannot be handled is parked and holds up nothing else"
     assertStringIncludes(parked.error, "unexpected row");
     const events = (await lastLog(kv, 50)).flatMap(({ record }) => record.events);
     assert(events.some((event) => event.type === "message.parked"));
+  }));
+
+Deno.test("a message that this version cannot read is parked as it is, and holds up nothing else", () =>
+  withBench(async ({ kv, newId, ticker, create, tasks }) => {
+    const leader = ticker();
+    await leader.tick();
+    const newer = { kind: "ring", id: idOf(50) };
+    await kv.atomic().set(key.queue(newId()), newer).commit();
+    await create("web", 1);
+    await leader.tick();
+    assertEquals((await tasks()).length, 1);
+    assertEquals(await countQueue(kv), 0);
+    const [parked] = await listParked(kv);
+    assertEquals(parked?.kind, "unreadable");
+    const events = (await lastLog(kv, 50)).flatMap(({ record }) => record.events);
+    assert(events.some((event) => event.type === "message.parked"));
+    assert(await retryParked(kv, parked?.messageId ?? "", newId));
+    const queued = await Array.fromAsync(kv.list({ prefix: prefix.queue() }));
+    assertEquals(queued.map(({ value }) => value), [newer]);
   }));
 
 Deno.test("a row that does not parse keeps no leader from starting", () =>
