@@ -54,7 +54,8 @@ function surveySlot(
   const broke = ({ task, brokeAtMs, brokeAfterMs }: TaskRecord) =>
     task.revision === goal && brokeAtMs !== undefined && brokeAtMs > sinceMs &&
     (brokeAfterMs ?? 0) <= monitorMs;
-  const newest = past.at(-1);
+  const leaving = here.filter(({ task }) => task.desired !== "run").sort(older).at(-1);
+  const newest = leaving ?? past.at(-1);
   const visited = running.length === 0 && newest?.task.revision === goal;
   return {
     slot,
@@ -69,10 +70,14 @@ function surveySlot(
   };
 }
 
+function older(a: TaskRecord, b: TaskRecord): number {
+  return a.task.id < b.task.id ? -1 : 1;
+}
+
 /** The one that serves, then the one that has come further, then the oldest. */
 export function preferred(a: TaskRecord, b: TaskRecord): number {
   return Number(serves(b)) - Number(serves(a)) || progress(b) - progress(a) ||
-    (a.task.id < b.task.id ? -1 : 1);
+    older(a, b);
 }
 
 function progress({ state }: TaskRecord): number {

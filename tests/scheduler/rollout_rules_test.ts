@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { act, passUntil } from "../support/rollouts.ts";
-import { addTask, planAll, report } from "../support/world.ts";
+import { addTask, applyActions, planAll, report } from "../support/world.ts";
 
 function stops(actions: readonly { kind: string }[]): number {
   return actions.filter(({ kind }) => kind === "stop").length;
@@ -214,6 +214,26 @@ Deno.test("canary: some slots first; the others once promoted", () => {
   a.ask("promote");
   passUntil(a, "done");
   assertEquals(new Set(a.serving().map((s) => s.slice(2))), new Set(["r2"]));
+});
+
+Deno.test("canary: a slot whose new task is on its way out is still one of the canary's", () => {
+  const a = act({ replicas: 4, update: { strategy: "canary", canary: 2, parallelism: 0 } });
+  const inSlot = (slot: number) => {
+    const found = [...a.made.tasks.values()].filter(({ task, endedAtMs }) =>
+      task.slot === slot && endedAtMs === undefined
+    );
+    assert(found.length === 1 && found[0]);
+    return found[0].task.id;
+  };
+  report(a.made, inSlot(3), "failed", a.nowMs(), 60_000);
+  a.put({ revision: 2 });
+  passUntil(a, "waiting-promote");
+  assertEquals(a.serving(), ["1 r2", "2 r1", "3 r2", "4 r1"]);
+  const stop = { kind: "stop" as const, taskId: inSlot(3), why: "its node is drained" };
+  applyActions(a.made, [stop], () => "unused", a.nowMs());
+  for (const slot of [1, 2]) report(a.made, inSlot(slot), "failed", a.nowMs(), 60_000);
+  a.plan();
+  assertEquals(a.live().map((line) => line.slice(0, 4)), ["1 r2", "2 r1", "3 r2", "4 r1"]);
 });
 
 Deno.test("blue/green: a full second set, then all of the first goes at once", () => {
