@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Readable } from "node:stream";
-import { ask } from "../../worker/docker/client.ts";
+import { ask, connectEngine, createContainer } from "../../worker/docker/client.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
 
 const soon = () => AbortSignal.timeout(5000);
@@ -76,6 +76,28 @@ Deno.test("a pooled connection that the engine closes on the next call is replac
     await runtime.close();
     listener.close();
     await serving;
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a container's environment is in the request's body, and not in its address", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/engine.sock`;
+  const seen: { target: string; body: string }[] = [];
+  const server = Deno.serve({ path, transport: "unix", onListen() {} }, async (request) => {
+    const { pathname, search } = new URL(request.url);
+    seen.push({ target: pathname + search, body: await request.text() });
+    return Response.json({ Id: "c1", Warnings: [] }, { status: 201 });
+  });
+  const client = connectEngine({ kind: "socket", path, description: path });
+  try {
+    const body = { Image: "app", Env: ["PASSWORD=canary"] };
+    await createContainer(client.docker, { name: "web.1", ...body }, soon());
+    assertEquals(seen.map(({ target }) => target), ["/containers/create?name=web.1"]);
+    assertEquals(JSON.parse(seen[0]?.body ?? ""), body);
+  } finally {
+    client.close();
+    await server.shutdown();
     await Deno.remove(dir, { recursive: true });
   }
 });

@@ -157,6 +157,19 @@ export function getInfo(docker: Engine, abortSignal: AbortSignal): Promise<Machi
   return info.call(docker, { abortSignal });
 }
 
+/**
+ * Makes a container. Given one object, the library puts all of it into the request's address as well,
+ * environment included, and addresses are what engines and proxies log.
+ */
+export function createContainer(
+  docker: Engine,
+  { name, ...body }: CreateOptions,
+  abortSignal: AbortSignal,
+): Promise<Container> {
+  const options = { _query: { name }, _body: body, abortSignal };
+  return docker.createContainer(options as unknown as CreateOptions);
+}
+
 /** The library types its streams loosely; all of them are Node's. */
 export function readable(stream: unknown): Readable {
   return stream as Readable;

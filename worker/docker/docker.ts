@@ -12,6 +12,7 @@ import { LABEL, type Runtime, type Volumes } from "../runtime.ts";
 import {
   ask,
   connectEngine,
+  createContainer,
   type EngineClient,
   failure,
   getInfo,
@@ -157,11 +158,8 @@ class DockerRuntime implements Runtime {
       ...(inside ? { network: inside.value } : {}),
       ...(this.#bindAddress === undefined ? {} : { bindAddress: this.#bindAddress }),
     });
-    const made = await ask(
-      "create",
-      signal,
-      (abortSignal) => this.#client.docker.createContainer({ ...spec, abortSignal }),
-    );
+    const { docker } = this.#client;
+    const made = await ask("create", signal, (s) => createContainer(docker, spec, s));
     this.#listing.changed(taskId);
     if (made.ok) {
       this.#containers.ids.set(taskId, made.value.id);

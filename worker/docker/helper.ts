@@ -6,7 +6,14 @@
  * @module
  */
 import { Readable } from "node:stream";
-import { type Answer, ask, type Container, type Engine, readable } from "./client.ts";
+import {
+  type Answer,
+  ask,
+  type Container,
+  createContainer,
+  type Engine,
+  readable,
+} from "./client.ts";
 import { bytesOf, jsonLines } from "./streams.ts";
 import { TAR_END } from "./tar.ts";
 
@@ -50,7 +57,7 @@ function tryCreate(
   { name, nodeId, volume, signal }: HelperOptions,
 ): Promise<Answer<Container>> {
   return ask("create a helper", signal, (abortSignal) =>
-    docker.createContainer({
+    createContainer(docker, {
       name,
       Image: `${IMAGE.repo}:${IMAGE.tag}`,
       Cmd: ["never-started"],
@@ -65,8 +72,7 @@ function tryCreate(
           VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: "", Options: {} } },
         }],
       },
-      abortSignal,
-    }));
+    }, abortSignal));
 }
 
 export async function removeHelper(

@@ -9,7 +9,7 @@
  * @module
  */
 import type { Outcome } from "../runtime.ts";
-import { ask, type Engine, openLogs, refused } from "./client.ts";
+import { ask, createContainer, type Engine, openLogs, refused } from "./client.ts";
 import { importTar } from "./offline_image.ts";
 import { bytesOf, demux } from "./streams.ts";
 
@@ -40,7 +40,7 @@ export async function routeToMachine(
   const name = `berth-route-${nodeId}`;
   const make = () =>
     ask("create", signal, (abortSignal) =>
-      docker.createContainer({
+      createContainer(docker, {
         name,
         Image: EMPTY_IMAGE,
         Entrypoint: ["sh", "-c", SCRIPT, network],
@@ -54,8 +54,7 @@ export async function routeToMachine(
           SecurityOpt: ["no-new-privileges", "label=disable"],
           Binds: programs.map((path) => `${path}:${path}:ro`),
         },
-        abortSignal,
-      }));
+      }, abortSignal));
   let made = await make();
   if (!made.ok && made.status === 409) { // An earlier agent died in the middle of this.
     await ask(
