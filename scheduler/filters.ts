@@ -7,6 +7,7 @@
 import { type Candidate, type Overlay, portHolder, type Request } from "./overlay.ts";
 import { affinity } from "./rules/affinity.ts";
 import { constraints, pool } from "./rules/constraints.ts";
+import { gpus } from "./rules/gpus.ts";
 import { resources } from "./rules/resources.ts";
 import { compileRules } from "./rules/rules.ts";
 import { maxPerNode, spread } from "./rules/spread.ts";
@@ -194,6 +195,7 @@ export const FILTERS: readonly Filter[] = [
   constraints,
   taints,
   resources,
+  gpus,
   hostports,
   maxPerNode,
   affinity,

@@ -4,13 +4,17 @@
  * @module
  */
 import { hostPortOf, portName } from "../kv/schema/port.ts";
-import type { Resources, TaskTemplate } from "../kv/schema/service.ts";
+import type { TaskTemplate } from "../kv/schema/service.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
+import { gpusOf } from "./rules/gpus.ts";
 import type { ServiceRecord, TaskRecord, World } from "./world.ts";
 
 /** What a template asks to have set aside, in the units of {@link NodeRecord}. */
-export function demandOf(reserve: Resources): { milliCpus: number; memoryMiB: number } {
-  return { milliCpus: Math.round(reserve.cpus * 1000), memoryMiB: reserve.memoryMiB };
+export function demandOf(
+  template: TaskTemplate,
+): { milliCpus: number; memoryMiB: number; gpus: number } {
+  const { cpus, memoryMiB } = template.reserve;
+  return { milliCpus: Math.round(cpus * 1000), memoryMiB, gpus: gpusOf(template) };
 }
 
 /** The ports of its own node that a template asks for by number, as `tcp/8080`. */
@@ -52,9 +56,10 @@ export function hold(world: World, service: ServiceRecord, record: TaskRecord): 
   node.perService.set(serviceId, (node.perService.get(serviceId) ?? 0) + 1);
   const template = service.templates.get(revision);
   if (!template) return;
-  const demand = demandOf(template.reserve);
+  const demand = demandOf(template);
   node.usedMilliCpus += demand.milliCpus;
   node.usedMemoryMiB += demand.memoryMiB;
+  node.usedGpus += demand.gpus;
   for (const port of hostPortsOf(template)) node.ports.set(port, id);
 }
 
@@ -68,9 +73,10 @@ function release(world: World, service: ServiceRecord, record: TaskRecord): void
   else node.perService.delete(serviceId);
   const template = service.templates.get(revision);
   if (!template) return;
-  const demand = demandOf(template.reserve);
+  const demand = demandOf(template);
   node.usedMilliCpus -= demand.milliCpus;
   node.usedMemoryMiB -= demand.memoryMiB;
+  node.usedGpus -= demand.gpus;
   for (const port of hostPortsOf(template)) {
     if (node.ports.get(port) === id) node.ports.delete(port);
   }

@@ -20,6 +20,7 @@ export interface Request {
   template: TaskTemplate;
   milliCpus: number;
   memoryMiB: number;
+  gpus: number;
   /** Published host ports, as `tcp/8080`. */
   ports: readonly string[];
   /** What the node itself must be like. */
@@ -55,6 +56,7 @@ export interface Candidate {
   capacityMemoryMiB: number;
   usedMilliCpus: number;
   usedMemoryMiB: number;
+  usedGpus: number;
   /** Tasks that hold it. */
   tasks: number;
   /** How many of them are of the service that asks; set by {@link ask}. */
@@ -102,6 +104,7 @@ export function overlayOf(world: World, states?: ReadonlyMap<string, NodeState>)
       capacityMemoryMiB: allocatable.memoryMiB,
       usedMilliCpus: record.usedMilliCpus,
       usedMemoryMiB: record.usedMemoryMiB,
+      usedGpus: record.usedGpus,
       tasks: record.holding.size,
       mine: 0,
       placedAt: record.lastPlacedAt,
@@ -135,7 +138,7 @@ export function requestOf(serviceId: string, template: TaskTemplate): Request {
   return {
     serviceId,
     template,
-    ...demandOf(template.reserve),
+    ...demandOf(template),
     ports: hostPortsOf(template),
     constraints: requiredConstraints(template.placement),
     volumes: boundVolumes(template),
@@ -187,6 +190,7 @@ export function holdAgain(overlay: Overlay, candidate: Candidate, request: Reque
 function shift(overlay: Overlay, candidate: Candidate, request: Request, sign: 1 | -1): void {
   candidate.usedMilliCpus += sign * request.milliCpus;
   candidate.usedMemoryMiB += sign * request.memoryMiB;
+  candidate.usedGpus += sign * request.gpus;
   candidate.tasks += sign;
   candidate.added ??= new Map();
   const added = candidate.added.get(request.serviceId) ?? 0;

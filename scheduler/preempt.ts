@@ -152,8 +152,8 @@ function search(scene: Scene): Clearing | undefined {
   const { placement } = request.template;
   const alone = placement.affinity.length === 0 && placement.spread.length === 0 &&
     placement.maxPerNode === undefined && draft.world.repellers.size === 0;
-  const { milliCpus, memoryMiB, ports } = request;
-  const wish = [service.service.priority, milliCpus, memoryMiB, ports, placement];
+  const { milliCpus, memoryMiB, gpus, ports } = request;
+  const wish = [service.service.priority, milliCpus, memoryMiB, gpus, ports, placement];
   const key = JSON.stringify(alone ? wish : [request.serviceId, ...wish]);
   if (draft.futile.has(key)) return undefined;
   const found = cheapest(scene, scene.future.candidates);

@@ -50,6 +50,7 @@ export interface NodeRecord {
   /** Sum of the reservations of the tasks that hold the node, in thousandths of a core and MiB. */
   usedMilliCpus: number;
   usedMemoryMiB: number;
+  usedGpus: number;
   /** Ids of the tasks that hold the node: assigned to it and not ended. */
   holding: Set<string>;
   /** Host ports that they hold, as `tcp/8080`, with the task that holds each. */
@@ -256,6 +257,7 @@ export function putNode(
     knownSinceMs: seenMs,
     usedMilliCpus: 0,
     usedMemoryMiB: 0,
+    usedGpus: 0,
     holding: new Set(),
     ports: new Map(),
     perService: new Map(),

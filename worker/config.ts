@@ -17,6 +17,7 @@ export interface WorkerConfig {
   /** Replace what the engine says. */
   cpus?: number;
   memoryMiB?: number;
+  gpus?: number;
   labels: Record<string, string>;
   stateDir: string;
   runtime: "docker" | "sim";
@@ -57,6 +58,7 @@ Options (and the environment variables that give them):
                       or none: no names
   --cpus N            cores that tasks may use                BERTH_NODE_CPUS
   --memory MIB        memory that tasks may use, in MiB       BERTH_NODE_MEMORY
+  --gpus N            GPUs that tasks may use                 BERTH_NODE_GPUS
   --reserve-cpus N    cores to keep from tasks (default 0)    BERTH_RESERVE_CPUS
   --reserve-memory M  memory to keep from tasks, in MiB       BERTH_RESERVE_MEMORY
                       (default: a twentieth; 0 with --memory)
@@ -103,6 +105,7 @@ function readConfig(
       address: { type: "string" },
       cpus: { type: "string" },
       memory: { type: "string" },
+      gpus: { type: "string" },
       label: { type: "string", multiple: true },
       "state-dir": { type: "string" },
       "reserve-cpus": { type: "string" },
@@ -125,6 +128,10 @@ function readConfig(
   const cpus = readNumber("--cpus", given(values.cpus, "BERTH_NODE_CPUS"), { whole: false });
   const memoryMiB = readNumber("--memory", given(values.memory, "BERTH_NODE_MEMORY"), {
     whole: true,
+  });
+  const gpus = readNumber("--gpus", given(values.gpus, "BERTH_NODE_GPUS"), {
+    whole: true,
+    zero: true,
   });
   const reserveCpus = readNumber(
     "--reserve-cpus",
@@ -151,6 +158,7 @@ function readConfig(
       address: given(values.address, "BERTH_NODE_ADDRESS") ?? machine.addressFor(server),
       ...(cpus === undefined ? {} : { cpus }),
       ...(memoryMiB === undefined ? {} : { memoryMiB }),
+      ...(gpus === undefined ? {} : { gpus }),
       labels: readLabels(labels),
       stateDir: given(values["state-dir"], "BERTH_STATE_DIR") ?? `${stateHome(env)}/berth/${name}`,
       runtime: values.sim ? "sim" : "docker",

@@ -62,7 +62,7 @@ export async function saveIdentity(dir: string, identity: Identity): Promise<voi
 export function factsOf(
   info: EngineInfo,
   config:
-    & Pick<WorkerConfig, "name" | "address" | "labels" | "cpus" | "memoryMiB">
+    & Pick<WorkerConfig, "name" | "address" | "labels" | "cpus" | "memoryMiB" | "gpus">
     & Partial<Pick<WorkerConfig, "reserve">>,
 ): NodeFacts {
   const capacity = {
@@ -70,6 +70,7 @@ export function factsOf(
     memoryMiB: config.memoryMiB ?? info.capacity.memoryMiB,
   };
   const reserve = reserveOf(info, config, capacity);
+  const gpus = config.gpus ?? info.gpus;
   return {
     name: config.name,
     address: config.address,
@@ -79,7 +80,7 @@ export function factsOf(
       memoryMiB: Math.max(0, capacity.memoryMiB - reserve.memoryMiB),
     },
     ...(info.diskMiB === undefined ? {} : { diskMiB: info.diskMiB }),
-    ...(info.gpus === undefined ? {} : { gpus: info.gpus }),
+    ...(gpus === undefined ? {} : { gpus }),
     labels: config.labels,
     engineLabels: info.labels ?? {},
     hostname: info.hostname,

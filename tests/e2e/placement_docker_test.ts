@@ -9,7 +9,17 @@ type Placement = NonNullable<NonNullable<SpecInput["template"]>["placement"]>;
 
 const MACHINE = ["--cpus", "2", "--memory", "1024"];
 const WORKERS = {
-  a1: [...MACHINE, "--label", "zone=a", "--label", "disk=ssd", "--reserve-memory", "24"],
+  a1: [
+    ...MACHINE,
+    "--label",
+    "zone=a",
+    "--label",
+    "disk=ssd",
+    "--reserve-memory",
+    "24",
+    "--gpus",
+    "2",
+  ],
   a2: [...MACHINE, "--label", "zone=a", "--reserve-memory", "4"],
   b1: [...MACHINE, "--label", "zone=b", "--reserve-memory", "4"],
   b2: [...MACHINE, "--label", "zone=b", "--reserve-memory", "4"],
@@ -49,6 +59,15 @@ engineTest("placement rules on real containers", async (connection, t) => {
         assertEquals([capacity.memoryMiB, allocatable?.memoryMiB], [1024, 1000]);
         assertEquals([capacity.cpus, os], [2, "linux"]);
         assert(arch !== "");
+      },
+      "GPUs are counted: a task goes where they are, and more than a node has wait": async () => {
+        const asking = (count: number) => ({ container: { deviceRequests: [{ count }] } });
+        await rig.run(service("many", 1, {}, asking(3)));
+        await waiting(rig, "many", "1 lacks GPUs");
+        // This engine hands out none, so the container does not come up; where it went is what counts.
+        await rig.run(service("one", 1, {}, asking(1)));
+        await rig.until("one to be placed", async () => (await rig.live("one"))[0]?.node === "a1");
+        okValue(await rig.server.client.deleteService("one", rig.project));
       },
       "constraints choose the node, and a label that is set places what waited for it":
         async () => {

@@ -93,7 +93,9 @@ const fail = (index: number) =>
     if (!entry || model.deposed || ++entry.tries < MAX_TRIES) return;
     model.queued.splice(at, 1);
     // Parked messages are listed by their ids, which are in the order of the queue.
-    model.parked = (await listParked(real.kv)).map(({ kind, id }) => QueueMessage.parse({ kind, id }));
+    model.parked = (await listParked(real.kv)).map(({ kind, id }) =>
+      QueueMessage.parse({ kind, id })
+    );
     assert(model.parked.some(({ id }) => id === entry.message.id));
   }, (model) => model.queued.length > 0);
 

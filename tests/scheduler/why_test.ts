@@ -101,6 +101,20 @@ const CASES: Case[] = [
     remedy: "free host port udp/8080 on n1 or publish another",
   },
   {
+    name: "no node has a GPU",
+    nodes: nodes(2, {}),
+    template: { container: { deviceRequests: [{ count: 1 }] } },
+    summary: "0 of 2 nodes fit: 2 have no GPUs (smallest gap: 1 GPU on n1)",
+    remedy: "start the worker of n1 with --gpus, if it has some",
+  },
+  {
+    name: "more GPUs are asked for than a node has",
+    nodes: [{ name: "n1", gpus: 2 }],
+    template: { container: { deviceRequests: [{ deviceIds: ["0", "1", "2"] }] } },
+    summary: "0 of 1 node fits: 1 lacks GPUs (smallest gap: 1 GPU on n1)",
+    remedy: "ask for 2 GPUs at most",
+  },
+  {
     name: "the node asked for is down: the remedy is about that node",
     nodes: [{ name: "n1" }, { name: "n2", state: "down" }],
     template: { placement: { node: "n2" } },

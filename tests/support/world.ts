@@ -50,6 +50,7 @@ export interface NodeInput {
   engineLabels?: Record<string, string>;
   /** Default: 10.0.0.1. */
   address?: string;
+  gpus?: number;
   hostname?: string;
   arch?: string;
   pool?: string;
@@ -144,6 +145,7 @@ export function addNode(made: World, input: NodeInput): void {
     labels: {},
     engineLabels: input.engineLabels ?? {},
     ...(input.hostname === undefined ? {} : { hostname: input.hostname }),
+    ...(input.gpus === undefined ? {} : { gpus: input.gpus }),
     os: "linux",
     arch: input.arch ?? "x86_64",
     runtime: "sim",
