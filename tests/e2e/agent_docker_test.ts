@@ -2,11 +2,9 @@ import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@st
 import type { Assignment } from "../../kv/schema/agent.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
-import { DEFAULT_POOL, parsePool } from "../../worker/dns/pool.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
-import { removeAll } from "../../worker/join.ts";
 import type { ContainerStatus, Runtime } from "../../worker/runtime.ts";
-import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
+import { clearNode, engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { assignmentOf, createFakeServer, type FakeServer } from "../support/fake_server.ts";
 import { idOf } from "../support/ids.ts";
@@ -42,10 +40,7 @@ async function onMachine(
   const wire = serveWire(fake);
   const first = (Deno.pid % 30_000) * 1_000 + ++machines * 100;
   wire.nodeId = idOf(1_000_000_000 + first);
-  const pool = parsePool(DEFAULT_POOL);
-  assert(!("problem" in pool));
-  const networks = { pool, interfaces: () => Deno.networkInterfaces() };
-  const runtime = createDockerRuntime({ connection, nodeId: wire.nodeId, networks });
+  const runtime = createDockerRuntime({ connection, nodeId: wire.nodeId });
   const children: ChildProcess[] = [];
   const task = (n: number) => idOf(first + n);
   try {
@@ -81,8 +76,8 @@ async function onMachine(
     });
   } finally {
     for (const child of children) await child.stop("SIGKILL");
-    await removeAll(runtime, { log: () => {}, timeoutMs: 60_000 });
     await runtime.close();
+    await clearNode(connection, wire.nodeId);
     await wire.close();
     await Deno.remove(stateDir, { recursive: true });
   }

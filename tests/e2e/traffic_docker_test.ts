@@ -1,11 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Client } from "../../api/client.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
-import { createDockerRuntime } from "../../worker/docker/docker.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
-import { removeAll } from "../../worker/join.ts";
 import { okValue, problemOf } from "../support/api.ts";
-import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
+import { clearNode, engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { steadyClient } from "../support/http_clients.ts";
 import { keepAliveCommand } from "../support/keepalive_server.ts";
@@ -46,9 +44,7 @@ async function inCluster(
     for (const worker of scene.workers) await worker.stop();
     await scene.server.stop();
     for (const nodeId of nodeIds) {
-      const runtime = createDockerRuntime({ connection, nodeId });
-      await removeAll(runtime, { log: () => {}, timeoutMs: 60_000 });
-      await runtime.close();
+      await clearNode(connection, nodeId);
     }
     await Deno.remove(dir, { recursive: true });
   }

@@ -4,7 +4,9 @@
  * @module
  */
 import { type EngineConnection, findEngine } from "../../worker/docker/connect.ts";
+import { DEFAULT_POOL, parsePool } from "../../worker/dns/pool.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
+import { removeAll } from "../../worker/join.ts";
 import { importBusyboxImage } from "../../worker/docker/offline_image.ts";
 
 export type TestEngine =
@@ -14,7 +16,7 @@ export type TestEngine =
 /** Made offline: a static busybox and links to its commands. */
 export const TEST_IMAGE = "berth-test/busybox:1";
 const ANSWER_MS = 5_000;
-const IMPORT_MS = 60_000;
+const ENGINE_WORK_MS = 60_000;
 
 /** Finds the engine and asks it whether it answers. */
 export async function engine(): Promise<TestEngine> {
@@ -76,7 +78,20 @@ export function ensureTestImage(connection: EngineConnection): Promise<void> {
 
 /** Makes {@link TEST_IMAGE} on any engine. */
 export async function importTestImage(connection: EngineConnection): Promise<void> {
-  const signal = AbortSignal.timeout(IMPORT_MS);
+  const signal = AbortSignal.timeout(ENGINE_WORK_MS);
   const made = await importBusyboxImage(connection, { tag: TEST_IMAGE, cmd: ["sh"], signal });
   if (!made.ok) throw new Error(made.message);
+}
+
+/** Removes all containers and networks of a node from an engine. */
+export async function clearNode(connection: EngineConnection, nodeId: string): Promise<void> {
+  const pool = parsePool(DEFAULT_POOL);
+  if ("problem" in pool) throw new Error(pool.problem);
+  const runtime = createDockerRuntime({
+    connection,
+    nodeId,
+    networks: { pool, interfaces: () => [] },
+  });
+  await removeAll(runtime, { log: () => {}, timeoutMs: ENGINE_WORK_MS });
+  await runtime.close();
 }

@@ -20,8 +20,8 @@ export interface Subnet {
 }
 
 export const DEFAULT_POOL = "10.213.0.0/16";
-/** A project's network on one node: 253 containers. */
-const SUBNET_BITS = 24;
+/** A project's network on one node: 509 containers. */
+const SUBNET_BITS = 23;
 const MAX_POOL_BITS = 22;
 
 /** Reads a network in CIDR notation; what is wrong with it, otherwise. */
