@@ -26,7 +26,7 @@ interface Node {
 
 interface Engines {
   docker: Engine;
-  node(): Node;
+  node(pool?: string): Node;
 }
 
 function networkTest(name: string, body: (at: Engines) => Promise<void>): void {
@@ -37,8 +37,8 @@ function networkTest(name: string, body: (at: Engines) => Promise<void>): void {
     try {
       await body({
         docker: client.docker,
-        node() {
-          const node = createNode(connection);
+        node(pool) {
+          const node = createNode(connection, pool);
           nodes.push(node);
           return node;
         },
@@ -53,10 +53,10 @@ function networkTest(name: string, body: (at: Engines) => Promise<void>): void {
   });
 }
 
-function createNode(connection: EngineConnection): Node {
+function createNode(connection: EngineConnection, text = DEFAULT_POOL): Node {
   const id = newId();
   const clock = createFakeClock();
-  const pool = parsePool(DEFAULT_POOL);
+  const pool = parsePool(text);
   assert(!("problem" in pool));
   const interfaces = () => Deno.networkInterfaces();
   const runtime = createDockerRuntime({
@@ -211,3 +211,19 @@ networkTest("many that need the network at once make one", async ({ node }) => {
   await Promise.all(all);
   assertEquals(ok(await at.networks.list(soon())).length, 1);
 });
+
+networkTest(
+  "when all subnets are taken, those of nodes that are gone are used again, and no others",
+  async ({ node }) => {
+    const ONE_SUBNET = "10.214.0.0/22";
+    const [gone, here, late] = [node(ONE_SUBNET), node(ONE_SUBNET), node(ONE_SUBNET)];
+    const left = await gone.start("web.shop");
+    ok(await gone.runtime.remove(left, soon()));
+    await here.start("web.shop");
+    assertEquals(ok(await gone.networks.list(soon())), []);
+    const refusal = await late.runtime.create(assignmentOf("web.shop"), soon());
+    assert(!refusal.ok && refusal.kind === "refused");
+    assert(refusal.message.startsWith("no subnet of 10.214.0.0/22 is free"), refusal.message);
+    assertEquals(ok(await here.networks.list(soon())).length, 1);
+  },
+);

@@ -3,7 +3,7 @@
  * the machine, everybody else; other projects' containers do not reach in.
  *
  * 1. Name and labels follow from node and project, so a network whose create was lost is adopted.
- * 2. Only networks with this node's label are touched.
+ * 2. Only networks with this node's label are touched; for want of a subnet, those that other nodes left.
  * 3. Making and removing one do not overlap, and one that was just asked for is not removed: a container
  *    is about to be made in it.
  *
@@ -94,6 +94,20 @@ export function createNetworks(
     if (!listed.ok) return listed;
     const existing = known.get(project);
     if (existing) return { ok: true, value: existing };
+    const made = await makeFree(project, signal);
+    if (made) return made;
+    await reclaim(signal);
+    return await makeFree(project, signal) ?? refused(
+      `no subnet of ${pool.text} is free for the network of project ${project}: ` +
+        "give the worker another --address-pool",
+    );
+  }
+
+  /** Of the first subnet that is free; undefined when none is. */
+  async function makeFree(
+    project: string,
+    signal: AbortSignal,
+  ): Promise<Outcome<ProjectNetwork> | undefined> {
     const taken = interfaces();
     let tries = 0;
     for (const subnet of subnets(pool, `${nodeId} ${project}`)) {
@@ -107,10 +121,27 @@ export function createNetworks(
       const inTheWay = made.status === 403 || /overlaps/i.test(made.message);
       if (!inTheWay) return failure(made);
     }
-    return refused(
-      `no subnet of ${pool.text} is free for the network of project ${project}: ` +
-        "give the worker another --address-pool",
+    return undefined;
+  }
+
+  /**
+   * Removes what nodes that were here before left behind. The engine keeps what a container runs in, and
+   * a node that lives makes its network anew when it needs it.
+   */
+  async function reclaim(signal: AbortSignal): Promise<void> {
+    const all = await ask(
+      "list of networks",
+      signal,
+      (abortSignal) => docker.listNetworks({ filters: { label: [LABEL.node] }, abortSignal }),
     );
+    for (const { Id, Labels } of all.ok ? all.value as NetworkItem[] : []) {
+      if (Labels?.[LABEL.node] === nodeId) continue;
+      await ask(
+        "remove of a network",
+        signal,
+        (abortSignal) => docker.getNetwork(Id).remove({ abortSignal }),
+      );
+    }
   }
 
   async function create(
