@@ -53,10 +53,10 @@ function networkTest(name: string, body: (at: Engines) => Promise<void>): void {
   });
 }
 
-function createNode(connection: EngineConnection, text = DEFAULT_POOL): Node {
+function createNode(connection: EngineConnection, poolText = DEFAULT_POOL): Node {
   const id = newId();
   const clock = createFakeClock();
-  const pool = parsePool(text);
+  const pool = parsePool(poolText);
   assert(!("problem" in pool));
   const interfaces = () => Deno.networkInterfaces();
   const runtime = createDockerRuntime({
