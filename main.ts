@@ -13,7 +13,7 @@ import { monotonicFactory } from "ulid";
 import manifest from "./deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
 import { createBeatCollector, createLocalBeats } from "./kv/beats.ts";
-import { cacheRows } from "./kv/cached.ts";
+import { type CachedKv, cacheRows } from "./kv/cached.ts";
 import { initCluster } from "./kv/cluster.ts";
 import { key } from "./kv/keys.ts";
 import { createLogFeed } from "./kv/log.ts";
@@ -185,7 +185,9 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   if (!opened.ok) return opened;
   const { store } = opened;
   const { exclusive } = store;
-  const rows = exclusive ? cacheRows(store.kv) : { cached: store.kv, direct: store.kv };
+  const rows: Partial<CachedKv> & Pick<CachedKv, "cached" | "direct"> = exclusive
+    ? cacheRows(store.kv)
+    : { cached: store.kv, direct: store.kv };
   const kv = rows.direct;
   const clock = systemClock;
   const ulid = monotonicFactory();
@@ -240,6 +242,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
       return (user + system) / 1e6;
     },
     nodeTtlMs: () => nodeTtlMs,
+    ...(rows.track ? { trackRows: rows.track } : {}),
     liveTasks: () => {
       const world = ticker.world();
       return world && liveTasks(world);

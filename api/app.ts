@@ -8,6 +8,7 @@ import { createEndpointTable } from "../kv/endpoint_table.ts";
 import { createImmutable } from "../kv/immutable.ts";
 import { messageOf } from "../kv/store.ts";
 import { createTokenReader } from "../kv/tokens.ts";
+import { createAnswers } from "./answers.ts";
 import type { ApiApp, ApiDeps, ApiEnv, Rooms } from "./deps.ts";
 import { docsAsset, docsPage } from "./docs.ts";
 import { createEndpointPolls } from "./endpoint_polls.ts";
@@ -105,6 +106,8 @@ export function createApp(deps: ApiDeps): Api {
 
   return {
     async fetch(request) {
+      const kept = await rooms.answers.find(request);
+      if (kept) return kept;
       const response = await app.fetch(request);
       try {
         return await rooms.held.settle(response);
@@ -140,11 +143,13 @@ function createRooms(deps: ApiDeps, closing: AbortSignal, openapi: () => object)
     eventStreams: streams.count,
     tunnels: tunnels.count,
   });
+  const tokens = createTokenReader(deps);
   let made: object | undefined;
   return {
     deps,
     immutable,
-    tokens: createTokenReader(deps),
+    tokens,
+    answers: createAnswers(deps, { tokens, metrics }),
     held: createHeldAnswers(),
     polls,
     endpoints,

@@ -6,6 +6,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { BeatCollector } from "../kv/beats.ts";
 import type { EndpointTable } from "../kv/endpoint_table.ts";
+import type { TrackedKv } from "../kv/cached.ts";
 import type { Immutable } from "../kv/immutable.ts";
 import type { LogFeed } from "../kv/log.ts";
 import type { Token } from "../kv/schema/control.ts";
@@ -15,6 +16,7 @@ import type { Kv } from "../kv/store.ts";
 import type { TokenReader } from "../kv/tokens.ts";
 import type { Vault } from "../kv/vault.ts";
 import type { World } from "../scheduler/world.ts";
+import type { Answers } from "./answers.ts";
 import type { EndpointPolls } from "./endpoint_polls.ts";
 import type { HeldAnswers } from "./held.ts";
 import type { EventStreams } from "./event_stream.ts";
@@ -50,6 +52,8 @@ export interface ApiDeps {
   loadWorld: () => Promise<World>;
   /** What the leader knows of tasks, while this process leads; else views are read from their rows. */
   liveTasks?: () => LiveTasks | undefined;
+  /** Where no other process can change rows: reads that can tell whether they would still say the same. */
+  trackRows?: () => TrackedKv;
   /** The leader as far as this process knows; epoch 0 makes the API look into the database. */
   leader: () => LeaderInfo;
   version: string;
@@ -85,6 +89,7 @@ export interface Rooms {
   immutable: Immutable;
   tokens: TokenReader;
   held: HeldAnswers;
+  answers: Answers;
   polls: Polls;
   endpoints: { table: EndpointTable; polls: EndpointPolls };
   streams: EventStreams;

@@ -8,6 +8,8 @@
  * 2. What was read is kept only if no commit of that key began meanwhile.
  * 3. Several keys are answered from the cache all together or not at all: `getMany` stays one snapshot.
  * 4. Kept rows are frozen, since many share them. That there is no row is kept as well.
+ * 5. What was read is unchanged while the very entries that were read are kept: a commit takes them out
+ *    before it begins. Lists are not kept, so who lists knows nothing.
  *
  * @module
  */
@@ -19,6 +21,14 @@ export interface CachedKv {
   cached: Kv;
   /** Reads the database; its commits keep the cache true. For whoever reads each row once. */
   direct: Kv;
+  /** Reads through the cache, and notes what: for whoever keeps what is made of it. */
+  track(): TrackedKv;
+}
+
+export interface TrackedKv {
+  kv: Kv;
+  /** Whether the same reads would give the same now. */
+  unchanged(): boolean;
 }
 
 type Entry = Deno.KvEntryMaybe<unknown>;
@@ -108,14 +118,40 @@ export function cacheRows(kv: Kv): CachedKv {
     close: () => kv.close(),
   };
   const answer = (keys: readonly Deno.KvKey[]) => kept(keys) ?? read(keys);
-  return {
-    direct,
-    cached: {
-      ...direct,
-      get: (async (key: Deno.KvKey) => (await answer([key]))[0]) as Kv["get"],
-      getMany: (async (keys: readonly Deno.KvKey[]) => await answer(keys)) as Kv["getMany"],
-    },
-  };
+  const through = (ask: typeof answer): Kv => ({
+    ...direct,
+    get: (async (key: Deno.KvKey) => (await ask([key]))[0]) as Kv["get"],
+    getMany: (async (keys: readonly Deno.KvKey[]) => await ask(keys)) as Kv["getMany"],
+  });
+
+  function track(): TrackedKv {
+    const names: string[] = [];
+    const entries: Entry[] = [];
+    let known = true;
+    const kv = through(async (keys) => {
+      const answered = await answer(keys);
+      keys.forEach((key, i) => {
+        const name = nameOf(key);
+        const entry = answered[i];
+        if (name === undefined || !entry) known = false;
+        else {
+          names.push(name);
+          entries.push(entry);
+        }
+      });
+      return answered;
+    });
+    const giveUp = <A extends unknown[], T>(call: (...args: A) => T) => (...args: A) => {
+      known = false;
+      return call(...args);
+    };
+    return {
+      kv: { ...kv, list: giveUp(kv.list) as Kv["list"], watch: giveUp(kv.watch) as Kv["watch"] },
+      unchanged: () => known && names.every((name, i) => rows.get(name) === entries[i]), // (5)
+    };
+  }
+
+  return { direct, cached: through(answer), track };
 }
 
 /** Has a commit tell which keys it changes, around the time that it takes. */

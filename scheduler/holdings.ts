@@ -28,6 +28,7 @@ export function hostPortsOf(template: TaskTemplate): string[] {
 /** Adds a task to the slots of its service and, while it has not ended, to what its node holds. */
 export function attach(world: World, service: ServiceRecord, record: TaskRecord): void {
   const ended = isTerminal(record.state);
+  service.mark = {};
   push(ended ? service.ended : service.live, record);
   if (ended) return;
   if (record.state === "pending") service.pending++;
@@ -37,6 +38,7 @@ export function attach(world: World, service: ServiceRecord, record: TaskRecord)
 /** The reverse of {@link attach}, with the same record. */
 export function detach(world: World, service: ServiceRecord, record: TaskRecord): void {
   const ended = isTerminal(record.state);
+  service.mark = {};
   pull(ended ? service.ended : service.live, record);
   if (ended) return;
   if (record.state === "pending") service.pending--;
@@ -52,6 +54,7 @@ export function hold(world: World, service: ServiceRecord, record: TaskRecord): 
     return;
   }
   service.slots.strays.delete(id);
+  node.mark = {};
   node.holding.add(id);
   node.perService.set(serviceId, (node.perService.get(serviceId) ?? 0) + 1);
   const template = service.templates.get(revision);
@@ -68,6 +71,7 @@ function release(world: World, service: ServiceRecord, record: TaskRecord): void
   service.slots.strays.delete(id);
   const node = nodeId === undefined ? undefined : world.nodes.get(nodeId);
   if (!node?.holding.delete(id)) return;
+  node.mark = {};
   const left = (node.perService.get(serviceId) ?? 1) - 1;
   if (left > 0) node.perService.set(serviceId, left);
   else node.perService.delete(serviceId);

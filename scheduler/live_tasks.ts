@@ -32,6 +32,8 @@ export function liveTasks(world: World): LiveTasks {
         memoryMiB: node.usedMemoryMiB,
       };
     },
+    markOfService: (serviceId) => world.services.get(serviceId)?.mark,
+    markOfNode: (nodeId) => world.nodes.get(nodeId)?.mark,
   };
 }
 

@@ -51,6 +51,8 @@ export interface NodeRecord {
   usedMilliCpus: number;
   usedMemoryMiB: number;
   usedGpus: number;
+  /** Another object after each change of what tasks hold of it. */
+  mark: object;
   /** Ids of the tasks that hold the node: assigned to it and not ended. */
   holding: Set<string>;
   /** Host ports that they hold, as `tcp/8080`, with the task that holds each. */
@@ -76,6 +78,8 @@ export interface ServiceRecord {
   ended: Map<number, TaskRecord[]>;
   /** How many of the live tasks wait for a node. */
   pending: number;
+  /** Another object after each change of its tasks. */
+  mark: object;
   /** Monotonic ms of the newest own failures of its tasks, by node: those that this leader saw. */
   failuresMs: Map<string, number[]>;
   /** Where the slots stand, derived from all of the above. */
@@ -147,6 +151,7 @@ export function putService(world: World, service: Service, template?: TaskTempla
       live: new Map(),
       ended: new Map(),
       pending: 0,
+      mark: {},
       failuresMs: new Map(),
       slots: emptySlots(),
       runs: new Map(),
@@ -258,6 +263,7 @@ export function putNode(
     usedMilliCpus: 0,
     usedMemoryMiB: 0,
     usedGpus: 0,
+    mark: {},
     holding: new Set(),
     ports: new Map(),
     perService: new Map(),

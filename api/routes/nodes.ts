@@ -140,9 +140,13 @@ export function nodeRoutes(app: ApiApp, rooms: Rooms): void {
     return c.json(valueOf(page), 200);
   });
 
-  app.openapi(guarded(rooms, read), async (c) => {
-    const view = valueOf(await getNode(reads(), c.req.valid("param").ref));
-    return c.json(view, 200, objectHeaders({ value: view }));
+  app.openapi(guarded(rooms, read), (c) => {
+    const { ref } = c.req.valid("param");
+    return rooms.answers.make(
+      c,
+      (sources) => getNode({ ...sources, immutable }, ref),
+      (value) => objectHeaders({ value }),
+    );
   });
 
   app.openapi(guarded(rooms, putSpec), async (c) => {

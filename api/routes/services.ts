@@ -132,15 +132,13 @@ export function serviceRoutes(app: ApiApp, rooms: Rooms): void {
     return c.json(written.value, 201, { ...objectHeaders(written), location });
   });
 
-  app.openapi(guarded(rooms, read), async (c) => {
-    const view = valueOf(
-      await getService(
-        kv,
-        { ...c.req.valid("param"), ...c.req.valid("query") },
-        deps.liveTasks?.(),
-      ),
+  app.openapi(guarded(rooms, read), (c) => {
+    const ref = { ...c.req.valid("param"), ...c.req.valid("query") };
+    return rooms.answers.make(
+      c,
+      ({ kv, live }) => getService(kv, ref, live),
+      (value) => objectHeaders({ value }),
     );
-    return c.json(view, 200, objectHeaders({ value: view }));
   });
 
   app.openapi(guarded(rooms, put), async (c) => {

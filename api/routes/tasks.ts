@@ -96,9 +96,9 @@ export function taskRoutes(app: ApiApp, rooms: Rooms): void {
     return c.json(valueOf(page), 200);
   });
 
-  app.openapi(guarded(rooms, read), async (c) => {
+  app.openapi(guarded(rooms, read), (c) => {
     const ref = { ...c.req.valid("param"), ...c.req.valid("query") };
-    return c.json(valueOf(await getTask(reads, ref)), 200);
+    return rooms.answers.make(c, ({ kv }) => getTask({ kv, immutable }, ref));
   });
 
   app.openapi(guarded(rooms, why), async (c) => {

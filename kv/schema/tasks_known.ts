@@ -24,6 +24,10 @@ export interface LiveTasks {
   ofService(serviceId: string): TaskSummary[] | undefined;
   /** What tasks hold of a node; undefined for a node that is not known yet. */
   onNode(nodeId: string): Holding | undefined;
+  /** Another object whenever {@link ofService} might give another answer. */
+  markOfService(serviceId: string): object | undefined;
+  /** Another object whenever {@link onNode} might give another answer. */
+  markOfNode(nodeId: string): object | undefined;
 }
 
 export interface Holding {
