@@ -80,6 +80,8 @@ export interface Overlay {
   world: World;
   candidates: Candidate[];
   placements: number;
+  /** Services of which this plan gave tasks to nodes, or took some. */
+  moved: Set<string>;
   /** The candidates by id, once needed. */
   ranked?: Candidate[];
   /** Whether any node has a taint of effect `prefer-no-schedule`, once needed. */
@@ -116,7 +118,7 @@ export function overlayOf(world: World, states?: ReadonlyMap<string, NodeState>)
   }
   const { placements } = world;
   return {
-    ...{ world, candidates, placements, located: new Map() },
+    ...{ world, candidates, placements, located: new Map(), moved: new Set<string>() },
     ...{ topologies: new Map(), counters: new Map() },
   };
 }
@@ -131,7 +133,8 @@ export function forkOf(overlay: Overlay): Overlay {
   }));
   const { world, placements, topologies } = overlay;
   const located = new Map(overlay.located);
-  return { world, candidates, placements, located, topologies, counters: new Map() };
+  const moved = new Set(overlay.moved);
+  return { world, candidates, placements, located, moved, topologies, counters: new Map() };
 }
 
 export function requestOf(serviceId: string, template: TaskTemplate): Request {
@@ -160,6 +163,11 @@ export function rank(overlay: Overlay): Candidate[] {
 /** Prepares the candidate for questions about this request. */
 export function ask(candidate: Candidate, request: Request): void {
   candidate.mine = tasksOf(candidate, request.serviceId);
+}
+
+/** Whether any node holds a task of the service that asks; if not, none need be asked for its own. */
+export function isSomewhere({ world, moved }: Overlay, { serviceId }: Request): boolean {
+  return moved.has(serviceId) || (world.services.get(serviceId)?.live.size ?? 0) > 0;
 }
 
 /** Sets aside what one task needs. */
@@ -192,6 +200,7 @@ function shift(overlay: Overlay, candidate: Candidate, request: Request, sign: 1
   candidate.usedMemoryMiB += sign * request.memoryMiB;
   candidate.usedGpus += sign * request.gpus;
   candidate.tasks += sign;
+  overlay.moved.add(request.serviceId);
   candidate.added ??= new Map();
   const added = candidate.added.get(request.serviceId) ?? 0;
   candidate.added.set(request.serviceId, added + sign);

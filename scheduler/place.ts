@@ -13,7 +13,7 @@
 import { cellsOf, type Check, passes, type Search } from "./cells.ts";
 import { type Filter, filtersFor, firstRefusal } from "./filters.ts";
 import { drawLots } from "./lots.ts";
-import { ask, type Candidate, type Overlay, type Request, take } from "./overlay.ts";
+import { ask, type Candidate, isSomewhere, type Overlay, type Request, take } from "./overlay.ts";
 import { ownPreference, preferencesFor, sharedPreference } from "./rules/rules.ts";
 import { isUndecided } from "./rules/volumes.ts";
 import { scoreOf, type Strategy } from "./scores.ts";
@@ -42,9 +42,11 @@ export function place(
   );
   const preferences = preferencesFor(request);
   const fitting: Candidate[] = [];
+  const somewhere = isSomewhere(overlay, request);
   for (const node of overlay.candidates) {
     if (!passes(own, node)) continue;
-    ask(node, request);
+    if (somewhere) ask(node, request);
+    else node.mine = 0;
     fitting.push(node);
   }
   const search = { overlay, request, strategy, slots, filters, own, preferences, fitting };
