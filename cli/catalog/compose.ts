@@ -46,7 +46,11 @@ export const composeCommands = [
     group: GROUP,
     summary: "Remove what up made of a project",
     details: "Dependents go first. Without files, -p removes all that was made from files.",
-    options: { ...FILES, removeOrphans: ORPHANS },
+    options: {
+      ...FILES,
+      removeOrphans: ORPHANS,
+      volumes: flag("-v, --volumes", "Also the project's volumes, with what is in them"),
+    },
     examples: [
       ["berth down", "the services of compose.yaml"],
       ["berth down -p shop", "all that up made of the project, without its files"],

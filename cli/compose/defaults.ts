@@ -80,10 +80,22 @@ export const DIFFERENCES: readonly Difference[] = [
     berth: "`up` waits, for tasks on any node",
   },
   {
-    what: "`env_file`, `label_file`",
+    what: "`env_file`, `label_file`, files of configs and secrets",
     compose: "read where the command runs",
     swarm: "read where the command runs",
     berth: "read where the command runs",
+  },
+  {
+    what: "relative paths of bind mounts",
+    compose: "of the machine at hand",
+    swarm: "of each node",
+    berth: "absolute paths of each node, made from the project's directory",
+  },
+  {
+    what: "a secret or config whose value changed",
+    compose: "seen at the next start",
+    swarm: "needs another name",
+    berth: "`up` makes a new version of it, and rolls its services over",
   },
   {
     what: "`cpus`, `mem_limit`",

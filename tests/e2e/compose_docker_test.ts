@@ -125,3 +125,59 @@ engineTest(
     });
   },
 );
+
+engineTest(
+  "example postgres: a volume that stays and a password that only the container sees",
+  async (connection) => {
+    const canary = `canary-${Deno.pid}`;
+    const made = await importBusyboxImage(connection, {
+      tag: "berth-test/db:1",
+      cmd: ["/start.sh"],
+      files: {
+        "/start.sh": "#!/bin/sh\ncat /run/secrets/password >> /var/lib/postgresql/data/log\n" +
+          "echo >> /var/lib/postgresql/data/log\nexec sleep 100000\n",
+      },
+      signal: AbortSignal.timeout(60_000),
+    });
+    assert(made.ok, JSON.stringify(made));
+    const password = await Deno.makeTempFile();
+    const write = (text: string) => Deno.writeTextFile(password, text);
+    const env = {
+      POSTGRES_IMAGE: "berth-test/db:1",
+      POSTGRES_CHECK: "test -s /var/lib/postgresql/data/log",
+      PASSWORD_FILE: password,
+    };
+    await inExample(connection, { dir: "postgres", env }, async (w) => {
+      await write(canary);
+      const ran = await w.berth("up", "--wait");
+      assertEquals(ran.code, 0, ran.err);
+      const log = "/var/lib/postgresql/data/log";
+      const seen = await w.berth("exec", "--project", "postgres", "db", "cat", log);
+      assertEquals(seen.out, `${canary}\n`, seen.err);
+      assert(
+        !JSON.stringify([ran, await w.berth("config")]).includes(canary),
+        "the password is shown",
+      );
+
+      // The same value is no change; another one is a new version, and the volume stays.
+      assert(!/created|\bchanged/.test((await w.berth("up")).out));
+      await write(`${canary}-2`);
+      assertEquals((await w.berth("up", "--wait")).code, 0);
+      await eventually(async () => {
+        const { out } = await w.berth("exec", "--project", "postgres", "db", "cat", log);
+        return out === `${canary}\n${canary}-2\n`;
+      }, { what: "the new password beside the old data", timeoutMs: 30_000 });
+
+      const volumes = async () =>
+        okValue(await w.server.client.listVolumes({ project: "postgres" })).items.map((v) =>
+          v.name
+        );
+      assertEquals((await w.berth("down")).code, 0);
+      assertEquals(await volumes(), ["data"]);
+      assertEquals(okValue(await w.server.client.listSecrets({ project: "postgres" })).items, []);
+      const down = await w.berth("down", "-v");
+      assertEquals([down.code, await volumes()], [0, []], down.err);
+    });
+    await Deno.remove(password);
+  },
+);

@@ -9,9 +9,11 @@ import { startBoard } from "../../compose/board.ts";
 import { isFromCompose } from "../../compose/changes.ts";
 import { watchProject } from "../../compose/watch.ts";
 import { fittedName } from "../../compose/load.ts";
+import { ownVolumes } from "../../compose/map/mounts.ts";
+import type { SealedView } from "../../../kv/schema/sealed.ts";
 import type { ServerDeps } from "../../deps.ts";
 import { EXIT, type ExitCode } from "../../exit.ts";
-import { listAll } from "../../find.ts";
+import { isNotFound, listAll } from "../../find.ts";
 import { fail, failCall } from "../../report.ts";
 import { whileLocked } from "./locked.ts";
 import { printOutcomes } from "./print.ts";
@@ -19,6 +21,7 @@ import { type ProjectFlags, readProject } from "./project.ts";
 
 export interface DownFlags extends ProjectFlags {
   removeOrphans: boolean;
+  volumes: boolean;
 }
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -27,6 +30,8 @@ interface Target {
   project: string;
   /** Names in the cluster, those that others depend on first; absent: all that `up` made. */
   waves?: string[][];
+  /** The project's own; absent: all of it. */
+  volumes?: string[];
 }
 
 export async function down(flags: DownFlags, deps: ServerDeps): Promise<ExitCode> {
@@ -66,7 +71,9 @@ export async function down(flags: DownFlags, deps: ServerDeps): Promise<ExitCode
         result: removed.has(service) ? "removed" : "not removed",
       })),
     );
-    if (!held.signal.aborted) return code;
+    if (!held.signal.aborted) {
+      return code === EXIT.ok ? await removeData(target, flags, deps) : code;
+    }
     return fail(
       deps,
       "interrupted: what was asked to go goes on by itself; the rest was not tried",
@@ -89,7 +96,39 @@ async function targetOf(
   const waves = project.waves.map((wave) =>
     wave.map((name) => project.services.get(name)?.berthName ?? name)
   );
-  return { project: project.name, waves };
+  return { project: project.name, waves, volumes: ownVolumes(project) };
+}
+
+/** What `up` made and nobody uses any more: values, and the volumes when they are meant too. */
+async function removeData(
+  { project, volumes }: Target,
+  flags: DownFlags,
+  { client, ...deps }: ServerDeps,
+): Promise<ExitCode> {
+  const [secrets, configs, all] = await Promise.all([
+    listAll((query) => client.listSecrets({ ...query, project })),
+    listAll((query) => client.listConfigs({ ...query, project })),
+    listAll((query) => client.listVolumes({ ...query, project })),
+  ]);
+  const unused = (list: SealedView[]) =>
+    list.filter((one) => isFromCompose(one) && one.usedBy.length === 0);
+  for (const listed of [secrets, configs, all]) {
+    if (!listed.ok) return failCall(deps, listed.error, `cannot look at project ${project}`);
+  }
+  const removals = [
+    ...(secrets.ok ? unused(secrets.value) : []).map((one) => client.deleteSecret(one.id, project)),
+    ...(configs.ok ? unused(configs.value) : []).map((one) => client.deleteConfig(one.id, project)),
+    ...(flags.volumes && all.ok ? all.value : [])
+      .filter((one) => one.usedBy.length === 0 && (volumes?.includes(one.name) ?? true))
+      .map((one) => client.deleteVolume(one.id, { project })),
+  ];
+  for (const removal of removals) {
+    const gone = await removal;
+    if (!gone.ok && !isNotFound(gone.error)) {
+      return failCall(deps, gone.error, "cannot remove data");
+    }
+  }
+  return EXIT.ok;
 }
 
 /** Dependents go before what they depend on. */

@@ -6,6 +6,8 @@
 import { withSteps } from "../../compose/expand.ts";
 import { loadModel, type LoadOptions, STDIN, type Surroundings } from "../../compose/load.ts";
 import { specOf } from "../../compose/map/service.ts";
+import { valueSources } from "../../compose/map/files.ts";
+import { readValues, type Value } from "../../compose/upload.ts";
 import { type Project, resolve } from "../../compose/resolve.ts";
 import { ComposeError } from "../../compose/tree.ts";
 import type { ServiceSpec } from "../../../kv/schema/service.ts";
@@ -24,15 +26,18 @@ export interface ProjectFlags {
 }
 
 export type Read =
-  | { ok: true; project: Project; specs: ServiceSpec[] }
+  | { ok: true; project: Project; specs: ServiceSpec[]; values: Value[] }
   | { ok: false; code: ExitCode; missing: boolean };
 
-/** Reads and maps the files; what is wrong with them was printed. */
+/**
+ * Reads and maps the files; what is wrong with them was printed. `withValues`: also the values of secrets
+ * and configs, which only `up` has any use for.
+ */
 export async function readProject(
   flags: ProjectFlags,
   services: readonly string[],
   deps: Deps,
-  { quietIfMissing = false } = {},
+  { quietIfMissing = false, withValues = false } = {},
 ): Promise<Read> {
   const options: LoadOptions = {
     files: flags.file,
@@ -46,7 +51,10 @@ export async function readProject(
     const model = await loadModel(options, around);
     const project = withSteps(await resolve(model, { services }, around));
     const specs = [...project.services.values()].map((service) => specOf(project, service));
-    return { ok: true, project, specs };
+    const env = model.lookup;
+    const sources = withValues ? valueSources(project) : [];
+    const values = await readValues(sources, { readFile: deps.readFile, env });
+    return { ok: true, project, specs, values };
   } catch (error) {
     if (!(error instanceof ComposeError)) throw error;
     const missing = error.at === undefined && /^there is no compose.yaml/.test(error.message);

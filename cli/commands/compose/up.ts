@@ -10,6 +10,7 @@ import { type Change, changesOf } from "../../compose/changes.ts";
 import { type Condition, standingOf } from "../../compose/conditions.ts";
 import { notesOf } from "../../compose/notes.ts";
 import type { Project } from "../../compose/resolve.ts";
+import { uploadValue } from "../../compose/upload.ts";
 import { type Watch, watchProject } from "../../compose/watch.ts";
 import type { ServerDeps } from "../../deps.ts";
 import { EXIT, type ExitCode, exitOf } from "../../exit.ts";
@@ -29,9 +30,9 @@ export interface UpFlags extends ProjectFlags {
 const DEFAULT_TIMEOUT_MS = 300_000;
 
 export async function up(flags: UpFlags, names: string[], deps: ServerDeps): Promise<ExitCode> {
-  const read = await readProject(flags, names, deps);
+  const read = await readProject(flags, names, deps, { withValues: true });
   if (!read.ok) return read.code;
-  const { project, specs } = read;
+  const { project, specs, values } = read;
   const look = async () => {
     const { client } = deps;
     const listed = await listAll((query) =>
@@ -47,12 +48,17 @@ export async function up(flags: UpFlags, names: string[], deps: ServerDeps): Pro
     await printChanges(deps, relevant(first.value, flags, partial));
     return EXIT.ok;
   }
-  if (!isWork(first.value, flags, partial)) {
+  if (values.length === 0 && !isWork(first.value, flags, partial)) {
     return await settled(project, first.value, flags, deps);
   }
   warn(deps, [...project.warnings, ...notesOf(project)]);
   return await whileLocked(project.name, "berth up", deps, async (held) => {
-    // Somebody else may have changed it before the lock was ours.
+    for (const value of values) {
+      const { client } = deps;
+      const done = await uploadValue(value, { client, project: project.name, id: held.id });
+      if (!done.ok) return failCall(deps, done.error, `cannot apply ${value.kind} ${value.name}`);
+    }
+    // Somebody else may have changed it before the lock was ours, and new values did.
     const again = await look();
     if (!again.ok) return failCall(deps, again.error, `cannot look at project ${project.name}`);
     return await change({ project, changes: again.value, flags, partial, deps, held });

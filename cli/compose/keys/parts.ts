@@ -47,31 +47,26 @@ export const PORT: Keys = {
 export const MOUNT: Keys = {
   type: honoured(
     choice("bind", "volume", "tmpfs", "cluster", "npipe", "image"),
-    "`tmpfs` alone: tasks have no volumes that outlive them, and no paths of their nodes",
+    "`bind`, `volume` and `tmpfs`; the others are refused",
   ),
   source: honoured(text),
   target: honoured(text),
   read_only: honoured(flag),
   consistency: emulated(text, "It speaks of file sharing with virtual machines; nodes need none"),
-  bind: refused(
-    "tasks have no paths of their nodes",
-    "put the files into the image",
-    keys({
-      propagation: honoured(text),
-      create_host_path: honoured(flag),
-      recursive: honoured(choice("enabled", "disabled", "writable", "readonly")),
-      selinux: honoured(choice("z", "Z")),
-    }),
-  ),
-  volume: refused(
-    "tasks have no volumes that outlive them",
-    "use type: tmpfs",
-    keys({
-      labels: honoured(pairs),
-      nocopy: honoured(flag),
-      subpath: honoured(text),
-    }),
-  ),
+  bind: honoured(keys({
+    propagation: honoured(text),
+    create_host_path: honoured(flag),
+    recursive: refused("mounts are as recursive as the engine makes them", "leave it out"),
+    selinux: refused("nodes are not relabelled", "label the path on the node, once"),
+  })),
+  volume: honoured(keys({
+    labels: honoured(pairs),
+    nocopy: honoured(flag),
+    subpath: refused(
+      "volumes are mounted whole",
+      "mount it whole and point the program at the path",
+    ),
+  })),
   tmpfs: honoured(keys({ size: honoured(bytes), mode: honoured(either(integer, text)) })),
   image: refused("images are not mounted", "copy the files into the service's own image"),
 };

@@ -82,22 +82,17 @@ export const SERVICE: Keys = {
   ports: honoured(listOf(either(integer, text, keys(PORT, "target")))),
   volumes: honoured(
     listOf(either(text, keys(MOUNT, "type"))),
-    "Of type `tmpfs`; the others are refused: see `type`",
+    "Named volumes are the project's; a task follows the node that has its volume",
   ),
   volumes_from: refused(
     "containers of a service may run on different machines",
     "name the same volume in both services",
   ),
   tmpfs: honoured(textOrTexts),
-  configs: refused(
-    "tasks get no files from the cluster",
-    "put the file into the image, or its content into environment",
-    listOf(either(text, keys(CONFIG_FILES, "source"))),
-  ),
-  secrets: refused(
-    "tasks get no files from the cluster",
-    "let the image fetch it, or use environment where that is safe enough",
+  configs: honoured(listOf(either(text, keys(CONFIG_FILES, "source")))),
+  secrets: honoured(
     listOf(either(text, keys(SECRET_FILES, "source"))),
+    "Files in memory, under /run/secrets",
   ),
   networks: emulated(
     either(texts, named(keys(NETWORK_OF_SERVICE))),

@@ -25,8 +25,6 @@ import { SERVICE } from "./service.ts";
 
 export type { Decision, Key, KeyRow } from "./key.ts";
 
-const OF_SERVICES = "It matters to the services that use it alone: see";
-
 /** A whole file. */
 export const FILE: Shape = keys({
   version: emulated(either({ kind: "number" }, text), "It says nothing since Compose 2"),
@@ -41,9 +39,9 @@ export const FILE: Shape = keys({
   ))),
   services: honoured(named(keys(SERVICE))),
   networks: emulated(named(keys(NETWORK)), "A project has one network of its own"),
-  volumes: emulated(named(keys(VOLUME)), `${OF_SERVICES} \`services.*.volumes\``),
-  secrets: emulated(named(keys(SECRET)), `${OF_SERVICES} \`services.*.secrets\``),
-  configs: emulated(named(keys(CONFIG)), `${OF_SERVICES} \`services.*.configs\``),
+  volumes: honoured(named(keys(VOLUME)), "Made when the first service mounts them"),
+  secrets: honoured(named(keys(SECRET)), "`up` brings new values to the services that use them"),
+  configs: honoured(named(keys(CONFIG)), "`up` brings new values to the services that use them"),
   models: refused("Berth runs no model runners", "run the model server as a service", named(any)),
 });
 

@@ -1,19 +1,78 @@
 /**
- * What a service mounts, other than `tmpfs` (container.ts). Pure.
+ * From `volumes` of a service to the mounts of a template; `tmpfs` is among the options of the container
+ * (container.ts). Pure.
  *
  * @module
  */
-import { ComposeError, get, itemsOf, textOf, type Tree } from "../tree.ts";
+import type { ServiceSpecInput } from "../../../kv/schema/service.ts";
+import type { Project } from "../resolve.ts";
+import { ComposeError, get, itemsOf, type Tree } from "../tree.ts";
+import { flagAt, pairsAt, present, textAt } from "./read.ts";
 
-/** A mount that would not be there must not be left out in silence. */
-export function refuseMounts(service: Tree): void {
-  for (const item of itemsOf(get(service, "volumes"))) {
-    const type = textOf(get(item, "type"));
-    if (type === "tmpfs") continue;
-    throw new ComposeError(
-      `volumes: a mount of type ${type} is refused: tasks have no volumes that outlive them`,
-      item.at,
-      "use type: tmpfs for what may be lost, or put the files into the image",
-    );
-  }
+type Mount = NonNullable<ServiceSpecInput["template"]["mounts"]>[number];
+
+export function mountsOf(project: Project, service: Tree): Mount[] {
+  return itemsOf(get(service, "volumes")).flatMap((item): Mount[] => {
+    const target = textAt(item, "target") ?? "";
+    const readOnly = flagAt(item, "read_only") ?? false;
+    switch (textAt(item, "type")) {
+      case "tmpfs":
+        return [];
+      case "bind":
+        refuseSelinux(item);
+        return [{
+          ...{ type: "bind" as const, source: textAt(item, "source") ?? "", target, readOnly },
+          ...present({
+            propagation: textAt(item, "bind", "propagation") as "rprivate" | undefined,
+            createHostPath: flagAt(item, "bind", "create_host_path"),
+          }),
+        }];
+      case "volume":
+        return [{ type: "volume" as const, target, readOnly, ...volumeOf(project, item) }];
+      default:
+        throw new ComposeError(
+          `volumes: a mount of type ${textAt(item, "type")} is refused: the nodes have none`,
+          get(item, "type")?.at,
+          "use volume, bind or tmpfs",
+        );
+    }
+  });
+}
+
+/** The short notation, `./site:/srv:z`, is read after keys were checked. */
+function refuseSelinux(item: Tree): void {
+  if (!get(item, "bind", "selinux")) return;
+  throw new ComposeError(
+    "volumes: z and Z are refused: nodes are not relabelled",
+    item.at,
+    "label the path on the node, once",
+  );
+}
+
+function volumeOf(project: Project, item: Tree) {
+  const key = textAt(item, "source");
+  const definition = key === undefined ? undefined : get(project.tree, "volumes", key);
+  const labels = { ...pairsAt(definition, "labels"), ...pairsAt(item, "volume", "labels") };
+  return present({
+    source: key === undefined ? undefined : volumeName(project, key),
+    noCopy: flagAt(item, "volume", "nocopy"),
+    driver: textAt(definition, "driver"),
+    options: pairsAt(definition, "driver_opts"),
+    labels: Object.keys(labels).length === 0 ? undefined : labels,
+  });
+}
+
+function volumeName(project: Project, key: string): string {
+  const definition = get(project.tree, "volumes", key);
+  return textAt(definition, "name") ?? textAt(definition, "external", "name") ?? key;
+}
+
+/** The names of the volumes that are the project's own: `down -v` removes them. */
+export function ownVolumes(project: Project): string[] {
+  const volumes = get(project.tree, "volumes");
+  if (volumes?.kind !== "map") return [];
+  return [...volumes.entries.keys()].filter((key) => {
+    const external = get(volumes, key, "external");
+    return !external || (external.kind === "scalar" && !flagAt(volumes, key, "external"));
+  }).map((key) => volumeName(project, key));
 }

@@ -15,7 +15,8 @@ import { runningOf } from "./mode.ts";
 import { originOf } from "./origin.ts";
 import { portsOf } from "./ports.ts";
 import { aliasesOf } from "./names.ts";
-import { refuseMounts } from "./mounts.ts";
+import { filesOf } from "./files.ts";
+import { mountsOf } from "./mounts.ts";
 import { durationAt, flagAt, pairsAt, present, textAt, textsAt } from "./read.ts";
 
 /** On services that `up` made: what the file calls them. */
@@ -33,7 +34,6 @@ export function specOf(project: Project, service: ComposeService): ServiceSpec {
 
 function inputOf(project: Project, service: ComposeService): ServiceSpecInput {
   const { tree, name, berthName } = service;
-  refuseMounts(tree);
   const aliases = aliasesOf(project, service);
   const container = containerOf(tree);
   const health = healthOf(tree);
@@ -52,6 +52,8 @@ function inputOf(project: Project, service: ComposeService): ServiceSpecInput {
       tty: flagAt(tree, "tty") ?? false,
       init: flagAt(tree, "init") ?? false,
       ports: portsOf(tree),
+      ...filesOf(project, tree),
+      mounts: mountsOf(project, tree),
       ...resourcesOf(tree),
       restart,
       placement: placementOf(tree),

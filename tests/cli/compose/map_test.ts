@@ -1,6 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { ServiceSpec } from "../../../kv/schema/service.ts";
 import { withSteps } from "../../../cli/compose/expand.ts";
+import { valueSources } from "../../../cli/compose/map/files.ts";
+import { ownVolumes } from "../../../cli/compose/map/mounts.ts";
 import { specOf } from "../../../cli/compose/map/service.ts";
 import { notesOf } from "../../../cli/compose/notes.ts";
 import { ComposeError } from "../../../cli/compose/tree.ts";
@@ -157,6 +159,10 @@ const KEYS: [lines: string, path: string, value: unknown][] = [
     "template.container.tmpfs",
     { "/t": "size=1048576,mode=700" },
   ],
+  ["volumes: ['./a:/a:ro', /scratch]", "template.mounts", [
+    { type: "bind", source: `${DIR}/a`, target: "/a", readOnly: true, createHostPath: true },
+    { type: "volume", target: "/scratch", readOnly: false, noCopy: false },
+  ]],
   ["shm_size: 64m", "template.container.shmBytes", 67_108_864],
   ["devices: ['/dev/kvm:/dev/k:rw']", "template.container.devices", [
     { source: "/dev/kvm", target: "/dev/k", permissions: "rw" },
@@ -252,7 +258,12 @@ const WRONG: [lines: string, message: string][] = [
     "scale: 2\n    deploy: {replicas: 3}",
     "compose.yaml:4:12: scale says 2 and deploy.replicas says 3",
   ],
-  ["volumes: ['./a:/a']", "compose.yaml:4:15: volumes: a mount of type bind is refused"],
+  [
+    "volumes: [{type: npipe, target: /a}]",
+    "compose.yaml:4:22: volumes: a mount of type npipe is refused",
+  ],
+  ["volumes: ['./a:/a:z']", "compose.yaml:4:15: volumes: z and Z are refused"],
+  ["volumes: ['/a:relative']", "compose.yaml:4:15: services.web.volumes: must be an absolute path"],
   ["healthcheck: {test: [curl, x]}", "compose.yaml:4:25: healthcheck.test: a list begins with CMD"],
   ["mem_swappiness: 500", "compose.yaml:4:21: services.web.mem_swappiness: "],
   [
@@ -353,5 +364,57 @@ services:
     "compose.yaml:4:17 (and 1 more) container_name",
     "compose.yaml:5:36 attach",
     "a the image shop-a is expected, built beforehand",
+  ]);
+});
+
+Deno.test("secrets, configs and volumes go by the names they have in the cluster", async () => {
+  const project = await projectIn(`
+services:
+  web:
+    image: web
+    secrets: [plain, {source: named, target: /etc/token, uid: "5", mode: 0400}]
+    configs: [{source: inline, target: /etc/x}]
+    volumes: ["data:/data", "shared:/shared"]
+secrets:
+  plain: {file: ./plain.txt}
+  named: {external: true, name: prod_token}
+configs:
+  inline: {content: "a = b", labels: {tier: front}}
+volumes:
+  data: {labels: {keep: "yes"}}
+  shared: {name: prod-shared, driver: local, driver_opts: {type: nfs}}
+`);
+  const web = project.services.get("web");
+  if (!web) throw new Error("no service");
+  const { template } = specOf(project, web);
+  const file = { uid: 0, gid: 0, mode: 0o444 };
+  assertEquals(template.secrets, [
+    { ...file, source: "plain" },
+    { ...file, source: "prod_token", target: "/etc/token", uid: 5, mode: 0o400 },
+  ]);
+  assertEquals(template.configs, [{ ...file, source: "inline", target: "/etc/x" }]);
+  assertEquals(template.mounts.map((mount) => mount.type === "volume" ? mount : undefined), [
+    {
+      ...{ type: "volume", source: "data", target: "/data", readOnly: false, noCopy: false },
+      labels: { keep: "yes" },
+    },
+    {
+      ...{
+        type: "volume",
+        source: "prod-shared",
+        target: "/shared",
+        readOnly: false,
+        noCopy: false,
+      },
+      ...{ driver: "local", options: { type: "nfs" } },
+    },
+  ]);
+  assertEquals(ownVolumes(project), ["data", "prod-shared"]);
+  const sources = valueSources(project).map((
+    { kind, name, from, labels },
+  ) => [kind, name, from, labels]);
+  assertEquals(sources, [
+    ["secret", "plain", { file: `${DIR}/plain.txt` }, {}],
+    ["config", "inline", { content: "a = b" }, { tier: "front" }],
   ]);
 });

@@ -13,6 +13,8 @@ const EXPECTED: Record<string, string[]> = {
   "samples/built_app.yaml": [
     ...["migrate job", "backend-pre-start-1 job", "backend replicated", "frontend replicated"],
   ],
+  "samples/blog.yaml": ["db replicated", "blog replicated"],
+  "examples/postgres": ["db replicated"],
   "examples/web": ["redis replicated", "web replicated"],
   "examples/worker": ["prepare job", "worker replicated", "cleanup cron"],
 };
