@@ -8,6 +8,49 @@ import { type ServerProcess, startServer, startWorker } from "../support/process
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const WEB_IMAGE = "berth-test/page:1";
+const REDIS_IMAGE = "berth-test/redis:1";
+const POSTGRES_IMAGE = "berth-test/postgres:1";
+
+/** Listens and ends when told to, which a shell with the first process id does not by itself. */
+const listen = (port: number, session: string) =>
+  `trap 'exit 0' TERM INT\nnc -ll -p ${port} -e ${session} &\nwait\n`;
+
+/** Redis' inline commands, as far as the example uses them. */
+const REDIS_FILES = {
+  "/etc/passwd": "redis:x:999:999::/:/bin/sh\n",
+  "/start.sh": `#!/bin/sh\n${listen(6379, "/session.sh")}`,
+  "/session.sh": `#!/bin/sh
+while read -r line; do
+  set -- \${line%?}
+  case $1 in
+    PING) printf '+PONG\\r\\n' ;;
+    INCR) echo x >> /data/$2; printf ':%d\\r\\n' $(grep -c x /data/$2) ;;
+    QUIT) printf '+OK\\r\\n'; exit ;;
+  esac
+done
+`,
+  "/usr/bin/redis-cli":
+    "#!/bin/sh\nprintf 'PING\\r\\nQUIT\\r\\n' | nc 127.0.0.1 6379 | grep -q PONG\n",
+};
+
+/** Each start writes the password that it was given to the volume. */
+const POSTGRES_FILES = {
+  "/start.sh": `#!/bin/sh
+cat $POSTGRES_PASSWORD_FILE >> /var/lib/postgresql/data/log
+echo >> /var/lib/postgresql/data/log
+${listen(5432, "/bin/true")}`,
+  "/usr/bin/pg_isready": "#!/bin/sh\nexec nc 127.0.0.1 5432 < /dev/null\n",
+};
+
+async function makeImage(
+  connection: EngineConnection,
+  tag: string,
+  files: Record<string, string>,
+): Promise<void> {
+  const signal = AbortSignal.timeout(60_000);
+  const made = await importBusyboxImage(connection, { tag, cmd: ["/start.sh"], files, signal });
+  assert(made.ok, JSON.stringify(made));
+}
 
 interface World {
   server: ServerProcess;
@@ -62,40 +105,29 @@ async function inExample(
 }
 
 engineTest(
-  "example web: a page three times behind Redis, each after its turn",
+  "example web: visits are counted in Redis, whichever task a node's port leads to",
   async (connection) => {
-    const made = await importBusyboxImage(connection, {
-      tag: WEB_IMAGE,
-      cmd: ["/start.sh"],
-      files: {
-        "/start.sh":
-          "#!/bin/sh\nmkdir -p /www; echo hello > /www/index.html\nexec httpd -f -p 80 -h /www\n",
-      },
-      signal: AbortSignal.timeout(60_000),
-    });
-    assert(made.ok, JSON.stringify(made));
-    const env = {
-      WEB_IMAGE,
-      WEB_PORT: String(21_000 + Deno.pid % 8_000),
-      REDIS_IMAGE: WEB_IMAGE,
-      REDIS_CHECK: "true",
-    };
-    // The stand-in for Redis writes outside /data, which the real one does not.
-    await inExample(connection, { dir: "web", env: { ...env, COMPOSE_FILE: "" } }, async (w) => {
-      const over = await Deno.makeTempFile({ suffix: ".yaml" });
-      await Deno.writeTextFile(over, "services: {redis: {read_only: false, cap_drop: !reset []}}");
-      const ran = await w.berth("up", "--wait", "-f", "compose.yaml", "-f", over);
-      await Deno.remove(over);
+    await makeImage(connection, WEB_IMAGE, {});
+    await makeImage(connection, REDIS_IMAGE, REDIS_FILES);
+    const port = 21_000 + Deno.pid % 8_000;
+    const env = { WEB_IMAGE, WEB_PORT: String(port), REDIS_IMAGE };
+    await inExample(connection, { dir: "web", env }, async (w) => {
+      const ran = await w.berth("up", "--wait");
       assertEquals(ran.code, 0, ran.err);
       const tasks = okValue(await w.server.client.listTasks({ project: "web" })).items;
       assertEquals(tasks.map((task) => `${task.name} ${task.state} ${task.ready}`).sort(), [
         "redis.1 running true",
         ...[1, 2, 3].map((slot) => `web.${slot} running true`),
       ]);
-      const page = tasks.find((task) => task.name === "web.1");
-      const port = page?.observed?.ports.find(({ target }) => target === 80);
-      const answer = await fetch(`http://${page?.nodeAddress}:${port?.published}/`);
-      assertEquals(await answer.text(), "hello\n");
+      const url = `http://${tasks[0]?.nodeAddress}:${port}/`;
+      const visit = async () => await (await fetch(url)).text();
+      await eventually(async () => /^visit \d+\n$/.test(await visit()), {
+        what: "the page with a count",
+        timeoutMs: 10_000,
+      });
+      const first = Number((await visit()).replace(/\D/g, ""));
+      const next = [await visit(), await visit(), await visit()];
+      assertEquals(next, [1, 2, 3].map((more) => `visit ${first + more}\n`));
     });
   },
 );
@@ -130,23 +162,10 @@ engineTest(
   "example postgres: a volume that stays and a password that only the container sees",
   async (connection) => {
     const canary = `canary-${Deno.pid}`;
-    const made = await importBusyboxImage(connection, {
-      tag: "berth-test/db:1",
-      cmd: ["/start.sh"],
-      files: {
-        "/start.sh": "#!/bin/sh\ncat /run/secrets/password >> /var/lib/postgresql/data/log\n" +
-          "echo >> /var/lib/postgresql/data/log\nexec sleep 100000\n",
-      },
-      signal: AbortSignal.timeout(60_000),
-    });
-    assert(made.ok, JSON.stringify(made));
+    await makeImage(connection, POSTGRES_IMAGE, POSTGRES_FILES);
     const password = await Deno.makeTempFile();
     const write = (text: string) => Deno.writeTextFile(password, text);
-    const env = {
-      POSTGRES_IMAGE: "berth-test/db:1",
-      POSTGRES_CHECK: "test -s /var/lib/postgresql/data/log",
-      PASSWORD_FILE: password,
-    };
+    const env = { POSTGRES_IMAGE, PASSWORD_FILE: password };
     await inExample(connection, { dir: "postgres", env }, async (w) => {
       await write(canary);
       const ran = await w.berth("up", "--wait");
