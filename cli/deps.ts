@@ -5,6 +5,7 @@
  */
 import type { Client } from "../api/client.ts";
 import type { Clock } from "../kv/schema/time.ts";
+import type { BuildPlan } from "./compose/map/build.ts";
 import type { ContextStore } from "./contexts.ts";
 
 /** The three standard streams. Writes are synchronous, so that nothing is lost on exit. */
@@ -46,6 +47,22 @@ export interface FileSink {
   discard(): Promise<void>;
 }
 
+/** The engine of this machine, as far as images are concerned. */
+export interface Builder {
+  /** For people. */
+  where: string;
+  /** The id of an image that it has. */
+  imageId(image: string, signal: AbortSignal): Promise<Looked>;
+  /** `onLine` gets what the engine says meanwhile. */
+  build(
+    plan: BuildPlan,
+    options: { signal: AbortSignal; onLine: (text: string) => void },
+  ): Promise<Built>;
+}
+
+export type Looked = { ok: true; id: string | undefined } | { ok: false; message: string };
+export type Built = { ok: true; id: string } | { ok: false; message: string };
+
 export interface Deps {
   io: Io;
   view: View;
@@ -62,6 +79,8 @@ export interface Deps {
   readFile(path: string): Promise<Uint8Array<ArrayBuffer>>;
   openFile(path: string): Promise<ReadableStream<Uint8Array>>;
   createFile(path: string): Promise<FileSink>;
+  /** Undefined when this machine has no engine. */
+  builder(): Promise<Builder | undefined>;
   /** Which server and token would be used, and from where. */
   connection(): Promise<Connection>;
   connect(target: { server: string; token?: string }): Promise<Client>;

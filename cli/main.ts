@@ -59,8 +59,8 @@ const GROUPS: Record<string, string> = {
   context: "Known servers: ls, use, set, rm, show",
 };
 
-/** The commands that write files. */
-const WRITERS = new Set(["context", "dev", "demo", "volume"]);
+/** The commands that write files, or to the engine's socket: up builds images. */
+const WRITERS = new Set(["context", "dev", "demo", "volume", "up"]);
 
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
 export async function main(

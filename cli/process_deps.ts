@@ -36,12 +36,13 @@ export function processDeps(globals: GlobalOptions, io: Io, env: Env, rawEnv: En
     here: {
       cwd: () => Deno.cwd(),
       env: rawEnv,
-      exists: (path) => Deno.stat(path).then(() => true, () => false),
+      exists,
       user: () => `${env("USER") ?? env("LOGNAME") ?? "somebody"}@${Deno.hostname()}`,
     },
     readFile: (path) => Deno.readFile(path),
     openFile: async (path) => (await Deno.open(path)).readable,
     createFile,
+    builder: async () => await (await import("./local/builder.ts")).findBuilder(env, exists),
     connection: () =>
       resolveTarget({
         flags: present({ server: globals.server, token: globals.token, context: globals.context }),
@@ -58,6 +59,10 @@ export function processDeps(globals: GlobalOptions, io: Io, env: Env, rawEnv: En
     },
     ...(globals.timeout === undefined ? {} : { timeoutMs: globals.timeout }),
   };
+}
+
+function exists(path: string): Promise<boolean> {
+  return Deno.stat(path).then(() => true, () => false);
 }
 
 /** Whoever may read the content of a volume may not be who may read this directory. */

@@ -30,12 +30,15 @@ export const composeCommands = [
       ...FILES,
       wait: flag("--wait", "Until everything is ready, and jobs have ended"),
       noWait: NO_WAIT,
+      build: flag("--build", "Build images also when the engine of this machine has them"),
+      noBuild: flag("--no-build", "Build nothing: images are expected where nodes find them"),
       dryRun: flag("--dry-run", "Say what would be done, and do nothing"),
       removeOrphans: ORPHANS,
     },
     examples: [
       ["berth up", "compose.yaml of this directory"],
       ["berth up -f compose.yaml -f prod.yaml -p shop --wait", "two files, and until it is ready"],
+      ["berth up --build", "with images built anew by the engine of this machine"],
       ["berth up --dry-run", "what would be done"],
     ],
     run: async (options, names, deps) =>

@@ -135,10 +135,20 @@ interface Rewrites {
 
 const DEVICE: Rewrites = { options: toPairs };
 
+const BUILD: Rewrites = {
+  args: toPairs,
+  labels: toPairs,
+  extra_hosts: hosts,
+  ulimits: inEach(limit),
+};
+
 const SERVICE: Rewrites = {
   annotations: toPairs,
   build: (tree) =>
-    tree.kind === "scalar" && !isNull(tree) ? map([["context", tree]], tree.at) : tree,
+    rewriteMap(
+      tree.kind === "scalar" && !isNull(tree) ? map([["context", tree]], tree.at) : tree,
+      BUILD,
+    ),
   command: toWords,
   configs: each(source),
   depends_on: dependency,

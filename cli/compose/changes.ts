@@ -5,7 +5,7 @@
  */
 import { sameValue } from "../../kv/schema/same.ts";
 import { ServiceSpec, type ServiceView } from "../../kv/schema/service.ts";
-import { COMPOSE_LABEL } from "./map/service.ts";
+import { BUILD_LABEL, COMPOSE_LABEL } from "./map/service.ts";
 
 /** `recreate`: what changed cannot be changed in place. `orphan`: made by `up`, and in no file now. */
 export type ChangeKind = "create" | "change" | "recreate" | "unchanged" | "orphan";
@@ -31,8 +31,9 @@ export function changesOf(
   present: readonly ServiceView[],
 ): Change[] {
   const current = new Map(present.map((view) => [view.name, view]));
-  const changes = wanted.map((spec): Change => {
-    const view = current.get(spec.name);
+  const changes = wanted.map((given): Change => {
+    const view = current.get(given.name);
+    const spec = view ? keepingBuild(given, view) : given;
     if (!view || view.deleting) {
       return {
         kind: "create",
@@ -61,6 +62,19 @@ export function changesOf(
   const orphans = present.filter((view) => isFromCompose(view) && !names.has(view.name))
     .map((view): Change => ({ kind: "orphan", name: view.name, current: view, fields: [] }));
   return [...changes, ...orphans];
+}
+
+/** What was built before stays in use until it is built anew. */
+function keepingBuild(spec: ServiceSpec, { template }: ServiceView): ServiceSpec {
+  const built = template.labels[BUILD_LABEL];
+  const { labels, image } = spec.template;
+  if (built === undefined || labels[BUILD_LABEL] !== undefined || image !== template.image) {
+    return spec;
+  }
+  return {
+    ...spec,
+    template: { ...spec.template, labels: { ...labels, [BUILD_LABEL]: built } },
+  };
 }
 
 export function isFromCompose({ labels }: Pick<ServiceView, "labels">): boolean {

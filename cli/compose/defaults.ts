@@ -65,7 +65,9 @@ export const DIFFERENCES: readonly Difference[] = [
     what: "`build`",
     compose: "builds",
     swarm: "ignored",
-    berth: "not built: `image`, else `PROJECT-SERVICE`, is expected on the nodes or in a registry",
+    berth:
+      "built with this machine's engine if there is one, else expected; nodes of other machines " +
+      "get it from a registry, where you push it",
   },
   {
     what: "`container_name`",

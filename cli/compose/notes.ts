@@ -5,7 +5,6 @@
  */
 import { isExtension } from "./check.ts";
 import { type KeyRow, TABLE } from "./keys/table.ts";
-import { imageOf } from "./map/service.ts";
 import type { Project } from "./resolve.ts";
 import { get, isNull, type Place, placeText, type Tree } from "./tree.ts";
 
@@ -32,31 +31,31 @@ export function notesOf(project: Project): string[] {
     if (value) walk(value, section, value.at, note);
   }
   for (const { tree, at } of project.services.values()) walk(tree, "services.*", at, note);
-  const keys = [...uses].map(([path, { first, count }]) => {
+  return [...uses].map(([path, { first, count }]) => {
     const more = count > 1 ? ` (and ${count - 1} more)` : "";
     const name = path.replace(/^services\.\*\./, "").replaceAll("[]", "");
     return `${placeText(first)}${more}: ${name}: ${EMULATED.get(path)?.note ?? ""}`;
   });
-  return [...keys, ...expectedImages(project)];
 }
 
-function expectedImages(project: Project): string[] {
-  return [...project.services.values()].flatMap((service) => {
-    const { image, expected } = imageOf(project, service);
-    return expected ? [`${service.name}: the image ${image} is expected, built beforehand`] : [];
-  });
-}
-
-function walk(tree: Tree, path: string, at: Place, note: (path: string, at: Place) => void): void {
+/** What is said of a key is not said again of the keys in it. */
+function walk(
+  tree: Tree,
+  path: string,
+  at: Place,
+  note: (path: string, at: Place) => void,
+  said = "",
+): void {
   if (isNull(tree)) return;
-  if (EMULATED.has(path)) return note(path, at);
+  const own = EMULATED.get(path)?.note ?? said;
+  if (own !== said) note(path, at);
   if (tree.kind === "list") {
-    for (const item of tree.items) walk(item, `${path}[]`, item.at, note);
+    for (const item of tree.items) walk(item, `${path}[]`, item.at, note, own);
   } else if (tree.kind === "map") {
     for (const [name, entry] of tree.entries) {
       if (isExtension(name)) continue;
       const inner = KNOWN.has(`${path}.${name}`) ? `${path}.${name}` : `${path}.*`;
-      walk(entry.value, inner, entry.at, note);
+      walk(entry.value, inner, entry.at, note, own);
     }
   }
 }

@@ -6,7 +6,7 @@
 import { createClient } from "../../api/client.ts";
 import { resolveTarget } from "../../cli/connect.ts";
 import type { ContextStore } from "../../cli/contexts.ts";
-import type { Deps, Io } from "../../cli/deps.ts";
+import type { Builder, Deps, Io } from "../../cli/deps.ts";
 import { main } from "../../cli/main.ts";
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
 
@@ -41,6 +41,8 @@ export interface Setting {
   files?: Record<string, string>;
   /** Standard input. */
   input?: string;
+  /** The engine of this machine; absent: there is none. */
+  builder?: Builder;
 }
 
 /** Runs one command line, as `berth ARGS` would. */
@@ -95,6 +97,7 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
         ? Promise.resolve(new Blob([files[path] ?? ""]).stream())
         : Promise.reject(new Error(`no such file: ${path}`)),
     createFile: (path) => Promise.reject(new Error(`cannot write ${path}`)),
+    builder: () => Promise.resolve(setting.builder),
     connection: () =>
       resolveTarget({
         flags: handler ? { server: "http://berth.test", token: "t0ken" } : {},

@@ -1,56 +1,21 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { connectEngine } from "../../worker/docker/client.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
-import { importBusyboxImage } from "../../worker/docker/offline_image.ts";
 import { okValue } from "../support/api.ts";
 import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ServerProcess, startServer, startWorker } from "../support/processes.ts";
+import {
+  makeStandIn,
+  POSTGRES_FILES,
+  POSTGRES_IMAGE,
+  REDIS_FILES,
+  REDIS_IMAGE,
+  WEB_IMAGE,
+} from "../support/stand_ins.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
-const WEB_IMAGE = "berth-test/page:1";
-const REDIS_IMAGE = "berth-test/redis:1";
-const POSTGRES_IMAGE = "berth-test/postgres:1";
-
-/** Listens and ends when told to, which a shell with the first process id does not by itself. */
-const listen = (port: number, session: string) =>
-  `trap 'exit 0' TERM INT\nnc -ll -p ${port} -e ${session} &\nwait\n`;
-
-/** Redis' inline commands, as far as the example uses them. */
-const REDIS_FILES = {
-  "/etc/passwd": "redis:x:999:999::/:/bin/sh\n",
-  "/start.sh": `#!/bin/sh\n${listen(6379, "/session.sh")}`,
-  "/session.sh": `#!/bin/sh
-while read -r line; do
-  set -- \${line%?}
-  case $1 in
-    PING) printf '+PONG\\r\\n' ;;
-    INCR) echo x >> /data/$2; printf ':%d\\r\\n' $(grep -c x /data/$2) ;;
-    QUIT) printf '+OK\\r\\n'; exit ;;
-  esac
-done
-`,
-  "/usr/bin/redis-cli":
-    "#!/bin/sh\nprintf 'PING\\r\\nQUIT\\r\\n' | nc 127.0.0.1 6379 | grep -q PONG\n",
-};
-
-/** Each start writes the password that it was given to the volume. */
-const POSTGRES_FILES = {
-  "/start.sh": `#!/bin/sh
-cat $POSTGRES_PASSWORD_FILE >> /var/lib/postgresql/data/log
-echo >> /var/lib/postgresql/data/log
-${listen(5432, "/bin/true")}`,
-  "/usr/bin/pg_isready": "#!/bin/sh\nexec nc 127.0.0.1 5432 < /dev/null\n",
-};
-
-async function makeImage(
-  connection: EngineConnection,
-  tag: string,
-  files: Record<string, string>,
-): Promise<void> {
-  const signal = AbortSignal.timeout(60_000);
-  const made = await importBusyboxImage(connection, { tag, cmd: ["/start.sh"], files, signal });
-  assert(made.ok, JSON.stringify(made));
-}
+const EXAMPLES = `${ROOT}examples`;
 
 interface World {
   server: ServerProcess;
@@ -80,7 +45,7 @@ async function inExample(
         `${ROOT}cli/main.ts`,
         ...args,
       ],
-      cwd: `${ROOT}examples/${dir}`,
+      cwd: dir,
       env: {
         BERTH_SERVER: server.url,
         BERTH_TOKEN: server.token,
@@ -107,11 +72,11 @@ async function inExample(
 engineTest(
   "example web: visits are counted in Redis, whichever task a node's port leads to",
   async (connection) => {
-    await makeImage(connection, WEB_IMAGE, {});
-    await makeImage(connection, REDIS_IMAGE, REDIS_FILES);
+    await makeStandIn(connection, WEB_IMAGE, {});
+    await makeStandIn(connection, REDIS_IMAGE, REDIS_FILES);
     const port = 21_000 + Deno.pid % 8_000;
     const env = { WEB_IMAGE, WEB_PORT: String(port), REDIS_IMAGE };
-    await inExample(connection, { dir: "web", env }, async (w) => {
+    await inExample(connection, { dir: `${EXAMPLES}/web`, env }, async (w) => {
       const ran = await w.berth("up", "--wait");
       assertEquals(ran.code, 0, ran.err);
       const tasks = okValue(await w.server.client.listTasks({ project: "web" })).items;
@@ -136,7 +101,7 @@ engineTest(
   "example worker: prepared first, working, and cleaning up on request",
   async (connection) => {
     const env = { APP_IMAGE: TEST_IMAGE };
-    await inExample(connection, { dir: "worker", env }, async (w) => {
+    await inExample(connection, { dir: `${EXAMPLES}/worker`, env }, async (w) => {
       const ran = await w.berth("up", "--wait");
       assertEquals(ran.code, 0, ran.err);
       const services = okValue(await w.server.client.listServices({ project: "worker" })).items;
@@ -162,11 +127,11 @@ engineTest(
   "example postgres: a volume that stays and a password that only the container sees",
   async (connection) => {
     const canary = `canary-${Deno.pid}`;
-    await makeImage(connection, POSTGRES_IMAGE, POSTGRES_FILES);
+    await makeStandIn(connection, POSTGRES_IMAGE, POSTGRES_FILES);
     const password = await Deno.makeTempFile();
     const write = (text: string) => Deno.writeTextFile(password, text);
     const env = { POSTGRES_IMAGE, PASSWORD_FILE: password };
-    await inExample(connection, { dir: "postgres", env }, async (w) => {
+    await inExample(connection, { dir: `${EXAMPLES}/postgres`, env }, async (w) => {
       await write(canary);
       const ran = await w.berth("up", "--wait");
       assertEquals(ran.code, 0, ran.err);
@@ -198,5 +163,67 @@ engineTest(
       assertEquals([down.code, await volumes()], [0, []], down.err);
     });
     await Deno.remove(password);
+  },
+);
+
+async function removeImage(connection: EngineConnection, image: string): Promise<void> {
+  const client = connectEngine(connection);
+  await client.docker.getImage(image).remove({ force: true }).catch(() => {});
+  client.close();
+}
+
+const BUILT = "services: {app: {build: {context: ., args: {GREETING: hello}}, init: true}}";
+const DOCKERFILE =
+  `FROM ${TEST_IMAGE}\nARG GREETING\nENV GREETING=$GREETING\nCOPY said /said\nCMD ["sleep", "9999"]\n`;
+
+engineTest(
+  "build: the engine of this machine builds, and what was built anew is rolled out",
+  async (connection) => {
+    const dir = await Deno.makeTempDir({ prefix: `berth-built-${Deno.pid}-` });
+    const write = (name: string, text: string) => Deno.writeTextFile(`${dir}/${name}`, text);
+    const project = `built-${Deno.pid}`;
+    await write("compose.yaml", `name: ${project}\n${BUILT}`);
+    await write("Dockerfile", DOCKERFILE);
+    await write("said", "one");
+    const image = `${project}-app`;
+    try {
+      await inExample(connection, { dir, env: {} }, async (w) => {
+        const expected = await w.berth("up", "--no-build", "--dry-run");
+        assertStringIncludes(expected.err, `the image ${image} is expected`);
+        const broken = DOCKERFILE.replace("COPY said", "COPY gone");
+        await write("Dockerfile", broken);
+        const failed = await w.berth("up");
+        assertEquals([failed.code, failed.out], [1, ""], failed.err);
+        assertStringIncludes(failed.err, `cannot build ${image}: `);
+        assertEquals(okValue(await w.server.client.listServices({ project })).items, []);
+
+        await write("Dockerfile", DOCKERFILE);
+        const ran = await w.berth("up", "--wait");
+        assertEquals(ran.code, 0, ran.err);
+        const said = async () => {
+          const task = [
+            "exec",
+            "--project",
+            project,
+            "app",
+            "sh",
+            "-c",
+            "cat /said; echo $GREETING",
+          ];
+          return (await w.berth(...task)).out;
+        };
+        assertEquals(await said(), "onehello\n");
+        const again = await w.berth("up", "--build");
+        assertStringIncludes(again.out, "unchanged");
+        await write("said", "two");
+        assertStringIncludes((await w.berth("up")).out, "unchanged");
+        const anew = await w.berth("up", "--build", "--wait");
+        assertStringIncludes(anew.out, "changed");
+        assertEquals(await said(), "twohello\n");
+      });
+    } finally {
+      await removeImage(connection, image);
+      await Deno.remove(dir, { recursive: true });
+    }
   },
 );

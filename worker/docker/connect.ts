@@ -4,6 +4,8 @@
  * @module
  */
 
+import { engineSockets } from "../../kv/schema/engine_socket.ts";
+
 /** Where an engine listens. `description` names it for people and says how it was found. */
 export type EngineConnection =
   & { description: string }
@@ -41,7 +43,7 @@ const REMEDY = "start one (Debian: apt-get install docker.io, then dockerd) or s
 export async function findEngine(deps: EngineSearchDeps): Promise<EngineSearch> {
   const host = deps.env.get("DOCKER_HOST");
   if (host) return await fromHost(host, deps);
-  const tried = candidates(deps.env);
+  const tried = engineSockets((name) => deps.env.get(name));
   for (const { path, what } of tried) {
     if (await deps.exists(path)) {
       const description = `unix://${path} (${what})`;
@@ -52,19 +54,6 @@ export async function findEngine(deps: EngineSearchDeps): Promise<EngineSearch> 
   return failed(
     `no container engine: DOCKER_HOST is not set and none of ${list} exists; ${REMEDY}`,
   );
-}
-
-/** The sockets that are looked for, in order. Their paths are what a worker must be let read. */
-export function candidates(env: EngineSearchDeps["env"]): { path: string; what: string }[] {
-  const home = env.get("HOME");
-  const runtimeDir = env.get("XDG_RUNTIME_DIR");
-  return [
-    { path: "/var/run/docker.sock", what: "docker" },
-    ...(home ? [{ path: `${home}/.docker/run/docker.sock`, what: "docker desktop" }] : []),
-    ...(runtimeDir ? [{ path: `${runtimeDir}/docker.sock`, what: "rootless docker" }] : []),
-    ...(runtimeDir ? [{ path: `${runtimeDir}/podman/podman.sock`, what: "rootless podman" }] : []),
-    { path: "/run/podman/podman.sock", what: "podman" },
-  ];
 }
 
 async function fromHost(host: string, deps: EngineSearchDeps): Promise<EngineSearch> {

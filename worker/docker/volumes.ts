@@ -8,7 +8,7 @@ import { type EngineFailure, type Outcome, VOLUME_LABEL, type Volumes } from "..
 import { type Answer, ask, type Container, type Engine, readable, refused } from "./client.ts";
 import { createHelper, HELPER_DIR, removeHelper } from "./helper.ts";
 import { bytesOf } from "./streams.ts";
-import { TAR_END } from "./tar.ts";
+import { TAR_END } from "../../kv/schema/tar.ts";
 
 const REMOVE_MS = 10_000;
 

@@ -64,7 +64,7 @@ export async function config(
   if (deps.view.quiet) return EXIT.ok;
   const services = [...project.services.values()];
   if (flags.services) { for (const { name } of services) deps.io.out(`${name}\n`); }
-  if (flags.images) { for (const one of services) deps.io.out(`${imageOf(project, one).image}\n`); }
+  if (flags.images) { for (const one of services) deps.io.out(`${imageOf(project, one)}\n`); }
   if (flags.services || flags.images) return EXIT.ok;
   await printValue(deps, resolved(project), deps.view.output === "json" ? "json" : "yaml");
   return EXIT.ok;

@@ -7,6 +7,7 @@ import { withSteps } from "../../compose/expand.ts";
 import { loadModel, type LoadOptions, STDIN, type Surroundings } from "../../compose/load.ts";
 import { specOf } from "../../compose/map/service.ts";
 import { valueSources } from "../../compose/map/files.ts";
+import { type Build, buildsOf } from "../../compose/map/build.ts";
 import { readValues, type Value } from "../../compose/upload.ts";
 import { type Project, resolve } from "../../compose/resolve.ts";
 import { ComposeError } from "../../compose/tree.ts";
@@ -26,7 +27,7 @@ export interface ProjectFlags {
 }
 
 export type Read =
-  | { ok: true; project: Project; specs: ServiceSpec[]; values: Value[] }
+  | { ok: true; project: Project; specs: ServiceSpec[]; values: Value[]; builds: Build[] }
   | { ok: false; code: ExitCode; missing: boolean };
 
 /**
@@ -54,7 +55,7 @@ export async function readProject(
     const env = model.lookup;
     const sources = withValues ? valueSources(project) : [];
     const values = await readValues(sources, { readFile: deps.readFile, env });
-    return { ok: true, project, specs, values };
+    return { ok: true, project, specs, values, builds: buildsOf(project, env) };
   } catch (error) {
     if (!(error instanceof ComposeError)) throw error;
     const missing = error.at === undefined && /^there is no compose.yaml/.test(error.message);

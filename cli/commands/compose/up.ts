@@ -16,11 +16,12 @@ import type { ServerDeps } from "../../deps.ts";
 import { EXIT, type ExitCode, exitOf } from "../../exit.ts";
 import { listAll } from "../../find.ts";
 import { fail, failCall, hint } from "../../report.ts";
+import { type BuildFlags, buildImages, sayBuilds, withBuilt } from "./build.ts";
 import { printChanges, printOutcomes, type Row } from "./print.ts";
 import { type ProjectFlags, readProject, warn } from "./project.ts";
 import { type Held, whileLocked } from "./locked.ts";
 
-export interface UpFlags extends ProjectFlags {
+export interface UpFlags extends ProjectFlags, BuildFlags {
   wait: boolean;
   noWait: boolean;
   dryRun: boolean;
@@ -32,7 +33,8 @@ const DEFAULT_TIMEOUT_MS = 300_000;
 export async function up(flags: UpFlags, names: string[], deps: ServerDeps): Promise<ExitCode> {
   const read = await readProject(flags, names, deps, { withValues: true });
   if (!read.ok) return read.code;
-  const { project, specs, values } = read;
+  const { project, values, builds } = read;
+  let { specs } = read;
   const look = async () => {
     const { client } = deps;
     const listed = await listAll((query) =>
@@ -45,10 +47,14 @@ export async function up(flags: UpFlags, names: string[], deps: ServerDeps): Pro
   const partial = names.length > 0;
   if (flags.dryRun) {
     warn(deps, [...project.warnings, ...notesOf(project)]);
+    await sayBuilds(builds, { flags, deps });
     await printChanges(deps, relevant(first.value, flags, partial));
     return EXIT.ok;
   }
-  if (values.length === 0 && !isWork(first.value, flags, partial)) {
+  const built = await buildImages(builds, { flags, deps });
+  if (!built.ok) return built.code;
+  specs = withBuilt(specs, built.images);
+  if (built.images.size === 0 && values.length === 0 && !isWork(first.value, flags, partial)) {
     return await settled(project, first.value, flags, deps);
   }
   warn(deps, [...project.warnings, ...notesOf(project)]);

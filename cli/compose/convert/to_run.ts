@@ -40,7 +40,7 @@ export function runLine(project: Project, service: ComposeService): RunLine {
   const [first, ...rest] = itemsOf(get(tree, "entrypoint")).map((item) => textOf(item) ?? "");
   if (first !== undefined) words.push("--entrypoint", first);
   const command = itemsOf(get(tree, "command")).map((item) => textOf(item) ?? "");
-  words.push(imageOf(project, service).image, ...rest, ...command);
+  words.push(imageOf(project, service), ...rest, ...command);
   const known = new Set(FLAGS.map(({ key }) => key.split(".")[0] ?? ""));
   const left = entriesOf(tree).map(([key]) => key)
     .filter((key) => !known.has(key) && !SPECIAL.has(key) && !key.startsWith("x-"));

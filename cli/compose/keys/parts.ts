@@ -20,16 +20,42 @@ import {
   pairs,
   refused,
   text,
+  textOrTexts,
   texts,
 } from "./key.ts";
 
-/** Nothing of it matters to running the image. */
-export const BUILD: Keys = Object.fromEntries([
-  ...["context", "dockerfile", "dockerfile_inline", "entitlements", "args", "ssh", "labels"],
-  ...["cache_from", "cache_to", "no_cache", "additional_contexts", "network", "pull", "target"],
-  ...["shm_size", "extra_hosts", "isolation", "privileged", "secrets", "tags", "ulimits"],
-  ...["platforms", "provenance", "sbom"],
-].map((name) => [name, emulated(any, "For whoever builds the image")]));
+const BUILDKIT =
+  "Needs BuildKit: such an image is not built but expected, as where no engine is local";
+
+export const BUILD: Keys = {
+  context: honoured(text, "A directory of this machine, or an address that the engine fetches"),
+  dockerfile: honoured(text),
+  dockerfile_inline: honoured(text),
+  args: honoured(pairs),
+  labels: honoured(pairs),
+  cache_from: honoured(texts),
+  no_cache: honoured(flag),
+  pull: honoured(flag),
+  target: honoured(text),
+  network: honoured(text),
+  shm_size: honoured(bytes),
+  extra_hosts: honoured(either(named(textOrTexts), texts)),
+  ulimits: honoured(named(either(
+    integer,
+    keys({ soft: honoured(integer), hard: honoured(integer) }, "soft", "hard"),
+  ))),
+  tags: honoured(texts),
+  platforms: honoured(texts, "One; an image for several is expected, as where no engine is local"),
+  isolation: emulated(text, "It is for Windows containers"),
+  additional_contexts: emulated(any, BUILDKIT),
+  cache_to: emulated(any, BUILDKIT),
+  entitlements: emulated(any, BUILDKIT),
+  privileged: emulated(any, BUILDKIT),
+  provenance: emulated(any, BUILDKIT),
+  sbom: emulated(any, BUILDKIT),
+  secrets: emulated(any, BUILDKIT),
+  ssh: emulated(any, BUILDKIT),
+};
 
 export const PORT: Keys = {
   target: honoured(integer),
@@ -81,12 +107,15 @@ export const SECRET_FILES: Keys = {
 export const CONFIG_FILES = SECRET_FILES;
 
 const ONE_EACH = "tasks of a service would share it";
+const NOT_FIXED =
+  "Not given: tasks get addresses of their node's network, and services reach one another by " +
+  "name. What speaks of the address itself has to speak of the name";
 
 export const NETWORK_OF_SERVICE: Keys = {
   aliases: honoured(texts),
   interface_name: refused("the engine names interfaces", "leave it out"),
-  ipv4_address: refused(ONE_EACH, "use the service's name"),
-  ipv6_address: refused(ONE_EACH, "use the service's name"),
+  ipv4_address: emulated(text, NOT_FIXED),
+  ipv6_address: emulated(text, NOT_FIXED),
   link_local_ips: refused(ONE_EACH, "use the service's name"),
   mac_address: refused(ONE_EACH, "leave it to the engine"),
   driver_opts: refused("a project has one network on each node, made by its agent", "leave it out"),
@@ -96,23 +125,27 @@ export const NETWORK_OF_SERVICE: Keys = {
 
 const external = either(flag, keys({ name: honoured(text, "Old spelling of `name`") }));
 
+const SUBNETS = "Agents take a subnet for each project from the pool that they were given";
+
 export const NETWORK: Keys = {
   name: emulated(text, "The network is the project's, and named after it"),
   driver: emulated(text, "Agents make bridges on each node and connect them"),
   driver_opts: refused("agents choose the options of the project's network", "leave it out"),
-  ipam: refused(
-    "agents take subnets from the pool they were given",
-    "leave it out",
+  ipam: emulated(
     keys({
-      driver: honoured(text),
-      config: honoured(listOf(keys({
-        subnet: honoured(text),
-        ip_range: honoured(text),
-        gateway: honoured(text),
-        aux_addresses: honoured(named(text)),
-      }))),
-      options: honoured(named(any)),
+      driver: emulated(text, SUBNETS),
+      config: emulated(
+        listOf(keys({
+          subnet: emulated(text, SUBNETS),
+          ip_range: emulated(text, SUBNETS),
+          gateway: emulated(text, SUBNETS),
+          aux_addresses: emulated(named(text), SUBNETS),
+        })),
+        SUBNETS,
+      ),
+      options: emulated(named(any), SUBNETS),
     }),
+    SUBNETS,
   ),
   external: emulated(external, "Another project is reached as `SERVICE.PROJECT`"),
   internal: refused("a project's network has a way out", "use network_mode: none"),

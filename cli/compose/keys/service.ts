@@ -50,10 +50,10 @@ const rate = keys({ path: honoured(text), rate: honoured(bytes) }, "path", "rate
 
 export const SERVICE: Keys = {
   image: honoured(text),
-  build: emulated(
+  build: honoured(
     either(text, keys(BUILD)),
-    "Berth builds nothing: the service runs `image`, or the image that Compose would have named, " +
-      "`PROJECT-SERVICE`, and says so. Build and push it first",
+    "`up` builds what this machine's engine does not have yet, or with --build everything; without " +
+      "an engine here it names the image that is expected: `image`, else `PROJECT-SERVICE`",
   ),
   command: honoured(command),
   entrypoint: honoured(command),
@@ -158,7 +158,7 @@ export const SERVICE: Keys = {
   pull_policy: honoured(
     text,
     "`always`, `never`, `missing`. `daily`, `weekly` and `every_…` become `always`; `build` is " +
-      "`missing`, since nothing is built",
+      "`missing`, and builds anew",
   ),
   pull_refresh_after: emulated(text, "Images are looked up at each start instead: `always`"),
   profiles: honoured(texts),

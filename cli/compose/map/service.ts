@@ -21,6 +21,8 @@ import { durationAt, flagAt, pairsAt, present, textAt, textsAt } from "./read.ts
 
 /** On services that `up` made: what the file calls them. */
 export const COMPOSE_LABEL = "berth.compose";
+/** On the tasks of services whose image `up` built: the id of that image. */
+export const BUILD_LABEL = "berth.build";
 
 /** Throws a {@link ComposeError} that names the key when a value is not what the cluster takes. */
 export function specOf(project: Project, service: ComposeService): ServiceSpec {
@@ -45,7 +47,7 @@ function inputOf(project: Project, service: ComposeService): ServiceSpecInput {
     labels: { ...pairsAt(tree, "deploy", "labels"), [COMPOSE_LABEL]: name },
     mode,
     template: {
-      image: imageOf(project, service).image,
+      image: imageOf(project, service),
       pullPolicy: pullPolicyOf(tree),
       env: pairsAt(tree, "environment") ?? {},
       labels: pairsAt(tree, "labels") ?? {},
@@ -73,14 +75,12 @@ function inputOf(project: Project, service: ComposeService): ServiceSpecInput {
   };
 }
 
-/** The image, and whether somebody has to build it first. */
+/** One that is built and has no name gets that which Compose would give it. */
 export function imageOf(
   project: Pick<Project, "name">,
   { tree, name }: ComposeService,
-): { image: string; expected: boolean } {
-  const image = textAt(tree, "image");
-  const expected = get(tree, "build") !== undefined;
-  return { image: image ?? `${project.name}-${name.toLowerCase()}`, expected };
+): string {
+  return textAt(tree, "image") ?? `${project.name}-${name.toLowerCase()}`;
 }
 
 function isAwaited(project: Project, name: string): boolean {

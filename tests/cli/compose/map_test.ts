@@ -355,15 +355,18 @@ Deno.test("what is emulated is said once for each key, with the first place", as
 version: "3.8"
 services:
   a: {build: ., container_name: x}
-  b: {image: i, container_name: y, attach: false}
+  b: {image: i, container_name: y, attach: false, networks: {n: {ipv4_address: 10.9.0.2}}}
+networks: {n: {ipam: {config: [{subnet: 10.9.0.0/24}]}}}
 `);
   const notes = notesOf(project).map((note) => note.replaceAll(`${DIR}/`, ""));
   assertEquals(notes.map((note) => note.split(": ").slice(0, 2).join(" ")), [
     "compose.yaml:2:10 version",
-    "compose.yaml:4:7 build",
+    "compose.yaml:6:11 networks",
+    "compose.yaml:6:16 networks.*.ipam",
     "compose.yaml:4:17 (and 1 more) container_name",
     "compose.yaml:5:36 attach",
-    "a the image shop-a is expected, built beforehand",
+    "compose.yaml:5:51 networks",
+    "compose.yaml:5:66 networks.*.ipv4_address",
   ]);
 });
 

@@ -13,6 +13,7 @@ const EXPECTED: Record<string, string[]> = {
   "samples/built_app.yaml": [
     ...["migrate job", "backend-pre-start-1 job", "backend replicated", "frontend replicated"],
   ],
+  "samples/fixed_addresses.yaml": ["resolver replicated", "filter replicated"],
   "samples/blog.yaml": ["db replicated", "blog replicated"],
   "examples/postgres": ["db replicated"],
   "examples/web": ["redis replicated", "web replicated"],

@@ -1,0 +1,102 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { ServiceSpec, type ServiceView } from "../../../kv/schema/service.ts";
+import { withBuilt } from "../../../cli/commands/compose/build.ts";
+import { changesOf } from "../../../cli/compose/changes.ts";
+import { type Build, buildsOf } from "../../../cli/compose/map/build.ts";
+import { ComposeError } from "../../../cli/compose/tree.ts";
+import { DIR, projectIn } from "./support.ts";
+
+async function builds(build: string, more = ""): Promise<Build[]> {
+  const project = await projectIn(`services: {web: {build: ${build}${more}}}`);
+  return buildsOf(project, (name) => name === "PROXY" ? "p:1" : undefined);
+}
+
+/** What each key of `build` becomes among the engine's parameters. */
+const KEYS: [build: string, name: string, value: string][] = [
+  [".", "t", "shop-web"],
+  ["{args: {A: 1.10, B: null}}", "buildargs", '{"A":"1.10"}'],
+  ["{args: [A=b, PROXY]}", "buildargs", '{"A":"b","PROXY":"p:1"}'],
+  ["{labels: [tier=front]}", "labels", '{"tier":"front"}'],
+  ["{cache_from: [a, b]}", "cachefrom", '["a","b"]'],
+  ["{no_cache: true}", "nocache", "1"],
+  ["{pull: true}", "pull", "1"],
+  ["{target: final}", "target", "final"],
+  ["{network: none}", "networkmode", "none"],
+  ["{shm_size: 64m}", "shmsize", "67108864"],
+  ["{extra_hosts: ['a=10.0.0.1']}", "extrahosts", "a:10.0.0.1"],
+  ["{ulimits: {nofile: 9}}", "ulimits", '[{"Name":"nofile","Soft":9,"Hard":9}]'],
+  ["{platforms: [linux/arm64]}", "platform", "linux/arm64"],
+];
+
+for (const [build, name, value] of KEYS) {
+  Deno.test(`build: ${build} asks the engine for ${name}`, async () => {
+    const [found] = await builds(build);
+    if (found?.kind !== "plan") throw new Error("no plan");
+    assertEquals(found.plan.query.find(([key]) => key === name)?.[1], value);
+  });
+}
+
+Deno.test("a build says where its context and Dockerfile are, and how its image is called", async () => {
+  const plan = async (build: string, more = "") => {
+    const [found] = await builds(build, more);
+    if (found?.kind !== "plan") throw new Error("no plan");
+    const { context, dockerfile, image, query, always } = found.plan;
+    return { context, dockerfile, image, always, tags: query.filter(([key]) => key === "t") };
+  };
+  assertEquals(await plan("./app", ", image: 'reg.test/web:1', pull_policy: build"), {
+    context: { dir: `${DIR}/app` },
+    dockerfile: { path: "Dockerfile" },
+    ...{ image: "reg.test/web:1", always: true, tags: [["t", "reg.test/web:1"]] },
+  });
+  assertEquals(await plan("{context: 'https://git.test/a.git', dockerfile: d/F, tags: [x:2]}"), {
+    context: { remote: "https://git.test/a.git" },
+    dockerfile: { path: "d/F" },
+    ...{ image: "shop-web", always: false, tags: [["t", "shop-web"], ["t", "x:2"]] },
+  });
+  assertEquals((await plan("{dockerfile_inline: FROM a}")).dockerfile, { text: "FROM a" });
+});
+
+Deno.test("what only BuildKit can do is expected, and says why", async () => {
+  const why = async (build: string) => {
+    const [found] = await builds(build);
+    return found?.kind === "elsewhere" ? found.why : undefined;
+  };
+  assertEquals(await why("{secrets: [a]}"), "build.secrets needs BuildKit");
+  assertEquals(await why("{ssh: [default]}"), "build.ssh needs BuildKit");
+  assertEquals(await why("{platforms: [linux/amd64, linux/arm64]}"), "it is for several platforms");
+  assertEquals(await why("{provenance: false, additional_contexts: {}}"), undefined);
+});
+
+Deno.test("services of one image build it once; two Dockerfiles are refused", async () => {
+  const project = await projectIn(
+    "services: {a: {image: i, build: .}, b: {image: i, build: .}, c: {image: j}}",
+  );
+  const found = buildsOf(project, () => undefined);
+  assertEquals(found.map(({ services }) => services), [["a", "b"]]);
+  try {
+    await builds("{dockerfile: a, dockerfile_inline: FROM a}");
+    throw new Error("it was taken");
+  } catch (error) {
+    if (!(error instanceof ComposeError)) throw error;
+    assertStringIncludes(
+      error.message,
+      "compose.yaml:1:60: build: dockerfile and dockerfile_inline",
+    );
+  }
+});
+
+Deno.test("an image that was built anew changes its service; one that was not leaves it", () => {
+  const spec = ServiceSpec.parse({ name: "web", template: { image: "shop-web" } });
+  const kinds = (wanted: ServiceSpec, there: ServiceSpec) =>
+    changesOf([wanted], [{ ...there, phase: "running" } as ServiceView]).map(({ kind }) => kind);
+  const [one, two] = ["sha256:1", "sha256:2"].map((id) =>
+    withBuilt([spec], new Map([["shop-web", id]]))[0] ?? spec
+  );
+  if (!one || !two) throw new Error("no specs");
+  assertEquals(kinds(one, one), ["unchanged"]);
+  assertEquals(kinds(spec, one), ["unchanged"]);
+  assertEquals(kinds(two, one), ["change"]);
+  const other = ServiceSpec.parse({ name: "web", template: { image: "nginx" } });
+  const [change] = changesOf([other], [{ ...one, phase: "running" } as ServiceView]);
+  assertEquals(change?.spec?.template.labels, {});
+});
