@@ -201,6 +201,8 @@ export function createDriver(deps: DriverDeps): Driver {
       wakeAt(memory, clock.monoMs() + memory.backOff.nextMs());
     } finally {
       delete memory.busy;
+      // Whoever looked for what is next due, did not see this one while it was busy.
+      if (memory.wakeAtMs !== undefined) onDue();
       if (!book.records.has(taskId) && !memory.again && memory.wakeAtMs === undefined) {
         memories.delete(taskId);
       }
