@@ -16,8 +16,9 @@ import { placements } from "./placements.ts";
 import { restart } from "./restart.ts";
 import { scale } from "./scale.ts";
 import { soak } from "./soak.ts";
+import { up } from "./up.ts";
 
 export const BENCHES: readonly Bench[] = [
-  ...[firstRun, burst, heal, nodeLoss, placements, fanout, mixed, restart, balance],
+  ...[firstRun, up, burst, heal, nodeLoss, placements, fanout, mixed, restart, balance],
   ...[scale, idle, soak],
 ];
