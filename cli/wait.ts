@@ -16,6 +16,8 @@ export interface WaitOptions {
   clock: Clock;
   timeoutMs: number;
   signal?: AbortSignal;
+  /** Pauses for so long, or until there is news. */
+  rest?: (ms: number) => Promise<void>;
 }
 
 const FIRST_DELAY_MS = 60;
@@ -31,7 +33,7 @@ export async function waitUntil<T, D>(
   done: (value: T) => D | undefined,
   options: WaitOptions,
 ): Promise<Waited<D>> {
-  const { clock, timeoutMs, signal } = options;
+  const { clock, timeoutMs, signal, rest } = options;
   const startMs = clock.monoMs();
   let delayMs = FIRST_DELAY_MS;
   let unreachable = 0;
@@ -46,7 +48,7 @@ export async function waitUntil<T, D>(
       return { kind: "error", error: answer.error };
     }
     if (clock.monoMs() - startMs >= timeoutMs) return { kind: "timeout" };
-    await clock.sleep(delayMs, signal);
+    await (rest ? rest(delayMs) : clock.sleep(delayMs, signal));
     delayMs = Math.min(MAX_DELAY_MS, delayMs * 1.4);
   }
   return { kind: "aborted" };

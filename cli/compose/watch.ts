@@ -42,26 +42,65 @@ interface Waiter {
   end(how: Exclude<Waited<never>, { kind: "done" }>): void;
 }
 
-/** It looks only while somebody waits; every look is one list of services and one of tasks. */
+/** What happens together is looked at together. */
+const COMPANY_MS = 15;
+
+/**
+ * It looks only while somebody waits; every look is one list of services and one of tasks. The cluster's
+ * events say when to look; who may not see those looks from time to time.
+ */
 export function watchProject(options: WatchOptions): Watch {
   const { client, clock, project, timeoutMs, signal, onSeen } = options;
   const waiters = new Set<Waiter>();
   let looking = false;
+  let news = false;
+  let wakeUp = () => {};
+
+  async function listen(stop: AbortSignal): Promise<void> {
+    try {
+      for await (const _ of client.followEvents({ signal: stop })) {
+        news = true;
+        wakeUp();
+      }
+    } catch {
+      // The connection broke, or nobody waits any more.
+    }
+  }
+
+  async function rest(ms: number): Promise<void> {
+    if (!news) {
+      const woken = new AbortController();
+      wakeUp = () => woken.abort();
+      await clock.sleep(ms, AbortSignal.any([signal, woken.signal]));
+      wakeUp = () => {};
+    }
+    if (news) await clock.sleep(COMPANY_MS, signal);
+    news = false;
+  }
 
   async function look(): Promise<void> {
     looking = true;
+    const stop = new AbortController();
+    const listening = listen(AbortSignal.any([signal, stop.signal]));
+    await lookWhileAwaited();
+    stop.abort();
+    await listening;
+    looking = false;
+    if (waiters.size > 0) await look();
+  }
+
+  async function lookWhileAwaited(): Promise<void> {
     while (waiters.size > 0) {
       const before = new Set(waiters);
       const ended = await waitUntil(() => snapshotOf(client, project), (snapshot) => {
         onSeen?.(snapshot);
         for (const waiter of waiters) if (waiter.see(snapshot)) waiters.delete(waiter);
         return [...before].some((waiter) => !waiters.has(waiter)) || undefined;
-      }, { clock, timeoutMs, signal });
+      }, { clock, timeoutMs, signal, rest });
       if (ended.kind === "done") continue;
       for (const waiter of waiters) waiter.end(ended);
       waiters.clear();
     }
-    looking = false;
   }
 
   return {

@@ -1,0 +1,56 @@
+import { assertEquals } from "@std/assert";
+import type { Client } from "../../../api/client.ts";
+import { watchProject } from "../../../cli/compose/watch.ts";
+import { type Clock, systemClock } from "../../../kv/schema/time.ts";
+
+/** Short pauses pass at once; long ones last until they are cut short, unless `patient`. */
+function clockThat(patient: boolean): Clock {
+  return {
+    ...systemClock,
+    sleep: (ms, signal) =>
+      ms < 50 || patient
+        ? systemClock.sleep(1, signal)
+        : new Promise((resolve) => signal?.addEventListener("abort", () => resolve())),
+  };
+}
+
+function clientOf(events: (signal: AbortSignal) => AsyncGenerator<unknown>) {
+  const asked = { count: 0 };
+  const list = () => {
+    asked.count++;
+    return Promise.resolve({ ok: true, value: { items: [] } });
+  };
+  const client = {
+    listServices: list,
+    listTasks: () => Promise.resolve({ ok: true, value: { items: [] } }),
+    followEvents: ({ signal }: { signal: AbortSignal }) => events(signal),
+  };
+  return { client: client as unknown as Client, asked };
+}
+
+const never = new AbortController().signal;
+
+Deno.test("an event of the cluster is looked after at once", async () => {
+  const { client, asked } = clientOf(async function* (signal) {
+    while (!signal.aborted) {
+      yield {};
+      await systemClock.sleep(1, signal);
+    }
+  });
+  const options = { client, project: "shop", timeoutMs: 60_000, signal: never };
+  const watch = watchProject({ ...options, clock: clockThat(false) });
+  assertEquals(await watch.until(() => asked.count >= 3 || undefined), {
+    kind: "done",
+    value: true,
+  });
+});
+
+Deno.test("without the right to events it looks from time to time", async () => {
+  const { client, asked } = clientOf(async function* () {});
+  const options = { client, project: "shop", timeoutMs: 60_000, signal: never };
+  const watch = watchProject({ ...options, clock: clockThat(true) });
+  const both = [3, 5].map((many) => watch.until(() => asked.count >= many ? many : undefined));
+  const done = (value: number) => ({ kind: "done" as const, value });
+  assertEquals(await Promise.all(both), [done(3), done(5)]);
+  assertEquals(await watch.until(() => asked.count), done(6));
+});
