@@ -126,9 +126,9 @@ async function extend(service: Tree, extension: Extension, loader: Loader): Prom
   const clause = get(service, "extends");
   if (service.kind !== "map" || !clause) return service;
   const { name, path, chain } = extension;
-  const here = `${lastName(path)}#${name}`;
+  const here = `${path}#${name}`;
   if (chain.includes(here)) {
-    const circle = [...chain.slice(chain.indexOf(here)), here].join(" → ");
+    const circle = [...chain.slice(chain.indexOf(here)), here].map(lastName).join(" → ");
     throw new ComposeError(`services extend one another in a circle: ${circle}`, clause.at, BREAK);
   }
   const baseName = textOf(get(clause, "service")) ?? "";

@@ -206,7 +206,7 @@ function closure(
 
 /** Names must stand for something, and a published port for one service. */
 function checkReferences(file: Tree, services: ReadonlyMap<string, ComposeService>): void {
-  const published = new Map<string, { owner: string; at: Place }>();
+  const published = new Map<string, Claim>();
   for (const { name, tree, at } of services.values()) {
     if (!get(tree, "image") && !get(tree, "build")) {
       throw new ComposeError(`services.${name} has neither image nor build`, at, "name its image");
@@ -240,17 +240,25 @@ function defined(file: Tree, section: string, name: string, at: Place, service: 
   );
 }
 
+interface Claim {
+  owner: string;
+  host: boolean;
+  at: Place;
+}
+
 function claimPort(
   owner: string,
   port: Tree,
-  published: Map<string, { owner: string; at: Place }>,
+  published: Map<string, Claim>,
 ): void {
   const number = textOf(get(port, "published"));
   if (number === undefined || number === "" || number.includes("-")) return;
   const protocol = textOf(get(port, "protocol")) ?? "tcp";
   const name = `${number}/${protocol}`;
+  const host = textOf(get(port, "mode")) === "host";
   const before = published.get(name);
-  if (before) {
+  // On nodes of their own two services may have the same port.
+  if (before && !(before.host && host && before.owner !== owner)) {
     throw new ComposeError(
       `services.${owner}.ports: ${name} is published twice, first by ${before.owner} in ` +
         placeText(before.at),
@@ -258,5 +266,5 @@ function claimPort(
       "publish it once: every node listens on it for one service",
     );
   }
-  published.set(name, { owner, at: port.at });
+  published.set(name, { owner, host, at: port.at });
 }

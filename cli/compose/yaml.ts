@@ -101,11 +101,13 @@ function read(node: unknown, reader: Reader, depth: number, open: ReadonlySet<un
   return { ...readScalar(node, at), ...tagged };
 }
 
+const CORE_TAG = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq|merge)$/;
+
 function tagOf(node: unknown, at: Place): "reset" | "override" | undefined {
   const tag = (node as Node | undefined)?.tag;
   if (tag === "!reset") return "reset";
   if (tag === "!override") return "override";
-  if (tag !== undefined && !tag.startsWith("tag:yaml.org,2002:")) {
+  if (tag !== undefined && !CORE_TAG.test(tag)) {
     const next = "Compose knows !reset and !override";
     throw new ComposeError(`the tag ${tag} means nothing here`, at, next);
   }
