@@ -2,77 +2,102 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { widthOf } from "../../cli/format/style.ts";
 import { eventually } from "../support/eventually.ts";
 import { startServer, startWorker } from "../support/processes.ts";
+import { inTerminal, ptyTest, screenOf, withoutTerminal } from "../support/pty.ts";
 import { oneService } from "../cli/support.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
-const DENO = Deno.execPath();
+const HELP_AND_TABLES = ["--help", "run --help", "up --help", "ps", "services", "nodes"];
 
-/** util-linux's script(1), which makes a pseudo-terminal. */
-const hasScript = await (async () => {
-  try {
-    const { code, stdout } = await new Deno.Command("script", { args: ["--version"] }).output();
-    return code === 0 && new TextDecoder().decode(stdout).includes("util-linux");
-  } catch {
-    return false;
-  }
-})();
-
-function ptyTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({
-    name: hasScript ? name : `${name} (ignored: no script(1) of util-linux on this machine)`,
-    ignore: !hasScript,
-    fn,
-  });
+for (const columns of [80, 200]) {
+  ptyTest(
+    `help and tables fit a terminal of ${columns} columns, in colour`,
+    () =>
+      withOneService(async (env) => {
+        const widest = new Map<string, number>();
+        for (const command of HELP_AND_TABLES) {
+          const text = await inTerminal(`$B ${command}`, env, { columns }).end();
+          assertStringIncludes(text, "\x1b[", command);
+          const widths = text.replaceAll("\r", "").split("\n").map(widthOf);
+          widest.set(command, Math.max(...widths));
+        }
+        assertEquals([...widest].filter(([, width]) => width > columns), []);
+        // Help stays readable, and tables take what there is.
+        assert((widest.get("run --help") ?? 0) <= 100);
+      }),
+  );
 }
 
-interface Terminal {
-  text(): string;
-  type(keys: string): Promise<void>;
-  end(): Promise<string>;
-}
-
-/** Runs a shell line in a pseudo-terminal of 80 columns, in which `$B` is berth. */
-function inTerminal(line: string, env: Record<string, string>): Terminal {
-  const child = new Deno.Command("script", {
-    args: ["-qec", `unset NO_COLOR; stty cols 80 rows 24; ${line}`, "/dev/null"],
-    cwd: ROOT,
-    env: { ...env, B: `${DENO} run --quiet -P=cli cli/main.ts`, TERM: "xterm", SHELL: "/bin/sh" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const keys = child.stdin.getWriter();
-  let text = "";
-  const reading = (async () => {
-    for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) text += piece;
-  })();
-  return {
-    text: () => text,
-    type: (pressed) => keys.write(new TextEncoder().encode(pressed)),
-    async end() {
-      await child.status;
-      await reading;
-      await keys.close().catch(() => {});
-      return text;
-    },
-  };
-}
-
-ptyTest("help and tables fit a terminal of 80 columns, in colour", async () => {
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, oneService);
-  const env = { BERTH_SERVER: `http://127.0.0.1:${server.addr.port}`, BERTH_TOKEN: "t" };
-  try {
-    for (const command of ["--help", "run --help", "ps", "services", "nodes"]) {
-      const text = await inTerminal(`$B ${command}`, env).end();
-      assertStringIncludes(text, "\x1b[", command);
-      for (const line of text.replaceAll("\r", "").split("\n")) {
-        assert(widthOf(line) <= 80, `${command}: ${line}`);
-      }
+Deno.test("without a terminal help and tables are plain text, and no cell is cut", () =>
+  withOneService(async (env) => {
+    for (const command of HELP_AND_TABLES) {
+      const text = await withoutTerminal(`$B ${command}`, env);
+      assert(text.length > 50 && !text.includes("\x1b"), text);
+      assert(command.includes("--help") || !text.includes("…"), text);
     }
+  }));
+
+async function withOneService(run: (env: Record<string, string>) => Promise<void>): Promise<void> {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, oneService);
+  try {
+    await run({ BERTH_SERVER: `http://127.0.0.1:${server.addr.port}`, BERTH_TOKEN: "t" });
   } finally {
     await server.shutdown();
   }
-});
+}
+
+const SHOP = `
+services:
+  a-database-with-quite-a-long-name: {image: sim/db}
+  web: {image: sim/web, depends_on: [a-database-with-quite-a-long-name], deploy: {replicas: 3}}
+  nowhere: {image: sim/x, deploy: {placement: {constraints: [node.labels.none==such]}}}
+`;
+
+ptyTest(
+  "progress of up is drawn over itself at 80 and 200 columns, and is lines without a terminal",
+  async () => {
+    const dir = await Deno.makeTempDir();
+    const server = await startServer({ dataDir: `${dir}/server` });
+    const worker = await startWorker(server, { name: "n1", stateDir: dir, args: ["--sim"] });
+    const env = { BERTH_SERVER: server.url, BERTH_TOKEN: server.token };
+    await Deno.writeTextFile(`${dir}/compose.yaml`, SHOP);
+    try {
+      for (const columns of [80, 200]) {
+        const up = `$B up -p at-${columns} --timeout 3s`;
+        const text = await inTerminal(up, env, { columns, cwd: dir }).end();
+        assert(text.split("\x1b[0J").length > 3, "it is drawn again and again");
+        const screen = screenOf(text).filter((line) => line !== "");
+        assertEquals(screen.filter((line) => widthOf(line) > columns), []);
+        const marks = screen.filter((line) => /^[✔⠿✘·] /.test(line)).map((line) =>
+          line.replace(/ +[\d.]+ ?m?s.*$/, "")
+        );
+        assertEquals(marks, [
+          "✔ a-database-with-quite-a-long-name  up",
+          "✔ web  up",
+          "✘ nowhere  not up yet",
+        ]);
+        assertEquals(screen.filter((line) => /^ +web\.[123] +running on n1/.test(line)).length, 3);
+        assert(
+          screen.some((line) => /^ +nowhere\.1 +pending: .*node\.labels\.none/.test(line)),
+          text,
+        );
+      }
+      const plain = await withoutTerminal("$B up -p plain --timeout 3s", env, { cwd: dir });
+      assert(!plain.includes("\x1b") && !plain.includes("⠿"), plain);
+      const lines = plain.split("\n");
+      assertEquals(
+        lines.length - new Set(lines).size <= 1,
+        true,
+        `nothing is said twice: ${plain}`,
+      );
+      assertStringIncludes(plain, "web: created\n");
+      assertStringIncludes(plain, "web.1  running on n1\n");
+      assertStringIncludes(plain, "web: up\n");
+    } finally {
+      await worker.stop();
+      await server.stop();
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+);
 
 ptyTest("exec -it is raw while it runs, passes Ctrl-C on, and restores the terminal", async () => {
   const dir = await Deno.makeTempDir();

@@ -19,7 +19,9 @@ const CASES: [title: string, files: Files | string, message: string][] = [
   ["an alias bomb", bomb, "compose.yaml:"],
   [
     "an alias bomb in lists of <<",
-    `x-a: &a {b: c}\nx-b: &b {<<: [${"*a, ".repeat(300_000)}]}`,
+    `x-a: &a {${"abcdefghijklmnopqrst".split("").map((key) => `${key}: 1`)}}\nx-b: {<<: [${
+      "*a, ".repeat(15_000)
+    }]}`,
     "compose.yaml:2:",
   ],
   ["10 MB", large, "compose.yaml:1:1: the file has 9.5 MiB"],
