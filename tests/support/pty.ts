@@ -83,13 +83,15 @@ export async function withoutTerminal(
   return new TextDecoder().decode(stdout);
 }
 
+/** Escape sequences, ends of lines, and what is between them. */
+// deno-lint-ignore no-control-regex
+const PIECES = /\x1b\[([0-9;?]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+/g;
+
 /** What a terminal shows in the end: lines, with what was drawn over itself gone, and colours left out. */
 export function screenOf(text: string): string[] {
   const lines = [""];
   let row = 0;
-  // deno-lint-ignore no-control-regex
-  for (const piece of text.match(/\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+/g) ?? []) {
-    const [, many = "", what] = /^\x1b\[([0-9;?]*)([A-Za-z])$/.exec(piece) ?? [];
+  for (const [piece, many = "", what] of text.matchAll(PIECES)) {
     if (what === "A") row = Math.max(0, row - Number(many || "1"));
     else if (what === "J") lines.splice(row, lines.length, "");
     else if (what === "K") lines[row] = "";

@@ -22,7 +22,7 @@ const CASES: [title: string, files: Files | string, message: string][] = [
     `x-a: &a {${"abcdefghijklmnopqrst".split("").map((key) => `${key}: 1`)}}\nx-b: {<<: [${
       "*a, ".repeat(15_000)
     }]}`,
-    "compose.yaml:2:",
+    "compose.yaml:1:",
   ],
   ["10 MB", large, "compose.yaml:1:1: the file has 9.5 MiB"],
   [
