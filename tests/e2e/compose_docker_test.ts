@@ -146,7 +146,7 @@ engineTest(
       // The same value is no change; another one is a new version, and the volume stays.
       assert(!/created|\bchanged/.test((await w.berth("up")).out));
       await write(`${canary}-2`);
-      assertEquals((await w.berth("up", "--wait")).code, 0);
+      assertEquals((await w.berth("up")).code, 0);
       await eventually(async () => {
         const { out } = await w.berth("exec", "--project", "postgres", "db", "cat", log);
         return out === `${canary}\n${canary}-2\n`;

@@ -73,19 +73,22 @@ services:
   db:
     image: postgres:17
     healthcheck: {test: [CMD, "true"], interval: 1s, start_interval: 200ms, start_period: 5s}
+    deploy: {placement: {constraints: [node.name==n1]}}
   migrate:
     image: shop
     command: echo migrated
-    depends_on: {db: {condition: service_started}}
+    depends_on: {db: {condition: service_healthy}}
+    deploy: {placement: {constraints: [node.name==n2]}}
   api:
     image: shop
     environment: {SECRET: hush}
     depends_on: {migrate: {condition: service_completed_successfully}}
-    deploy: {replicas: 2}
+    deploy: {replicas: 2, placement: {constraints: [node.name==n1]}}
   web:
     image: nginx
     ports: ["18080:80"]
-    depends_on: [api]
+    depends_on: {api: {condition: service_started}}
+    deploy: {placement: {constraints: [node.name==n2]}}
 `;
 
 const results = (out: string) =>
@@ -116,7 +119,12 @@ Deno.test("up creates in order, leaves what is unchanged, changes one, removes o
     assertEquals(services.map((s) => `${s.name} ${s.phase}`), [
       ...["api running", "db running", "migrate finished", "web running"],
     ]);
-    // Each was made after what it depends on.
+    const tasks = okValue(await w.server.client.listTasks({ project: "shop" })).items;
+    assertEquals(
+      Object.fromEntries(tasks.map(({ service, node }) => [service, node])),
+      { db: "n1", migrate: "n2", api: "n1", web: "n2" },
+    );
+    // Each was made after what it depends on, on the other machine, was as far as it asks.
     const made = [...services].sort((a, b) => a.id < b.id ? -1 : 1).map((s) => s.name);
     assertEquals(made, ["db", "migrate", "api", "web"]);
 

@@ -17,6 +17,7 @@ import { EXIT, type ExitCode, exitOf } from "../../exit.ts";
 import { listAll } from "../../find.ts";
 import { fail, failCall, hint } from "../../report.ts";
 import { type BuildFlags, buildImages, sayBuilds, withBuilt } from "./build.ts";
+import { missingExternal } from "./external.ts";
 import { printChanges, printOutcomes, type Row } from "./print.ts";
 import { type ProjectFlags, readProject, warn } from "./project.ts";
 import { type Held, whileLocked } from "./locked.ts";
@@ -51,6 +52,8 @@ export async function up(flags: UpFlags, names: string[], deps: ServerDeps): Pro
     await printChanges(deps, relevant(first.value, flags, partial));
     return EXIT.ok;
   }
+  const missing = await missingExternal(project, deps);
+  if (missing !== undefined) return missing;
   const built = await buildImages(builds, { flags, deps });
   if (!built.ok) return built.code;
   specs = withBuilt(specs, built.images);

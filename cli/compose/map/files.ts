@@ -8,7 +8,8 @@ import type { ServiceSpecInput } from "../../../kv/schema/service.ts";
 import type { Project } from "../resolve.ts";
 import { ComposeError, get, itemsOf, type Place, textOf, type Tree } from "../tree.ts";
 import { integerOf, modeOf } from "../values.ts";
-import { flagAt, pairsAt, present, textAt } from "./read.ts";
+import { clusterName, isExternal } from "./external.ts";
+import { pairsAt, present, textAt } from "./read.ts";
 
 type Template = ServiceSpecInput["template"];
 type Ref = NonNullable<Template["secrets"]>[number];
@@ -51,8 +52,7 @@ function refOf(project: Project, kind: SealedKind, item: Tree): Ref {
 }
 
 function nameOf(project: Project, kind: SealedKind, key: string): string {
-  const found = get(project.tree, SECTION[kind], key);
-  return textAt(found, "name") ?? textAt(found, "external", "name") ?? key;
+  return clusterName(get(project.tree, SECTION[kind], key), key);
 }
 
 function ownerOf(item: Tree, key: string): number | undefined {
@@ -86,9 +86,7 @@ export function valueSources(project: Project): ValueSource[] {
 
 function sourceOf(project: Project, kind: SealedKind, key: string): ValueSource | undefined {
   const definition = get(project.tree, SECTION[kind], key);
-  const external = get(definition, "external");
-  if (!definition) return undefined;
-  if (external && (external.kind === "map" || flagAt(definition, "external"))) return undefined;
+  if (!definition || isExternal(definition)) return undefined;
   const [file, environment, content] = ["file", "environment", "content"].map((name) =>
     textOf(get(definition, name))
   );

@@ -6,7 +6,8 @@
  */
 import type { ServiceSpecInput } from "../../../kv/schema/service.ts";
 import type { Project } from "../resolve.ts";
-import { ComposeError, get, itemsOf, type Tree } from "../tree.ts";
+import { ComposeError, entriesOf, get, itemsOf, type Tree } from "../tree.ts";
+import { clusterName, isExternal } from "./external.ts";
 import { flagAt, pairsAt, present, textAt } from "./read.ts";
 
 type Mount = NonNullable<ServiceSpecInput["template"]["mounts"]>[number];
@@ -63,16 +64,11 @@ function volumeOf(project: Project, item: Tree) {
 }
 
 function volumeName(project: Project, key: string): string {
-  const definition = get(project.tree, "volumes", key);
-  return textAt(definition, "name") ?? textAt(definition, "external", "name") ?? key;
+  return clusterName(get(project.tree, "volumes", key), key);
 }
 
 /** The names of the volumes that are the project's own: `down -v` removes them. */
 export function ownVolumes(project: Project): string[] {
-  const volumes = get(project.tree, "volumes");
-  if (volumes?.kind !== "map") return [];
-  return [...volumes.entries.keys()].filter((key) => {
-    const external = get(volumes, key, "external");
-    return !external || (external.kind === "scalar" && !flagAt(volumes, key, "external"));
-  }).map((key) => volumeName(project, key));
+  return entriesOf(get(project.tree, "volumes")).filter(([, { value }]) => !isExternal(value))
+    .map(([key]) => volumeName(project, key));
 }
