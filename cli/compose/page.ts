@@ -21,6 +21,7 @@ This page is generated from the code (\`cli/compose/\`): \`deno task docs\`.
   was changed.
 - **Changes**: \`berth up\` leaves services that are as the file says untouched. \`berth diff\` shows what
   it would do, \`berth config\` how the files are understood.
+- **Images with \`build\`** are built by this machine's engine if there is one, else expected.
 - **A project is locked** while it is being changed: a second \`up\` waits, and says for whom.
 
 ## Where Compose and Swarm differ
