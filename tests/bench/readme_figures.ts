@@ -22,6 +22,16 @@ const TOLD: readonly { bench: string; figure: string; what: string }[] = [
     what: "200 containers from one request: pace, beside the bare engine's",
   },
   {
+    bench: "up",
+    figure: "unchangedMs",
+    what: "`berth up` of 10 services with nothing to do, the whole process",
+  },
+  {
+    bench: "up",
+    figure: "coldRatio",
+    what: "`berth up` of 10 services in three waves, beside the bare engine's same calls",
+  },
+  {
     bench: "heal",
     figure: "ratio",
     what: "A killed container running again, beside a bare `docker start`",
