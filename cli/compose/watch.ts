@@ -4,6 +4,7 @@
  * @module
  */
 import type { CallError, Client } from "../../api/client.ts";
+import type { EventView } from "../../kv/schema/event.ts";
 import type { ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import type { Clock } from "../../kv/schema/time.ts";
@@ -43,7 +44,7 @@ interface Waiter {
 }
 
 /** What happens together is looked at together. */
-const COMPANY_MS = 15;
+const COMPANY_MS = 5;
 
 /**
  * It looks only while somebody waits; every look is one list of services and one of tasks. The cluster's
@@ -58,7 +59,8 @@ export function watchProject(options: WatchOptions): Watch {
 
   async function listen(stop: AbortSignal): Promise<void> {
     try {
-      for await (const _ of client.followEvents({ signal: stop })) {
+      for await (const event of client.followEvents({ signal: stop })) {
+        if (!isAwaited(event, project)) continue;
         news = true;
         wakeUp();
       }
@@ -118,6 +120,13 @@ export function watchProject(options: WatchOptions): Watch {
       });
     },
   };
+}
+
+/** On the way to something else nobody waits for it, and the next look comes soon enough. */
+function isAwaited({ type, state, service }: EventView, project: string): boolean {
+  if (service !== undefined && !service.startsWith(`${project}/`)) return false;
+  if (type === "task.state") return state !== "preparing" && state !== "starting";
+  return !/^(task\.(created|assigned|purged|stopping)|service\.changed|node\.)/.test(type);
 }
 
 async function snapshotOf(client: Client, project: string) {

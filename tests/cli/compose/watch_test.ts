@@ -33,7 +33,7 @@ const never = new AbortController().signal;
 Deno.test("an event of the cluster is looked after at once", async () => {
   const { client, asked } = clientOf(async function* (signal) {
     while (!signal.aborted) {
-      yield {};
+      yield { type: "task.state", state: "running", service: "shop/web" };
       await systemClock.sleep(1, signal);
     }
   });
@@ -43,6 +43,24 @@ Deno.test("an event of the cluster is looked after at once", async () => {
     kind: "done",
     value: true,
   });
+});
+
+Deno.test("what is on its way, or another project's, is not looked after", async () => {
+  const { client, asked } = clientOf(async function* (signal) {
+    for (
+      const [type, state, service] of [
+        ["task.state", "starting", "shop/web"],
+        ["task.assigned", undefined, "shop/web"],
+        ["task.state", "running", "other/web"],
+      ]
+    ) yield { type, state, service };
+    await systemClock.sleep(20, signal);
+    yield { type: "service.finished", service: "shop/job" };
+  });
+  const options = { client, project: "shop", timeoutMs: 60_000, signal: never };
+  const watch = watchProject({ ...options, clock: clockThat(false) });
+  await watch.until(() => asked.count >= 2 || undefined);
+  assertEquals(asked.count, 2);
 });
 
 Deno.test("without the right to events it looks from time to time", async () => {
