@@ -35,7 +35,9 @@ export async function buildImages(
         expect(build, { why: whyNot(build, flags), deps });
         continue;
       }
-      if (!await isDue(build.plan, { flags, builder, signal })) continue;
+      const due = await dueOf(build.plan, { flags, builder, signal });
+      if (due.kind === "elsewhere") expect(build, { why: due.why, deps });
+      if (due.kind !== "due") continue;
       const built = await buildOne(build, { builder, deps, signal });
       if (signal.aborted) {
         const next = "nothing was changed in the cluster";
@@ -68,14 +70,18 @@ function expect(build: Build, { why, deps }: { why: string; deps: ServerDeps }):
   ]);
 }
 
-/** As Compose has it: what is there is built anew only when that is asked for. */
-async function isDue(
+/**
+ * As Compose has it: what is there is built anew only when that is asked for. An engine that may not be
+ * asked is none.
+ */
+async function dueOf(
   { image, always }: BuildPlan,
   { flags, builder, signal }: { flags: BuildFlags; builder: Builder; signal: AbortSignal },
-): Promise<boolean> {
-  if (flags.build || always) return true;
+): Promise<{ kind: "due" | "there" } | { kind: "elsewhere"; why: string }> {
+  if (flags.build || always) return { kind: "due" };
   const known = await builder.imageId(image, signal);
-  return !known.ok || known.id === undefined;
+  if (!known.ok) return { kind: "elsewhere", why: `${builder.where}: ${known.message}` };
+  return { kind: known.id === undefined ? "due" : "there" };
 }
 
 async function buildOne(
@@ -105,10 +111,13 @@ export async function sayBuilds(
   const { signal } = new AbortController();
   for (const build of builds) {
     if (build.kind === "elsewhere" || !builder) expect(build, { why: whyNot(build, flags), deps });
-    else if (await isDue(build.plan, { flags, builder, signal })) {
-      warn(deps, [
-        `${build.services.join(", ")}: the image ${build.plan.image} would be built here`,
-      ]);
+    else {
+      const due = await dueOf(build.plan, { flags, builder, signal });
+      const { image } = build.plan;
+      if (due.kind === "elsewhere") expect(build, { why: due.why, deps });
+      if (due.kind === "due") {
+        warn(deps, [`${build.services.join(", ")}: the image ${image} would be built here`]);
+      }
     }
   }
 }

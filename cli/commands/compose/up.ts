@@ -13,12 +13,13 @@ import type { Project } from "../../compose/resolve.ts";
 import { uploadValue } from "../../compose/upload.ts";
 import { type Watch, watchProject } from "../../compose/watch.ts";
 import type { ServerDeps } from "../../deps.ts";
-import { EXIT, type ExitCode, exitOf } from "../../exit.ts";
+import { EXIT, type ExitCode } from "../../exit.ts";
 import { listAll } from "../../find.ts";
-import { fail, failCall, hint } from "../../report.ts";
+import { fail, failCall } from "../../report.ts";
 import { type BuildFlags, buildImages, sayBuilds, withBuilt } from "./build.ts";
 import { missingExternal } from "./external.ts";
-import { printChanges, printOutcomes, type Row } from "./print.ts";
+import { type Ending, failed, finish, interrupted } from "./ending.ts";
+import { printChanges } from "./print.ts";
 import { type ProjectFlags, readProject, warn } from "./project.ts";
 import { type Held, whileLocked } from "./locked.ts";
 
@@ -150,17 +151,9 @@ function sayOutcome(board: Board, name: string, outcome: Outcome, flags: UpFlags
   board.say(name, outcome.kind, flags.noWait ? "good" : "busy");
 }
 
-interface Ending {
-  project: Project;
-  outcomes: Map<string, Outcome>;
-  changes: readonly Change[];
-  deps: ServerDeps;
-  flags: UpFlags;
-}
-
 /** Waits until what was applied has come about, as far as the flags ask. */
 async function waitForAll(
-  ending: Ending & { watch: Watch; board: Board; held?: Held },
+  ending: Ending & { flags: UpFlags; watch: Watch; board: Board; held?: Held },
 ): Promise<ExitCode> {
   const { outcomes, flags, watch, board, held } = ending;
   const { deps } = ending;
@@ -203,57 +196,6 @@ async function waitForAll(
 function goalOf({ mode }: ServiceView, { wait }: UpFlags): Condition {
   if (!wait) return "service_started";
   return mode.type === "job" ? "service_completed_successfully" : "service_healthy";
-}
-
-async function finish(ending: Ending, code: ExitCode): Promise<ExitCode> {
-  const { deps, outcomes, changes, flags, project } = ending;
-  await printOutcomes(deps, rowsOf(outcomes, project));
-  const orphans = changes.filter(({ kind }) => kind === "orphan").map(({ name }) => name);
-  if (orphans.length > 0 && !flags.removeOrphans) {
-    warn(deps, [`in no file any more: ${orphans.join(", ")}; --remove-orphans removes them`]);
-  }
-  hint(deps, `See it run: berth ps --project ${project.name}`);
-  return code;
-}
-
-async function failed(ending: Ending): Promise<ExitCode> {
-  const { deps, outcomes, project } = ending;
-  await printOutcomes(deps, rowsOf(outcomes, project));
-  for (const [name, outcome] of outcomes) {
-    if (outcome.kind === "failed") failCall(deps, outcome.error, `cannot apply ${name}`);
-  }
-  const first = [...outcomes.values()].find(({ kind }) => kind === "failed");
-  if (first?.kind === "failed") return exitOf(first.error);
-  const skipped = [...outcomes].find(([, { kind }]) => kind === "skipped");
-  const why = skipped?.[1].kind === "skipped" ? skipped[1].why : "";
-  return fail(
-    deps,
-    `${skipped?.[0]} was not applied: ${why}`,
-    `look at what it waits for: berth ps -a --project ${project.name}\nthen: berth up`,
-    /not .* yet$/.test(why) ? EXIT.timeout : EXIT.failed,
-  );
-}
-
-async function interrupted(ending: Ending, held: Held): Promise<ExitCode> {
-  const { deps, outcomes, project } = ending;
-  await printOutcomes(deps, rowsOf(outcomes, project));
-  return fail(
-    deps,
-    held.lost
-      ? `the lock of project ${project.name} was taken over: nothing more was changed`
-      : "interrupted: what was applied stays, and goes on in the cluster; the rest was not tried",
-    "carry on with: berth up\nor take it all down: berth down",
-    held.lost ? EXIT.conflict : EXIT.interrupted,
-  );
-}
-
-function rowsOf(outcomes: ReadonlyMap<string, Outcome>, project: Project): Row[] {
-  return [...outcomes].map(([name, outcome]) => ({
-    service: name,
-    project: project.name,
-    result: outcome.kind,
-    revision: "view" in outcome ? outcome.view.revision : 0,
-  }));
 }
 
 /** Runs with a watch of the project whose sights go to a board; both end with it. */

@@ -4,6 +4,8 @@ import { withBuilt } from "../../../cli/commands/compose/build.ts";
 import { changesOf } from "../../../cli/compose/changes.ts";
 import { type Build, buildsOf } from "../../../cli/compose/map/build.ts";
 import { ComposeError } from "../../../cli/compose/tree.ts";
+import type { Builder } from "../../../cli/deps.ts";
+import { berth } from "../support.ts";
 import { DIR, projectIn } from "./support.ts";
 
 async function builds(build: string, more = ""): Promise<Build[]> {
@@ -99,4 +101,48 @@ Deno.test("an image that was built anew changes its service; one that was not le
   const other = ServiceSpec.parse({ name: "web", template: { image: "nginx" } });
   const [change] = changesOf([other], [{ ...one, phase: "running" } as ServiceView]);
   assertEquals(change?.spec?.template.labels, {});
+});
+
+/** Runs `up --dry-run` or `up` on a machine with this engine; the server knows no services and takes none. */
+async function upWith(args: string[], builder?: Partial<Builder>) {
+  const built: string[] = [];
+  const ran = await berth(["up", ...args], {
+    files: { [`${DIR}/compose.yaml`]: "services: {web: {build: .}}" },
+    handler: () => Response.json({ items: [] }),
+    ...(builder && {
+      builder: {
+        where: "/engine.sock",
+        imageId: () => Promise.resolve({ ok: true, id: undefined }),
+        build: ({ image }) => {
+          built.push(image);
+          return Promise.resolve({ ok: false, message: "no such file: Dockerfile" });
+        },
+        ...builder,
+      },
+    }),
+  });
+  return { ...ran, built };
+}
+
+Deno.test("an image is built here, there already, or expected, and why is said", async () => {
+  const said = async (args: string[], builder?: Partial<Builder>) => {
+    const { err } = await upWith(["--dry-run", ...args], builder);
+    return err.trim().replace("note: web: the image shop-web ", "");
+  };
+  const imageId = (id: string) => () => Promise.resolve({ ok: true as const, id });
+  const denied = () => Promise.resolve({ ok: false as const, message: "permission denied" });
+  assertEquals(await said([]), "is expected, built beforehand: this machine has no engine");
+  assertEquals(await said([], {}), "would be built here");
+  assertEquals(await said([], { imageId: imageId("sha256:1") }), "");
+  assertEquals(await said(["--build"], { imageId: imageId("sha256:1") }), "would be built here");
+  assertEquals(await said(["--no-build"], {}), "is expected, built beforehand: --no-build");
+  const why = "is expected, built beforehand: /engine.sock: permission denied";
+  assertEquals(await said([], { imageId: denied }), why);
+});
+
+Deno.test("a build that fails changes nothing", async () => {
+  const ran = await upWith([], {});
+  assertEquals([ran.code, ran.out, ran.built], [1, "", ["shop-web"]]);
+  assertStringIncludes(ran.err, "berth: cannot build shop-web: no such file: Dockerfile");
+  assertStringIncludes(ran.err, "nothing was changed in the cluster");
 });
