@@ -136,6 +136,7 @@ function problemIn(text: string): string {
 
 function messageOf(error: unknown): string {
   // Arguments of a build may be secret, and are in the address.
-  const text = error instanceof Error ? error.message : String(error);
-  return oneLine(text.replaceAll(/http:\/\/engine\S*/g, "the engine"));
+  const whole = error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
+  const text = whole instanceof Error ? whole.message : String(whole);
+  return oneLine(text.replaceAll(/(for url \()?http:\/\/engine[^\s)]*\)?/g, "to the engine"));
 }

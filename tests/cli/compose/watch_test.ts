@@ -46,6 +46,7 @@ Deno.test("an event of the cluster is looked after at once", async () => {
 });
 
 Deno.test("what is on its way, or another project's, is not looked after", async () => {
+  let finished = false;
   const { client, asked } = clientOf(async function* (signal) {
     for (
       const [type, state, service] of [
@@ -55,12 +56,13 @@ Deno.test("what is on its way, or another project's, is not looked after", async
       ]
     ) yield { type, state, service };
     await systemClock.sleep(20, signal);
+    finished = true;
     yield { type: "service.finished", service: "shop/job" };
   });
   const options = { client, project: "shop", timeoutMs: 60_000, signal: never };
   const watch = watchProject({ ...options, clock: clockThat(false) });
   await watch.until(() => asked.count >= 2 || undefined);
-  assertEquals(asked.count, 2);
+  assertEquals([asked.count, finished], [2, true]);
 });
 
 Deno.test("without the right to events it looks from time to time", async () => {

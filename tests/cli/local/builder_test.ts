@@ -115,6 +115,7 @@ Deno.test("a failure of the build is one message; arguments are never in it", as
   await Deno.writeTextFile(`${dir}/Dockerfile`, "FROM scratch");
   const gone = await builderAt(socketGone).build(plan(dir), { signal: never, onLine: () => {} });
   assert(!gone.ok && !gone.message.includes("hush"), JSON.stringify(gone));
+  assertStringIncludes(gone.message, "the engine");
   await Deno.remove(dir, { recursive: true });
 });
 
