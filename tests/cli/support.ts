@@ -41,6 +41,8 @@ export interface Setting {
   files?: Record<string, string>;
   /** Standard input. */
   input?: string;
+  /** Standard input is a terminal. */
+  typed?: boolean;
 }
 
 /** Runs one command line, as `berth ARGS` would. */
@@ -56,7 +58,7 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
     errBytes: (data) => void (err += decoder.decode(data)),
     outIsTty: columns !== undefined,
     errIsTty: false,
-    inIsTty: false,
+    inIsTty: setting.typed ?? false,
     size: () => columns === undefined ? undefined : { columns, rows: 24 },
     input: () => new Blob(setting.input === undefined ? [] : [setting.input]).stream(),
     setRaw: () => {},
