@@ -34,6 +34,7 @@ import { playgroundRoutes } from "./routes/playground.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { rolloutRoutes } from "./routes/rollouts.ts";
+import { registryRoutes } from "./routes/registries.ts";
 import { sealedRoutes } from "./routes/sealed.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { systemRoutes } from "./routes/system.ts";
@@ -90,6 +91,7 @@ export function createApp(deps: ApiDeps): Api {
   endpointRoutes(app, rooms);
   sealedRoutes(app, rooms);
   volumeRoutes(app, rooms);
+  registryRoutes(app, rooms);
   forecastRoutes(app, rooms);
   eventRoutes(app, rooms);
   tunnelRoutes(app, rooms);

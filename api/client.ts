@@ -36,6 +36,7 @@ import {
   type ValueRequest,
   ValueView,
 } from "../kv/schema/sealed.ts";
+import { DigestPin, type LoginRequest, PullLogin, RegistryView } from "../kv/schema/registry.ts";
 import { VolumeView } from "../kv/schema/volume.ts";
 import { PlaygroundSet, type SeedRequest } from "../kv/schema/playground.ts";
 import { type LockRequestInput, ProjectLockView } from "../kv/schema/project.ts";
@@ -190,11 +191,18 @@ export function createClient(options: ClientOptions) {
       call("GET", `/v1/services/${seg(ref)}`, ServiceView, { ...o, query: { project } }),
     createService: (spec: ServiceSpecInput, o: CallOptions = {}) =>
       call("POST", "/v1/services", ServiceView, { ...o, body: spec }),
-    /** Replaces the whole spec; a changed template becomes a new revision. */
-    putService: (ref: string, spec: ServiceSpecInput, o: CallOptions = {}) =>
+    /**
+     * Replaces the whole spec; a changed template becomes a new revision. With `pull` so does an
+     * unchanged one, and what its image's tag stands for is looked up anew.
+     */
+    putService: (
+      ref: string,
+      spec: ServiceSpecInput,
+      { pull, ...o }: CallOptions & { pull?: boolean } = {},
+    ) =>
       call("PUT", `/v1/services/${seg(ref)}`, ServiceView, {
         ...o,
-        query: { project: spec.project },
+        query: { project: spec.project, ...(pull ? { pull } : {}) },
         body: spec,
       }),
     deleteService: (ref: string, project?: string, o: CallOptions = {}) =>
@@ -288,6 +296,13 @@ export function createClient(options: ClientOptions) {
       query: { project?: string; version?: number } = {},
       o: CallOptions = {},
     ) => call("GET", `/v1/configs/${seg(ref)}/value`, ValueView, { ...o, query: { ...query } }),
+
+    listRegistries: (o: CallOptions = {}) => call("GET", "/v1/registries", pageOf(RegistryView), o),
+    /** Stores credentials, or replaces those of the same registry. */
+    putRegistry: (name: string, request: LoginRequest, o: CallOptions = {}) =>
+      call("PUT", `/v1/registries/${seg(name)}`, RegistryView, { ...o, body: request }),
+    deleteRegistry: (name: string, o: CallOptions = {}) =>
+      call("DELETE", `/v1/registries/${seg(name)}`, Nothing, o),
 
     listVolumes: (query: ListQuery & { project?: string } = {}, o: CallOptions = {}) =>
       call("GET", "/v1/volumes", pageOf(VolumeView), { ...o, query: { ...query } }),
@@ -385,6 +400,15 @@ export function createClient(options: ClientOptions) {
         ...o,
         query,
         extraTimeoutMs: query.holdMs ?? 0,
+      }),
+    /** Credentials for the image of a task that this node is to run. */
+    pullLogin: (nodeId: string, taskId: string, o: CallOptions = {}) =>
+      call("GET", `/v1/nodes/${seg(nodeId)}/tasks/${seg(taskId)}/login`, PullLogin, o),
+    /** Says which image the tag stands for; the answer is the one that holds. */
+    settleDigest: (nodeId: string, taskId: string, pin: DigestPin, o: CallOptions = {}) =>
+      call("PUT", `/v1/nodes/${seg(nodeId)}/tasks/${seg(taskId)}/digest`, DigestPin, {
+        ...o,
+        body: pin,
       }),
     /** The secrets and configs of a task that this node is to run. */
     taskFiles: (nodeId: string, taskId: string, o: CallOptions = {}) =>

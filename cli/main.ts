@@ -53,6 +53,7 @@ const GROUPS: Record<string, string> = {
   rollout: "Rollouts: status, history, undo, pause, resume, promote",
   service: "List services: berth service ls",
   secret: "Secrets: create, rotate, ls, inspect, rm",
+  registry: "Registries with credentials: ls",
   volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
   node: "Nodes: ls, drain, cordon, label, rm, …",

@@ -31,14 +31,16 @@ export async function readAssignments(
   ]);
   const ended = new Set(ids.filter((_, i) => isTerminal(seen[i]?.row.state ?? "assigned")));
   const tasks = rows.flatMap((row) => row && row.row.nodeId === nodeId ? [row.row] : []);
-  const [services, revisions] = await Promise.all([
+  const [services, revisions, digests] = await Promise.all([
     readServices(kv, tasks),
     immutable.revisions(tasks),
+    immutable.digests(tasks),
   ]);
   const assignments: Assignment[] = [];
   for (const [i, task] of tasks.entries()) {
     const service = services.get(task.serviceId);
-    const resolved = revisions[i]?.resolved;
+    const { resolved, pull } = revisions[i] ?? {};
+    const digest = digests[i];
     const template = await withArguments(kv, task, revisions[i]?.template);
     if (!service || !template) {
       await assertGone(kv, task);
@@ -55,6 +57,8 @@ export async function readAssignments(
       template,
       ...drainOf(task, service, template),
       ...(resolved ? { resolved } : {}),
+      ...(digest === undefined ? {} : { digest }),
+      ...(pull ? { pull } : {}),
       ...(service.singleton === "strict" ? { strict: true } : {}),
       ...(service.disconnect?.stopAfterMs === undefined
         ? {}

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { digestsOf } from "./digests.ts";
 import { key } from "./keys.ts";
 import { Lru } from "./lru.ts";
 import { Revision, Service, type TaskTemplate } from "./schema/service.ts";
@@ -23,6 +24,8 @@ export interface ServiceName {
 export interface Immutable {
   /** Revisions in the order of the references; `undefined` for those that are gone. */
   revisions(refs: readonly RevisionRef[]): Promise<(Revision | undefined)[]>;
+  /** What the tags of their images stand for; `undefined` for those that are not settled. */
+  digests(refs: readonly RevisionRef[]): Promise<(string | undefined)[]>;
   /** Their templates. */
   templates(refs: readonly RevisionRef[]): Promise<(TaskTemplate | undefined)[]>;
   /** Names of services by id; those that are gone are absent. */
@@ -31,11 +34,13 @@ export interface Immutable {
 
 /** A revision may be 64 KiB, so this bounds the memory to 16 MiB at the very worst. */
 const REVISIONS = 256;
+const PINS = 10_000;
 const NAMES = 10_000;
 
 /** One per process. */
 export function createImmutable(kv: Kv): Immutable {
   const known = new Lru<string, Revision>(REVISIONS);
+  const pins = new Lru<string, string>(PINS); // Written once, so what is known stays true.
   const names = new Lru<string, ServiceName>(NAMES);
 
   async function revisions(refs: readonly RevisionRef[]): Promise<(Revision | undefined)[]> {
@@ -58,8 +63,21 @@ export function createImmutable(kv: Kv): Immutable {
     return refs.map((ref) => found.get(`${ref.serviceId}/${ref.revision}`));
   }
 
+  async function digests(refs: readonly RevisionRef[]): Promise<(string | undefined)[]> {
+    const nameOf = (ref: RevisionRef) => `${ref.serviceId}/${ref.revision}`;
+    const missing = new Map<string, RevisionRef>();
+    for (const ref of refs) if (!pins.get(nameOf(ref))) missing.set(nameOf(ref), ref);
+    const found = await digestsOf(kv, [...missing.values()]);
+    [...missing.keys()].forEach((id, i) => {
+      const digest = found[i];
+      if (digest !== undefined) pins.set(id, digest);
+    });
+    return refs.map((ref) => pins.get(nameOf(ref)));
+  }
+
   return {
     revisions,
+    digests,
     templates: async (refs) => (await revisions(refs)).map((row) => row?.template),
 
     async serviceNames(ids) {

@@ -9,6 +9,8 @@
  * | project_lock | the users who hold it, through the API |
  * | sealed, sealed_name, data_head, rotation | users, through the API |
  * | sealed_value | users, through the API; old versions are deleted by the leader |
+ * | registry | users, through the API |
+ * | digest | the first node that runs it, through the API; deleted by the leader with the revision |
  * | volume, volume_name | users, through the API |
  * | volume_node | the leader; deleted by users with the volume |
  * | vault | the server, at its start |
@@ -27,6 +29,8 @@ export const key = {
   service: (id: string) => ["service", id],
   serviceName: (project: string, name: string) => ["service_name", project, name],
   revision: (serviceId: string, revision: number) => ["revision", serviceId, revision],
+  /** What the image's tag stands for in that revision. */
+  digest: (serviceId: string, revision: number) => ["digest", serviceId, revision],
   rollout: (serviceId: string) => ["rollout", serviceId],
   rolloutRequest: (serviceId: string) => ["rollout_request", serviceId],
 
@@ -58,6 +62,8 @@ export const key = {
   dataHead: (project: string) => ["data_head", project],
   /** A new version that has not reached every service yet. */
   rotation: (kind: string, id: string) => ["rotation", kind, id],
+  /** Credentials for a registry, by its host. */
+  registry: (host: string) => ["registry", host],
   /** Which key everything is sealed with. */
   vault: () => ["vault"],
 
@@ -126,6 +132,7 @@ export const prefix = {
   sealedValuesOf: (kind: string, id: string) => ["sealed_value", kind, id],
   sealedValue: (kind: string, id: string, version: number) => ["sealed_value", kind, id, version],
   rotations: () => ["rotation"],
+  registries: () => ["registry"],
   volumes: () => ["volume"],
   volumeNames: () => ["volume_name"],
   volumeNamesOf: (project: string) => ["volume_name", project],

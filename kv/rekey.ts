@@ -5,6 +5,8 @@
  */
 import { z } from "zod";
 import { key, prefix } from "./keys.ts";
+import { Registry } from "./schema/registry.ts";
+import { aboutRegistry } from "./registries.ts";
 import { Sealed, SealedKind, SealedPart } from "./schema/sealed.ts";
 import { aboutPart } from "./sealed_reads.ts";
 import { getRow, type Kv, listRows } from "./store.ts";
@@ -61,7 +63,24 @@ export async function rekey(
     if (name === undefined) resealed++;
     else unreadable.push(name);
   }
+  for await (const entry of listRows(kv, prefix.registries(), Registry)) {
+    if (entry.row.keyId === vault.keyId) continue;
+    if (await resealLogin(kv, vault, entry)) resealed++;
+    else unreadable.push(`registry ${entry.row.registry}`);
+  }
   return { ok: true, resealed, unreadable };
+}
+
+async function resealLogin(
+  kv: Kv,
+  vault: Vault,
+  entry: { key: Deno.KvKey; row: Registry; versionstamp: string },
+): Promise<boolean> {
+  const password = await vault.open(entry.row, aboutRegistry(entry.row));
+  if (!password) return false;
+  const box = await vault.seal(password, aboutRegistry(entry.row));
+  await kv.atomic().check(entry).set(entry.key, { ...entry.row, ...box }).commit();
+  return true;
 }
 
 /** Answers what could not be opened. */

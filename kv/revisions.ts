@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { digestsOf } from "./digests.ts";
 import { key, prefix } from "./keys.ts";
 import { done, type Outcome } from "./outcome.ts";
 import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
@@ -46,18 +47,25 @@ export async function listRevisions(
     if (row.success) rows.push(row.data);
   }
   const tasks = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(service.id)));
+  const digests = await digestsOf(kv, rows);
   const items = rows.slice(0, query.limit).map((row, i): RevisionView => {
     const before = rows[i + 1];
+    const [digest, earlier] = [digests[i], digests[i + 1]];
     return {
       revision: row.revision,
       createdAt: row.createdAt,
       image: row.template.image,
+      ...(digest === undefined ? {} : { digest }),
       current: row.revision === service.revision,
       tasks: tasks.filter(({ task, state }) =>
         task.revision === row.revision && !isTerminal(state)
       ).length,
       changes: before
-        ? [...changesOf(before.template, row.template), ...pinChanges(before, row)]
+        ? [
+          ...changesOf(before.template, row.template),
+          ...pinChanges(before, row),
+          ...digestChange(row, { digest, earlier }),
+        ]
         : [],
     };
   });
@@ -101,6 +109,21 @@ function pinChanges(before: Revision, after: Revision): string[] {
         : [];
     });
   });
+}
+
+/** That the tag was looked up anew, and what came of it. */
+function digestChange(
+  { pull }: Revision,
+  { digest, earlier }: { digest: string | undefined; earlier: string | undefined },
+): string[] {
+  if (digest !== undefined && earlier !== undefined && digest !== earlier) {
+    return [`digest ${shortDigest(earlier)} → ${shortDigest(digest)}`];
+  }
+  return pull ? ["pulled anew"] : [];
+}
+
+function shortDigest(digest: string): string {
+  return digest.slice(0, "sha256:".length + 12);
 }
 
 /** `+ADDED -REMOVED ~CHANGED`. */

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { carryDigest } from "./digests.ts";
 import { key, prefix } from "./keys.ts";
 import { WRITE_ATTEMPTS } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
@@ -71,6 +72,7 @@ async function renew(deps: ServiceDeps, serviceId: string, changed: Sealed): Pro
     const op = resolution.value.addTo(kv.atomic())
       .check({ key: key.service(serviceId), versionstamp })
       .set(key.service(serviceId), next).set(key.revision(serviceId, revision), renewed);
+    await carryDigest(kv, op, { from: current, to: renewed });
     if ((await enqueue(op, { kind: "service", id: serviceId }, deps.newId).commit()).ok) return;
   }
   throw new Error(`service ${serviceId} kept changing while it was to get a new version`);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { digestsOf, imagePin } from "./digests.ts";
 import { key, prefix } from "./keys.ts";
 import { Elapsed, MAX_COMPLETIONS } from "./schema/run.ts";
 import { rolloutView } from "./rollout_view.ts";
@@ -39,20 +40,29 @@ export async function idsUnder(kv: Kv, scope: Deno.KvKey): Promise<string[]> {
   return ids;
 }
 
+/** States of tasks that show that a container was made. */
+const MADE: ReadonlySet<TaskState> = new Set(["starting", "running", "succeeded", "failed"]);
+
 export async function serviceView(
   kv: Kv,
   service: Versioned<Service>,
   { template, resolved }: Pick<Revision, "template" | "resolved">,
   live?: LiveTasks,
 ): Promise<ServiceView> {
-  const remembered = await getRow(kv, key.rollout(service.row.id), Rollout);
+  const { id: serviceId, revision } = service.row;
+  const [[settled], remembered] = await Promise.all([
+    digestsOf(kv, [{ serviceId, revision }]),
+    getRow(kv, key.rollout(serviceId), Rollout),
+  ]);
   const tasks = live?.ofService(service.row.id) ?? await readSummaries(kv, service.row.id);
   const rollout = rolloutView(service.row, remembered?.row, tasks);
   const goal = goalOf(service.row, remembered?.row);
+  const ofRevision = (task: TaskSummary) => task.revision === revision && MADE.has(task.state);
   return {
     ...service.row,
     template,
     ...(resolved ? { resolved } : {}),
+    imagePin: imagePin(template, { settled, hasRun: tasks.some(ofRevision) }),
     version: service.versionstamp,
     counts: countTasks(service.row, tasks),
     phase: phaseOf({ ...service.row, revision: goal }, tasks, await isOverdue(kv, service.row)),

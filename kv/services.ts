@@ -5,6 +5,7 @@
  */
 import { type Once, recordUse, writeOnce } from "./idempotency.ts";
 import { claimPorts } from "./ingress_ports.ts";
+import { carryDigest, refusePull } from "./digests.ts";
 import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
@@ -34,6 +35,11 @@ export interface WriteOptions {
   /** Versionstamp that the row must be at; `*` is any. Without it the last write wins. */
   ifMatch?: string;
   once?: Once;
+}
+
+export interface PutOptions extends WriteOptions {
+  /** Also of an unchanged template a new revision, whose image's tag is looked up anew. */
+  pull?: boolean;
 }
 
 /** Creates a service and its first revision. */
@@ -91,7 +97,7 @@ export async function putService(
   deps: ServiceDeps,
   ref: ServiceRef,
   spec: ServiceSpec,
-  { ifMatch, once }: WriteOptions = {},
+  { ifMatch, once, pull = false }: PutOptions = {},
 ): Promise<Outcome<Written<ServiceView>>> {
   const { kv } = deps;
   return await writeOnce(kv, once, `service ${spec.name}`, {
@@ -100,13 +106,14 @@ export async function putService(
       const found = await findService(kv, ref);
       if (!found.ok) return found;
       const current = found.value;
-      const refused = refusePut(current, spec, ifMatch);
+      const refused = refusePut(current, spec, ifMatch) ?? (pull ? refusePull(spec) : undefined);
       if (refused) return refused;
       const known = await readRevision(kv, current.row);
       if (!known) return undefined;
       const change = changeOf(current.row, known.template, spec, {
         at: timestamp(deps.clock.wallMs()),
         newest: await newestRevision(kv, current.row),
+        pull,
       });
       if (!change && !once) return done({ value: await serviceView(kv, current, known) });
       const id = current.row.id;
@@ -118,6 +125,7 @@ export async function putService(
         if (!resolution.ok) return resolution;
         revision = withResolved(change.revision, resolution.value);
         resolution.value.addTo(op).set(key.revision(id, revision.revision), revision);
+        await carryDigest(kv, op, { from: known, to: revision });
       }
       if (change) {
         const held = current.row.ingressPorts;
@@ -251,10 +259,10 @@ export function changeOf(
   row: Service,
   template: TaskTemplate,
   spec: ServiceSpec,
-  { at, newest }: { at: string; newest: number },
+  { at, newest, pull = false }: { at: string; newest: number; pull?: boolean },
 ) {
   const { template: wanted, ...rest } = spec;
-  const sameTemplate = sameValue(template, wanted);
+  const sameTemplate = !pull && sameValue(template, wanted);
   const kept = specFieldsOf(row);
   const sameRest = sameValue(kept, rest);
   if (sameTemplate && sameRest) return undefined;
@@ -262,7 +270,10 @@ export function changeOf(
   return {
     row: { ...ownFieldsOf(row), ...rest, revision, updatedAt: at } satisfies Service,
     ...(sameTemplate ? {} : {
-      revision: { serviceId: row.id, revision, createdAt: at, template: wanted } satisfies Revision,
+      revision: {
+        ...{ serviceId: row.id, revision, createdAt: at, template: wanted },
+        ...(pull ? { pull } : {}),
+      } satisfies Revision,
     }),
   };
 }

@@ -15,11 +15,17 @@ export interface Box {
   data: Uint8Array;
 }
 
+/** A box that was just made. */
+export interface SealedBox extends Box {
+  nonce: Uint8Array<ArrayBuffer>;
+  data: Uint8Array<ArrayBuffer>;
+}
+
 export interface Vault {
   /** Of the key that seals. */
   readonly keyId: string;
   /** `about` says what the value belongs to, completely. */
-  seal(value: Uint8Array<ArrayBuffer>, about: string): Promise<Box>;
+  seal(value: Uint8Array<ArrayBuffer>, about: string): Promise<SealedBox>;
   /** Undefined when the key is not here, or the box is not the one that was sealed for `about`. */
   open(box: Box, about: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   has(keyId: string): boolean;

@@ -64,7 +64,7 @@ export const ACTIONS_PER_COMMIT = 200;
 const MUTATIONS_PER_ACTION = 4;
 
 /** Revision rows deleted with their service; older ones are left to the sweep. */
-const REVISIONS_PER_REMOVE = 400;
+const REVISIONS_PER_REMOVE = 200;
 
 /**
  * Writes to a service's own row, in a commit of its own: `retire` marks a finished job for removal,
@@ -126,7 +126,7 @@ function deleteService(
   const newest = Math.max(service.revision, ...templates.keys());
   const oldest = Math.max(1, newest - REVISIONS_PER_REMOVE);
   for (let revision = oldest; revision <= newest; revision++) {
-    op.delete(key.revision(service.id, revision));
+    op.delete(key.revision(service.id, revision)).delete(key.digest(service.id, revision));
   }
 }
 

@@ -76,7 +76,7 @@ async function oldRevisions(kv: Kv, world: World): Promise<Deno.KvKey[]> {
     for await (const entry of kv.list(range)) {
       const revision = Number(entry.key[2]);
       if (used.has(revision)) continue;
-      old.push(entry.key);
+      old.push(entry.key, key.digest(serviceId, revision));
       record.templates.delete(revision);
     }
   }

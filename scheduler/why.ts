@@ -206,6 +206,8 @@ function summaryOf({ task, state, observed }: TaskRecord, scene: Scene): string 
   const said = observed?.message ?? task.why;
   if (isTerminal(state)) return `${state}${where}${said ? `: ${said}` : ""}`;
   if (task.desired === "stop") return `stopping${where}${task.why ? `: ${task.why}` : ""}`;
+  // What is under way, or in its way, matters more than what the node was chosen for.
+  if (state !== "running" && observed?.message) return `${state}${where}: ${observed.message}`;
   const strategy = request.template.placement.strategy ?? world.strategy;
   const rank = fitting.findIndex(({ verdict }) => verdict.nodeId === task.nodeId) + 1;
   const fit = `${fitting.length} of ${judged.length} nodes fit now`;

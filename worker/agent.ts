@@ -23,6 +23,7 @@ import { attention } from "./diff.ts";
 import { createDriver } from "./driver.ts";
 import { createEngineCalls } from "./engine_calls.ts";
 import type { Guard } from "./guard_client.ts";
+import { createImages } from "./images.ts";
 import { createKeeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import { createMonitor } from "./probes/monitor.ts";
@@ -39,7 +40,7 @@ const MAX_OVERTAKEN = 5;
 
 export type AgentClient = Pick<
   Client,
-  "poll" | "report" | "putFacts" | "answerTunnel" | "taskFiles"
+  "poll" | "report" | "putFacts" | "answerTunnel" | "taskFiles" | "pullLogin" | "settleDigest"
 >;
 
 export interface AgentConfig {
@@ -142,6 +143,7 @@ function createParts(deps: AgentDeps) {
     (taskId) => bells.task(taskId),
   );
   const files = createTaskFiles({ client, nodeId });
+  const images = createImages({ engine, client, nodeId });
   const keeper = createKeeper({ book, clock, guard: deps.guard });
   const driver = createDriver({
     engine,
@@ -149,6 +151,7 @@ function createParts(deps: AgentDeps) {
     keeper,
     monitor,
     files,
+    images,
     clock,
     random,
     log,
@@ -226,6 +229,7 @@ function createParts(deps: AgentDeps) {
     if (!book.confirmed) bells.look(); // What is in no set may go now.
     book.confirmed = true;
     files.keep(next.assignments);
+    images.keep(next.assignments);
     bells.lease();
     if (incoming === next) incoming = undefined;
     for (const taskId of changed) {

@@ -12,6 +12,7 @@
 import type { Clock } from "../kv/schema/time.ts";
 import type { Book } from "./book.ts";
 import type { EngineCalls } from "./engine_calls.ts";
+import type { Images } from "./images.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { Monitor } from "./probes/monitor.ts";
@@ -28,6 +29,7 @@ export interface DriverDeps {
   keeper: Pick<Keeper, "standing" | "cover">;
   monitor: Pick<Monitor, "see">;
   files: Pick<TaskFiles, "get">;
+  images: Pick<Images, "known" | "choose" | "pull">;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -86,7 +88,14 @@ const MAX_STEPS = 16;
 export function createDriver(deps: DriverDeps): Driver {
   const { engine, book, keeper, monitor, clock, random, log, onDue } = deps;
   const memories = new Map<string, TaskMemory>();
-  const steps = createSteps({ engine, book, clock, cover: keeper.cover, files: deps.files });
+  const steps = createSteps({
+    engine,
+    book,
+    clock,
+    cover: keeper.cover,
+    files: deps.files,
+    images: deps.images,
+  });
   let engineLife = 0;
 
   function memoryOf(taskId: string): TaskMemory {

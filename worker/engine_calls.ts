@@ -12,7 +12,15 @@ import type { Assignment } from "../kv/schema/agent.ts";
 import type { Hook } from "../kv/schema/container.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import { runHooks } from "./hooks.ts";
-import type { ContainerStatus, EngineFailure, EngineInfo, Outcome, Runtime } from "./runtime.ts";
+import type {
+  ContainerStatus,
+  EngineFailure,
+  EngineInfo,
+  Outcome,
+  PullPolicy,
+  Runtime,
+} from "./runtime.ts";
+import type { Login } from "./images.ts";
 import type { ContainerFile } from "./task_files.ts";
 
 export const DEADLINE_MS = {
@@ -33,10 +41,18 @@ export interface EngineCalls {
   info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
   list(signal: AbortSignal): Promise<Outcome<ContainerStatus[]>>;
   inspect(taskId: string, signal: AbortSignal): Promise<Outcome<ContainerStatus | undefined>>;
-  pull(
-    assignment: Assignment,
+  imageDigest(
+    image: string,
     signal: AbortSignal,
-    onProgress: (line: string) => void,
+  ): Promise<Outcome<{ digest: string | undefined } | undefined>>;
+  pull(
+    image: string,
+    options: {
+      policy: PullPolicy;
+      onProgress: (line: string) => void;
+      login?: Login | undefined;
+    },
+    signal: AbortSignal,
   ): Promise<Outcome>;
   create(assignment: Assignment, signal: AbortSignal): Promise<Outcome>;
   start(
@@ -90,12 +106,19 @@ export function createEngineCalls(
         { ms: DEADLINE_MS.inspect, signal },
         (s) => runtime.inspect(taskId, s),
       ),
-    pull: ({ template: { image, pullPolicy } }, signal, onProgress) =>
+    imageDigest: (image, signal) =>
+      call(
+        lanes.look,
+        "inspect image",
+        { ms: DEADLINE_MS.inspect, signal },
+        (s) => runtime.imageDigest(image, s),
+      ),
+    pull: (image, { policy, ...options }, signal) =>
       call(
         lanes.pull,
         `pull of ${image}`,
         { ms: DEADLINE_MS.pull, signal },
-        (s) => runtime.pull(image, pullPolicy, { signal: s, onProgress }),
+        (s) => runtime.pull(image, policy, { signal: s, ...options }),
       ),
     create: (assignment, signal) =>
       call(

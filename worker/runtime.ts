@@ -14,6 +14,7 @@
 import type { Assignment, ExecOptions, LogsOptions } from "../kv/schema/agent.ts";
 import type { BoundPort } from "../kv/schema/task.ts";
 import type { Resources } from "../kv/schema/service.ts";
+import type { Login } from "./images.ts";
 import type { Prober } from "./probes/prober.ts";
 import type { ContainerFile } from "./task_files.ts";
 
@@ -159,6 +160,8 @@ export interface Volumes {
   ): Promise<Outcome>;
 }
 
+export type PullPolicy = "missing" | "always" | "never";
+
 export interface Runtime {
   /** Carries out the probes that the agent asks for. */
   readonly prober: Prober;
@@ -170,11 +173,20 @@ export interface Runtime {
   list(signal: AbortSignal): Promise<Outcome<ContainerStatus[]>>;
   /** One container with everything in {@link ContainerStatus}, or `undefined` when it is gone. */
   inspect(taskId: string, signal: AbortSignal): Promise<Outcome<ContainerStatus | undefined>>;
-  /** Makes the image present, following the pull policy. */
+  /** The image as this machine has it, or `undefined`; without a digest it was made here. */
+  imageDigest(
+    image: string,
+    signal: AbortSignal,
+  ): Promise<Outcome<{ digest: string | undefined } | undefined>>;
+  /** Makes the image present, following the pull policy. Progress is in words for people. */
   pull(
     image: string,
-    policy: "missing" | "always" | "never",
-    options: { signal: AbortSignal; onProgress?: (line: string) => void },
+    policy: PullPolicy,
+    options: {
+      signal: AbortSignal;
+      onProgress?: (text: string) => void;
+      login?: Login | undefined;
+    },
   ): Promise<Outcome>;
   create(assignment: Assignment, signal: AbortSignal): Promise<Outcome>;
   /** Starts the container with these files in it, those that are secret in memory only. */

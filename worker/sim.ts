@@ -5,6 +5,7 @@
  * @module
  */
 import type { ExecOptions, LogsOptions } from "../kv/schema/agent.ts";
+import { parseImage } from "../kv/schema/registry.ts";
 import { createChannel } from "./sim/channel.ts";
 import { createControl, type SimControl, type SimOperation } from "./sim/control.ts";
 import { type LogLine, type SimContainer, SimEngine, type SimEngineOptions } from "./sim/engine.ts";
@@ -18,6 +19,7 @@ import type {
   ExecSession,
   Outcome,
   OutputChunk,
+  PullPolicy,
   Runtime,
 } from "./runtime.ts";
 
@@ -86,6 +88,11 @@ export function createSimRuntime(options: SimRuntimeOptions): SimRuntime {
       if (ms !== quick) onProgress?.(`pulling ${image}`);
       return call("pull", ms, signal, () => pulled(engine, image, policy));
     },
+    imageDigest: (image, signal) =>
+      call("imageDigest", quick, signal, () => {
+        const here = engine.images.has(image);
+        return done(here ? { digest: engine.digests.get(image) } : undefined);
+      }),
     create: (assignment, signal) =>
       call("create", timings.createMs, signal, () => {
         const { taskId, template } = assignment;
@@ -175,15 +182,19 @@ async function perform<T>(
     : outcome;
 }
 
-function pulled(engine: SimEngine, image: string, policy: "missing" | "always" | "never"): Outcome {
+function pulled(engine: SimEngine, image: string, policy: PullPolicy): Outcome {
   if (engine.images.has(image) && policy !== "always") return done();
   if (policy === "never") {
     return refused(`image ${image} is not on this node and the pull policy is never`);
   }
-  if (engine.faults.badImages.has(image)) {
-    return refused(`pull access denied for ${image}, repository does not exist`);
-  }
+  const why = engine.faults.badImages.get(image);
+  if (why !== undefined) return refused(why);
   engine.images.add(image);
+  const digest = engine.registry.get(image);
+  if (digest !== undefined) {
+    engine.digests.set(image, digest);
+    engine.images.add(`${parseImage(image).repository}@${digest}`);
+  }
   return done();
 }
 

@@ -9,6 +9,7 @@ import type { Clock } from "../kv/schema/time.ts";
 import type { Book } from "./book.ts";
 import type { TaskMemory } from "./driver.ts";
 import type { EngineCalls } from "./engine_calls.ts";
+import type { Images } from "./images.ts";
 import type { ContainerStatus, EngineFailure, Outcome } from "./runtime.ts";
 import { verdictAtStart } from "./probes/subject.ts";
 import { HOOKS_MS } from "../kv/schema/container.ts";
@@ -46,9 +47,10 @@ const LOOK_AFTER_START_MS = 50;
 const MAX_PLAIN_IMAGES = 1_000;
 
 export function createSteps(
-  { engine, book, clock, cover, files }: {
+  { engine, book, clock, cover, files, images }: {
     engine: EngineCalls;
     files: Pick<TaskFiles, "get">;
+    images: Pick<Images, "known" | "choose" | "pull">;
     book: Book;
     clock: Clock;
     /** Asked before a strict task is made or started. */
@@ -73,38 +75,41 @@ export function createSteps(
     const { view: { taskId }, signal } = context;
     const covered = assignment.strict ? await cover(assignment) : undefined;
     if (covered && !covered.ok) return await failed(covered, assignment, context);
-    const tries = assignment.template.pullPolicy === "always" ? ["pull"] : ["create", "pull"];
-    for (const first of tries) {
-      if (first === "pull") {
-        const pulled = await pull(assignment, context);
-        if (pulled === "unwanted") return "look";
-        if (!pulled.ok) return await failed(pulled, assignment, context);
-      }
-      const created = await engine.create(assignment, signal);
+    const chosen = await images.choose(assignment, signal);
+    if (!chosen.ok) return await failed(chosen, assignment, context);
+    const make = (image: string) =>
+      engine.create({ ...assignment, template: { ...assignment.template, image } }, signal);
+    if (chosen.value !== undefined) {
+      const created = await make(chosen.value);
       if (created.ok) return { container: justCreated(taskId) };
-      const hopeless = created.kind === "unavailable" || first === "pull";
-      if (hopeless) return await failed(created, assignment, context);
+      if (created.kind === "unavailable") return await failed(created, assignment, context);
     }
-    return "look";
+    const pulled = await pull(assignment, context);
+    if (pulled === "unwanted") return "look";
+    if (!pulled.ok) return await failed(pulled, assignment, context);
+    const created = await make(pulled.value);
+    return created.ok
+      ? { container: justCreated(taskId) }
+      : await failed(created, assignment, context);
   }
 
   async function pull(
     assignment: Assignment,
     { view: { taskId }, memory, signal }: StepContext,
-  ): Promise<Outcome | "unwanted"> {
+  ): Promise<Outcome<string> | "unwanted"> {
     const unwanted = memory.pull = new AbortController();
     const isWanted = () =>
       !unwanted.signal.aborted && book.set?.assignments.get(taskId)?.desired === "run";
     let toldMs = clock.monoMs();
     let over = false;
-    const onProgress = (line: string) => {
+    const onProgress = (text: string) => {
       if (over || clock.monoMs() - toldMs < PROGRESS_EVERY_MS) return;
       toldMs = clock.monoMs();
       const record = book.records.get(taskId);
-      if (record) void book.note(at(record, record.observed.state, line), { durable: false });
+      if (record) void book.note(at(record, record.observed.state, text), { durable: false });
     };
     const either = AbortSignal.any([signal, unwanted.signal]);
-    const pulled = isWanted() ? await engine.pull(assignment, either, onProgress) : undefined;
+    const pulled = isWanted() ? await images.pull(assignment, either, onProgress) : undefined;
     over = true;
     delete memory.pull;
     return pulled && isWanted() ? pulled : "unwanted";
@@ -130,7 +135,9 @@ export function createSteps(
       // Told at once. A look adds what only the engine knows, once the report is on its way; but ports
       // that the engine chose are worth waiting for.
       const { template } = assignment;
-      const verdict = verdictAtStart(template, { plain: plainImages.has(template.image) });
+      const verdict = verdictAtStart(template, {
+        plain: plainImages.has(images.known(assignment)),
+      });
       const record = startAnswered(recordOf(taskId), { ports, verdict, wallMs: clock.wallMs() });
       await book.note(record, { durable: false });
       return { lookInMs: LOOK_AFTER_START_MS };
@@ -195,7 +202,7 @@ export function createSteps(
     if (container?.state !== "running" || container.health !== "none") return;
     if (!assignment || assignment.template.health) return;
     if (plainImages.size >= MAX_PLAIN_IMAGES) plainImages.clear();
-    plainImages.add(assignment.template.image);
+    plainImages.add(images.known(assignment));
   }
 
   async function failed(

@@ -28,6 +28,8 @@ import {
 
 const tags = ["services"];
 const InProject = z.object({ project: ProjectQuery });
+const PullQuery = z.enum(["true", "false"]).default("false")
+  .meta({ description: "Look up anew what the image's tag stands for" });
 
 const list = createRoute({
   method: "get",
@@ -80,11 +82,12 @@ const put = createRoute({
   tags,
   summary: "Replace a service's spec",
   description: "A changed template becomes a new revision and is rolled out; an unchanged spec " +
-    "changes nothing. Name and project stay.",
+    "changes nothing. Name and project stay. With `pull` an unchanged template becomes a new " +
+    "revision too, and what its image's tag stands for is looked up anew.",
   ...access("admin"),
   request: {
     params: RefParam,
-    query: InProject,
+    query: InProject.extend({ pull: PullQuery }),
     headers: ChangeHeaders,
     body: jsonRequest(ServiceSpec),
   },
@@ -142,8 +145,9 @@ export function serviceRoutes(app: ApiApp, rooms: Rooms): void {
   });
 
   app.openapi(guarded(rooms, put), async (c) => {
-    const ref = { ...c.req.valid("param"), ...c.req.valid("query") };
-    const options = await writeOptions(c, clock);
+    const { project, pull } = c.req.valid("query");
+    const ref = { ...c.req.valid("param"), project };
+    const options = { ...await writeOptions(c, clock), pull: pull === "true" };
     const written = valueOf(await putService(deps, ref, c.req.valid("json"), options));
     return c.json(written.value, 200, objectHeaders(written));
   });

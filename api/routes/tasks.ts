@@ -103,10 +103,14 @@ export function taskRoutes(app: ApiApp, rooms: Rooms): void {
 
   app.openapi(guarded(rooms, why), async (c) => {
     const ref = { ...c.req.valid("param"), ...c.req.valid("query") };
-    const { task } = valueOf(await findTask(deps.kv, ref));
+    const { task, observed } = valueOf(await findTask(deps.kv, ref));
     const world = await deps.loadWorld();
     const record = world.tasks.get(task.id);
-    if (record) return c.json(explain(world, record), 200);
+    if (record) {
+      // For words alone the scheduler is not woken, so it may not know the newest.
+      const isSame = observed?.state === record.state;
+      return c.json(explain(world, isSame ? { ...record, observed } : record), 200);
+    }
     throw new Problematic(
       problem(503, "unavailable", "The scheduler has not seen it yet", {
         detail: `task ${task.id} is not in the scheduler's world yet, or just left it`,

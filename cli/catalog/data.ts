@@ -137,8 +137,46 @@ const volumeCommands: AnyCommand[] = [
   }),
 ];
 
+const logins = () => import("../commands/login.ts");
+
+const registryCommands: AnyCommand[] = [
+  serverCommand({
+    ...{ group: GROUP, name: "login", args: "[registry]" },
+    summary: "Store credentials for a registry in the cluster",
+    details:
+      "The password is asked for, or read from standard input when that is no terminal. It is " +
+      "stored\nencrypted, and given to an agent for each pull of an image of that registry, or of the " +
+      "part of it\nthat is named. Nobody asks the registry: agents may reach one that the server " +
+      "cannot.",
+    options: {
+      username: value("-u, --username <name>", "User name at the registry"),
+      password: value("-p, --password <password>", "Others may see it: better let it be read"),
+      passwordStdin: flag("--password-stdin", "Read the password from standard input"),
+    },
+    examples: [
+      ["berth login ghcr.io -u ann --password-stdin < token", "the password from a file"],
+      ["berth login ghcr.io/shop -u ann", "for images whose names begin so; asks for the password"],
+      ['printf %s "$TOKEN" | berth login -u ann', "docker.io, if no registry is given"],
+    ],
+    run: async (options, [registry], deps) => (await logins()).login(options, registry, deps),
+  }),
+  serverCommand({
+    ...{ group: GROUP, name: "logout", args: "[registry]", options: {} },
+    summary: "Forget the credentials for a registry",
+    examples: [["berth logout ghcr.io", "images that are on nodes stay there"]],
+    run: async (_options, [registry], deps) => (await logins()).logout(registry, deps),
+  }),
+  serverCommand({
+    ...{ group: GROUP, name: "registry ls", options: {} },
+    summary: "List registries with credentials",
+    examples: [["berth registry ls", "without the passwords"]],
+    run: async (_options, _args, deps) => (await logins()).list(deps),
+  }),
+];
+
 export const dataCommands: AnyCommand[] = [
   ...sealedCommands("secret"),
   ...sealedCommands("config"),
   ...volumeCommands,
+  ...registryCommands,
 ];

@@ -21,6 +21,7 @@ export const rolloutCommands = [
     completes: "services",
     options: {
       image: value("--image <image>", "Another image"),
+      pull: flag("--pull", "Run what the image's tag stands for now"),
       env: list("-e, --env <key=value>", "Set a variable; may be repeated", parsePair),
       envRm: list("--env-rm <key>", "Remove a variable; may be repeated"),
       cpus: value("--cpus <n>", "Cores to set aside, and the limit", parseCpus),
@@ -31,6 +32,7 @@ export const rolloutCommands = [
     },
     examples: [
       ["berth update web --image nginx:1.27", "roll out another image, and watch it"],
+      ["berth update web --pull", "the same tag, which has moved"],
       ["berth update web -e LEVEL=debug --env-rm OLD", "change variables"],
       ["berth update web -- serve --verbose", "another command"],
       [

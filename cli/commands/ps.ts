@@ -10,7 +10,7 @@ import type { ExitCode } from "../exit.ts";
 import { listAll, listTasksOf, refOf } from "../find.ts";
 import { age } from "../format/duration.ts";
 import { ports, shortId } from "../format/quantity.ts";
-import { qualified, stateText, taskPaint } from "../format/state.ts";
+import { pullText, qualified, stateText, taskPaint } from "../format/state.ts";
 import { oneLine, style } from "../format/style.ts";
 import type { Column } from "../format/table.ts";
 import { failCall, hint, printList } from "../report.ts";
@@ -79,7 +79,7 @@ export function taskColumns(deps: Pick<ServerDeps, "clock" | "view">): Column<Ta
       paint: (t) => t.node ? (text) => text : paint.dim,
       minWidth: 6,
     },
-    { header: "STATE", cell: stateText, paint: (t) => taskPaint(t, paint) },
+    { header: "STATE", cell: (t) => stateText(t) + pullText(t), paint: (t) => taskPaint(t, paint) },
     { header: "AGE", cell: (t) => age(now - Date.parse(t.createdAt)) },
     {
       header: "RESTARTS",

@@ -17,6 +17,8 @@ import { watchRollout } from "./rollout.ts";
 export interface UpdateOptions extends ChangeFlags {
   project: string | undefined;
   noWait: boolean;
+  /** Look up anew what the image's tag stands for. */
+  pull: boolean;
 }
 
 /** Somebody else's change in between: look again, a few times. */
@@ -51,7 +53,11 @@ async function change(
   for (let tries = 1;; tries++) {
     const spec = changedSpec(specOf(service), options, command);
     if (!spec.ok) return { usage: spec.message };
-    const put = await client.putService(service.id, spec.value, { ifMatch: service.version });
+    const { pull } = options;
+    const put = await client.putService(service.id, spec.value, {
+      ifMatch: service.version,
+      pull,
+    });
     const stale = !put.ok && put.error.kind === "problem" && put.error.problem.status === 412;
     if (!stale || tries >= MAX_CONFLICTS) return put;
     const again = await client.getService(service.id, service.project);

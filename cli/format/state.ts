@@ -25,6 +25,12 @@ export function stateText(
   return health === "healthy" ? "running (healthy)" : state;
 }
 
+/** How far the pull of a task's image is, as its agent words it. */
+export function pullText({ state, observed }: Pick<TaskView, "state" | "observed">): string {
+  const said = observed?.message ?? "";
+  return state === "preparing" && /^(pulling|unpacking) \d/.test(said) ? ` (${said})` : "";
+}
+
 export function statePaint(state: TaskState, style: Style): Paint {
   if (state === "running" || state === "succeeded") return style.good;
   if (isFailure(state)) return style.bad;

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { DurationMs, Id, Name } from "./common.ts";
 import { NodeFacts } from "./node.ts";
 import { PortNumber } from "./port.ts";
+import { Digest } from "./registry.ts";
 import { Resolved } from "./resolved.ts";
 import { TaskTemplate } from "./service.ts";
 import { Observed } from "./task.ts";
@@ -35,6 +36,10 @@ export const Assignment = z.object({
     description: "While it is to stop: how long it goes on first, getting no new connections",
   }),
   resolved: Resolved.optional(),
+  digest: Digest.optional().meta({ description: "What the image's tag stands for, once settled" }),
+  pull: z.literal(true).optional().meta({
+    description: "Until it is settled: the registry is asked, whatever the node has",
+  }),
   strict: z.boolean().optional().meta({
     description: "Its container must be dead before the node's TTL ends without a poll",
   }),

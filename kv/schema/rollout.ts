@@ -66,6 +66,8 @@ export const RevisionView = z.object({
   revision: z.int(),
   createdAt: Timestamp,
   image: z.string(),
+  digest: z.string().optional()
+    .meta({ description: "What the image's tag stands for; absent until that is settled" }),
   current: z.boolean().meta({ description: "The revision that the service wants now" }),
   tasks: z.int().meta({ description: "Live tasks of it" }),
   changes: z.array(z.string()).meta({

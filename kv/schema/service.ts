@@ -10,6 +10,7 @@ import { ContainerOptions } from "./container.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
 import { BalanceOptions, IngressPort, Port, Ports } from "./port.ts";
+import { ImagePin } from "./registry.ts";
 import { Resolved } from "./resolved.ts";
 import { RolloutView } from "./rollout.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
@@ -190,6 +191,9 @@ export const Revision = z.object({
   createdAt: Timestamp,
   template: TaskTemplate,
   resolved: Resolved.optional(),
+  pull: z.literal(true).optional().meta({
+    description: "The registry is asked what the image's tag stands for, whatever a node has",
+  }),
 });
 export type Revision = z.infer<typeof Revision>;
 
@@ -198,6 +202,7 @@ export const ServiceView = Service.extend({
   template: TaskTemplate,
   resolved: Resolved.optional()
     .meta({ description: "What the names in the template stand for; absent when it has none" }),
+  imagePin: ImagePin.optional(),
   version: z.string().meta({ description: "Versionstamp: pass it as `If-Match`" }),
   counts: z.object({
     wanted: z.int().meta({ description: "Replicas, completions of a job, nodes, or runs" }),

@@ -3,7 +3,8 @@ import { parse } from "yaml";
 import { COMMANDS, VERSION } from "../../cli/main.ts";
 import { exitOf } from "../../cli/exit.ts";
 import { widthOf } from "../../cli/format/style.ts";
-import { berth, ID, nodeView, oneService, problem, serviceView } from "./support.ts";
+import { ServiceSpec, ServiceView } from "../../kv/schema/service.ts";
+import { berth, ID, nodeView, oneService, problem, serviceView, taskView } from "./support.ts";
 
 Deno.test("the version is that of deno.json", async () => {
   const manifest = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
@@ -275,3 +276,37 @@ async function logging(args: string[], handler?: typeof oneService) {
     console.log = log;
   }
 }
+
+Deno.test("a spec that is sent back has no field of the view's, so that the server takes it", async () => {
+  const service = serviceView({
+    resolved: { secrets: {}, configs: {}, volumes: {} },
+    imagePin: { note: "not settled" },
+  });
+  const sent: { query: string; body: object }[] = [];
+  const handler = async (request: Request) => {
+    const { search } = new URL(request.url);
+    if (request.method === "PUT") sent.push({ query: search, body: await request.json() });
+    return Response.json(service);
+  };
+  for (const args of [["stop"], ["update"], ["update", "--pull"]]) {
+    await berth([...args, "--no-wait", "storefront"], { handler });
+  }
+  const views = new Set(Object.keys(ServiceView.shape));
+  for (const field of Object.keys(ServiceSpec.shape)) views.delete(field);
+  for (const { body } of sent) {
+    assertEquals(Object.keys(body).filter((field) => views.has(field)), []);
+  }
+  const pulls = sent.map(({ query }) => new URLSearchParams(query).get("pull"));
+  assertEquals(pulls, [null, null, "true"]);
+});
+
+Deno.test("ps shows how far a pull is, and other words of a task only when asked for more", async () => {
+  const state = async (message: string) => {
+    const observed = { ...taskView().observed, state: "preparing", ports: [], message };
+    const task = taskView({ state: "preparing", observed, ready: false });
+    const handler = () => Response.json({ items: [task] });
+    return (await berth(["ps"], { handler })).out;
+  };
+  assertStringIncludes(await state("pulling 34 of 120 MiB"), "preparing (pulling 34 of 120 MiB)");
+  assert(!(await state("no route to host; trying again")).includes("("));
+});

@@ -43,6 +43,8 @@ export interface Setting {
   input?: string;
   /** The engine of this machine; absent: there is none. */
   builder?: Builder;
+  /** Standard input is a terminal. */
+  typed?: boolean;
 }
 
 /** Runs one command line, as `berth ARGS` would. */
@@ -58,7 +60,7 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
     errBytes: (data) => void (err += decoder.decode(data)),
     outIsTty: columns !== undefined,
     errIsTty: false,
-    inIsTty: false,
+    inIsTty: setting.typed ?? false,
     size: () => columns === undefined ? undefined : { columns, rows: 24 },
     input: () => new Blob(setting.input === undefined ? [] : [setting.input]).stream(),
     setRaw: () => {},

@@ -4,6 +4,7 @@ import { encodeBase64 } from "../../kv/schema/base64.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import { connectEngine } from "../../worker/docker/client.ts";
 import { LABEL } from "../../worker/runtime.ts";
+import { contentsOf } from "../support/contents.ts";
 import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -32,19 +33,6 @@ async function running(client: Client, revision: number): Promise<TaskView> {
     const tasks = ok(await client.listTasks({ service: "web", project: "default" })).items;
     return tasks.find((task) => task.state === "running" && task.revision === revision);
   }, { ...PATIENCE, what: `a task of revision ${revision} to run` });
-}
-
-/** What the files and messages under a directory hold, as text. */
-async function contents(dir: string): Promise<string> {
-  let all = "";
-  for await (const entry of Deno.readDir(dir)) {
-    const path = `${dir}/${entry.name}`;
-    if (entry.isDirectory) all += await contents(path);
-    else if (entry.isFile) {
-      all += `\n${path}\n${new TextDecoder("latin1").decode(await Deno.readFile(path))}`;
-    }
-  }
-  return all;
 }
 
 engineTest(
@@ -135,7 +123,7 @@ engineTest(
     }
     const logs = children.map((child) => child.log()).join("\n");
     assert(logs.includes("step"), "the debug log");
-    const files = await contents(dir);
+    const files = await contentsOf(dir);
     assert(files.includes("SQLite format 3"), "the database");
     assert(/berth\.db-wal\n./.test(files), "its log");
     for (const canary of CANARIES) {

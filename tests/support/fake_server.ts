@@ -6,6 +6,7 @@
  */
 import type { CallError } from "../../api/client.ts";
 import type { Assignment, PollResponse, TunnelRequest } from "../../kv/schema/agent.ts";
+import type { PullLogin } from "../../kv/schema/registry.ts";
 import type { TaskFilesView } from "../../kv/schema/sealed.ts";
 import { TaskTemplate } from "../../kv/schema/service.ts";
 import type { Observed } from "../../kv/schema/task.ts";
@@ -54,6 +55,12 @@ export interface FakeServer extends AgentClient {
   /** The secrets and configs of tasks, by task, and how often they were asked for. */
   files: Map<string, TaskFilesView["files"]>;
   filesAsked: number;
+  login: PullLogin["login"];
+  loginsAsked: number;
+  /** What was settled first. */
+  digest: string | undefined;
+  /** Settling fails, as if the server were away. */
+  settleFails: boolean;
   stateOf(taskId: string): string | undefined;
 }
 
@@ -75,6 +82,10 @@ export function createFakeServer(clock: Clock): FakeServer {
     holdMs: 2_000,
     files: new Map(),
     filesAsked: 0,
+    login: undefined,
+    loginsAsked: 0,
+    digest: undefined,
+    settleFails: false,
     stateOf(taskId) {
       const row = server.rows.get(taskId);
       return row && `${row.attempt} ${row.state}`;
@@ -143,6 +154,21 @@ export function createFakeServer(clock: Clock): FakeServer {
           ? { ok: false, error: server.failure }
           : { ok: true, value: { files: server.files.get(taskId) ?? [] } },
       );
+    },
+    pullLogin() {
+      server.loginsAsked++;
+      return Promise.resolve(
+        server.failure
+          ? { ok: false, error: server.failure }
+          : { ok: true, value: server.login ? { login: server.login } : {} },
+      );
+    },
+    settleDigest(_nodeId, _taskId, { digest }) {
+      const away = { kind: "unreachable", message: "cannot reach the server" } as const;
+      const error = server.failure ?? (server.settleFails ? away : undefined);
+      if (error) return Promise.resolve({ ok: false, error });
+      server.digest ??= digest;
+      return Promise.resolve({ ok: true, value: { digest: server.digest } });
     },
     answerTunnel: () => {
       throw new Error("this server has no tunnels");

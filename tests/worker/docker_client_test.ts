@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Readable } from "node:stream";
 import { ask, connectEngine, createContainer } from "../../worker/docker/client.ts";
+import { localDigest, pullImage } from "../../worker/docker/images.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
 
 const soon = () => AbortSignal.timeout(5000);
@@ -101,3 +102,75 @@ Deno.test("a container's environment is in the request's body, and not in its ad
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("credentials for a pull are in one header alone, which names the registry as the engine does", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/engine.sock`;
+  const seen: { target: string; body: string; headers: Headers }[] = [];
+  const server = Deno.serve({ path, transport: "unix", onListen() {} }, async (request) => {
+    const { pathname, search } = new URL(request.url);
+    const headers = new Headers(request.headers);
+    seen.push({ target: pathname + search, body: await request.text(), headers });
+    return request.method === "POST" ? new Response("") : Response.json({ Id: "sha256:1" });
+  });
+  const client = connectEngine({ kind: "socket", path, description: path });
+  try {
+    const pull = async (image: string, host: string) => {
+      const login = { registry: host, host, username: "ann", password: "canary" };
+      const options = { policy: "always", signal: soon(), login } as const;
+      assertEquals(await pullImage(client.docker, image, options), { ok: true, value: undefined });
+      const [posted] = seen.splice(0);
+      const given = posted?.headers.get("x-registry-auth") ?? "";
+      posted?.headers.delete("x-registry-auth");
+      for (
+        const text of [posted?.target, posted?.body, JSON.stringify([...posted?.headers ?? []])]
+      ) {
+        assertEquals(text?.includes("canary"), false);
+      }
+      return JSON.parse(atob(given.replaceAll("-", "+").replaceAll("_", "/")));
+    };
+    assertEquals(await pull("ghcr.io/shop/app:1", "ghcr.io"), {
+      ...{ serveraddress: "ghcr.io", username: "ann", password: "canary" },
+    });
+    const short = await pull("nginx:1", "docker.io");
+    assertEquals(short.serveraddress, "https://index.docker.io/v1/");
+  } finally {
+    client.close();
+    await server.shutdown();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+const DIGEST = `sha256:${"c".repeat(64)}`;
+/** What an engine lists for an image, and the digest that it has of it. */
+const LISTED: [string, string[] | null, string | undefined][] = [
+  ["nginx:1", [`nginx@${DIGEST}`], DIGEST],
+  ["docker.io/library/nginx:1", [`nginx@${DIGEST}`], DIGEST],
+  ["shop/app:1", [`docker.io/shop/app@${DIGEST}`], DIGEST],
+  [
+    "ghcr.io/shop/app:1",
+    [`mirror.example/shop/app@sha256:1`, `ghcr.io/shop/app@${DIGEST}`],
+    DIGEST,
+  ],
+  ["app:1", [`other@${DIGEST}`], undefined],
+  ["app:1", [], undefined],
+  ["app:1", null, undefined],
+];
+
+for (const [image, digests, digest] of LISTED) {
+  Deno.test(`the digest of ${image} is that of its own repository: ${digests?.join(", ")}`, async () => {
+    const dir = await Deno.makeTempDir();
+    const path = `${dir}/engine.sock`;
+    const answer = () => Response.json({ Id: "sha256:1", RepoDigests: digests });
+    const server = Deno.serve({ path, transport: "unix", onListen() {} }, answer);
+    const client = connectEngine({ kind: "socket", path, description: path });
+    try {
+      const found = await localDigest(client.docker, image, soon());
+      assertEquals(found, { ok: true, value: { digest } });
+    } finally {
+      client.close();
+      await server.shutdown();
+      await Deno.remove(dir, { recursive: true });
+    }
+  });
+}

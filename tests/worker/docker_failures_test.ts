@@ -243,10 +243,11 @@ Deno.test("a pull's error comes in its stream: no such image is refused, a netwo
   };
   const line = (value: unknown) => `${JSON.stringify(value)}\r\n`;
   const absent = await pull(
-    line({ status: "Pulling", id: "l1" }) + line({ error: "manifest for nginx not found" }),
+    line({ status: "Downloading", id: "l1", progressDetail: { current: 1024, total: 4096 } }) +
+      line({ error: "manifest for nginx not found" }),
   );
   failed(absent.outcome, "refused", "pull nginx: manifest for nginx not found");
-  assertEquals(absent.lines, ["l1: Pulling"]);
+  assertEquals(absent.lines, ["pulling 1 of 4 KiB"]);
   failed((await pull(line({ error: "dial tcp: i/o timeout" }))).outcome, "unavailable", "timeout");
   const denied = await pull(line({ message: "pull access denied" }), 404);
   failed(denied.outcome, "refused", "pull access denied");

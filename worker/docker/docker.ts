@@ -31,7 +31,7 @@ import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
 import { startWithFiles } from "./files.ts";
 import { sweepHelpers } from "./helper.ts";
-import { pullImage } from "./images.ts";
+import { localDigest, pullImage } from "./images.ts";
 import { engineLabels } from "./labels.ts";
 import { createOptions, wholeSeconds } from "./spec.ts";
 import { Listing } from "./listing.ts";
@@ -148,6 +148,9 @@ class DockerRuntime implements Runtime {
 
   pull: Runtime["pull"] = (image, policy, options) =>
     pullImage(this.#client.docker, image, { policy, ...options });
+
+  imageDigest: Runtime["imageDigest"] = (image, signal) =>
+    localDigest(this.#client.docker, image, signal);
 
   create: Runtime["create"] = async (assignment, signal) => {
     const { taskId } = assignment;

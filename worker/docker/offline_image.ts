@@ -34,14 +34,13 @@ export async function importBusyboxImage(
   connection: EngineConnection,
   { tag, cmd, files = {}, signal, busyboxPaths = BUSYBOX_PATHS }: OfflineImage,
 ): Promise<Outcome> {
-  const busybox = await readBusybox(busyboxPaths);
-  if (!busybox.ok) return busybox;
+  const tar = await busyboxTar({ files, busyboxPaths });
+  if (!tar.ok) return tar;
   const client = connectEngine(connection);
   try {
-    const tar = imageTar(busybox.value, files);
     return await importTar(
       client.docker,
-      { tag, tar, changes: [`CMD ${JSON.stringify(cmd)}`] },
+      { tag, tar: tar.value, changes: [`CMD ${JSON.stringify(cmd)}`] },
       signal,
     );
   } finally {
@@ -73,6 +72,14 @@ export async function importTar(
     error ??= line.error;
   }
   return error === undefined ? { ok: true, value: undefined } : refused(`import: ${error}`);
+}
+
+/** What is in such an image. */
+export async function busyboxTar(
+  { files = {}, busyboxPaths = BUSYBOX_PATHS }: Pick<OfflineImage, "files" | "busyboxPaths"> = {},
+): Promise<Outcome<Uint8Array<ArrayBuffer>>> {
+  const busybox = await readBusybox(busyboxPaths);
+  return busybox.ok ? { ok: true, value: imageTar(busybox.value, files) } : busybox;
 }
 
 async function readBusybox(paths: readonly string[]): Promise<Outcome<Uint8Array>> {

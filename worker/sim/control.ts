@@ -24,8 +24,8 @@ export interface SimControl {
   setHealth(taskId: string, health: { healthy?: boolean; ready?: boolean }): void;
   /** While false every call is `unavailable` and event and log streams end. Containers run on. */
   setAvailable(available: boolean): void;
-  /** Pulls of `image` are refused, and it is no longer present. */
-  failPull(image: string): void;
+  /** Pulls of `image` are refused, as denied unless it is said why, and it is no longer present. */
+  failPull(image: string, why?: string): void;
   /** Calls of `operation` do nothing and answer only when their signal aborts. */
   hang(operation: SimOperation): void;
   /** Ends what {@link SimControl.hang} began, for new calls. */
@@ -36,6 +36,8 @@ export interface SimControl {
   calls(operation: SimOperation): number;
   /** All containers of the engine, of whatever node: what a checker looks at. */
   containers(): SimContainerView[];
+  /** Moves the tag at the image's registry; an image that was never pushed has no digest. */
+  push(image: string, digest: string): void;
   /** The files that a container was started with last, by path. */
   files(taskId: string): Map<string, Uint8Array>;
   /** The exec'd commands that run in a container. */
@@ -47,6 +49,7 @@ export interface SimContainerView {
   name: string;
   nodeId: string;
   taskId: string;
+  image: string;
   state: ContainerStatus["state"];
   startedAt: string | undefined;
 }
@@ -54,7 +57,8 @@ export interface SimContainerView {
 /** What is wrong with an engine at the moment. */
 export class Faults {
   available = true;
-  readonly badImages = new Set<string>();
+  /** Why they cannot be pulled. */
+  readonly badImages = new Map<string, string>();
   readonly hanging = new Set<SimOperation>();
   readonly lostAnswers = new Set<SimOperation>();
   readonly calls = new Map<SimOperation, number>();
@@ -80,8 +84,8 @@ export function createControl(engine: SimEngine): SimControl {
         for (const follower of [...followers]) follower.end();
       }
     },
-    failPull(image) {
-      faults.badImages.add(image);
+    failPull(image, why = `pull access denied for ${image}, repository does not exist`) {
+      faults.badImages.set(image, why);
       engine.images.delete(image);
     },
     hang: (operation) => void faults.hanging.add(operation),
@@ -94,9 +98,11 @@ export function createControl(engine: SimEngine): SimControl {
         name: containerName(assignment),
         nodeId,
         taskId,
+        image: assignment.template.image,
         state: status.state,
         startedAt: status.startedAt,
       })),
+    push: (image, digest) => void engine.registry.set(image, digest),
     files: (taskId) => new Map(must(taskId).files.map(({ path, data }) => [path, data])),
     processes: (taskId) => [...must(taskId).execs].map((exec) => exec.command.join(" ")),
   };

@@ -88,6 +88,10 @@ const FAKE_ADDRESS = "192.0.2.1";
 export class SimEngine {
   readonly containers = new Map<string, SimContainer>();
   readonly images: Set<string>;
+  /** What the names of images stand for here; those without a digest were made here. */
+  readonly digests = new Map<string, string>();
+  /** What they stand for at their registry. */
+  readonly registry = new Map<string, string>();
   /** What is in the named volumes, by id. */
   readonly volumes = new Map<string, Uint8Array[]>();
   readonly subscribers = new Map<Channel<EngineEvent>, string>();
