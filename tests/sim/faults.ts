@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type KvFaults, NO_KV_FAULTS } from "./database.ts";
+import { type KvFaults, NO_KV_FAULTS } from "./kv_faults.ts";
 import { ENGINE_FAULTS, healEngines } from "./engine_faults.ts";
 import { type NetworkFaults, NO_NETWORK_FAULTS } from "./network.ts";
 import { PROCESS_FAULTS } from "./process_faults.ts";

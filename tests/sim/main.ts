@@ -28,6 +28,8 @@ Simulates clusters in which things go wrong, one for each seed, and checks what 
 
 /** Lines of a history that say how it ended. */
 const TAIL = 60;
+/** Seeds between two lines that say how far a long run is. */
+const TELL_EVERY = 250;
 
 async function main(): Promise<number> {
   const text = { type: "string" } as const;
@@ -93,7 +95,9 @@ async function runMany(
   const broken: JobAnswer[] = [];
   let next = from;
   const take = () => next < from + count ? next++ : undefined;
+  let done = 0;
   const note = (answer: JobAnswer) => {
+    if (++done % TELL_EVERY === 0) console.log(`${done} of ${count} seeds, ${broken.length} broke`);
     if (answer.problem === undefined) return;
     broken.push(answer);
     console.log(`seed ${answer.seed} broke: ${answer.problem}`);

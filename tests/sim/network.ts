@@ -29,7 +29,7 @@ export interface NetworkFaults {
   lostRequest: number;
   lostAnswer: number;
   doubled: number;
-  /** The request comes once more, up to 30 s later; its answer goes nowhere. */
+  /** The request comes once more, up to 15 s later; its answer goes nowhere. */
   late: number;
   /** The answer takes up to 4 s, and others overtake it. */
   slowAnswer: number;
@@ -80,6 +80,7 @@ const LATENCY_MS = { min: 0.2, max: 12 } as const;
 /** After this long a caller takes a call as lost. */
 const PATIENCE_MS = 4_000;
 const SLOW_MS = 4_000;
+const LATE_MS = 15_000;
 const DROPPED = new TypeError("no answer (simulated network)");
 
 export class Network {
@@ -154,7 +155,7 @@ export class Network {
   }
 
   #repeatLater(caller: Caller, sent: Sent): void {
-    this.timeline.after(this.random.between(50, 30_000), () => {
+    this.timeline.after(this.random.between(50, LATE_MS), () => {
       const endpoint = this.#choose();
       if (endpoint) void this.#deliver(endpoint, caller, sent);
     });
@@ -168,7 +169,8 @@ export class Network {
     delivery = deliveryOf(endpoint, caller, sent),
   ): Promise<Answer | undefined> {
     const { observer } = this;
-    const reset = caller.process?.death.signal;
+    // Only what is held can outlive its caller; a signal is dear.
+    const reset = sent.path.includes("holdMs") ? caller.process?.death.signal : undefined;
     const request = new Request(sent.path, {
       method: sent.method,
       headers: sent.headers,

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { COMMIT_PLANTS } from "./plants_commits.ts";
 import { EDGE_PLANTS } from "./plants_edges.ts";
+import { ROW_PLANTS } from "./plants_rows.ts";
+import { TASK_PLANTS } from "./plants_tasks.ts";
 import type { Sim } from "./sim.ts";
 
 export interface Plant {
@@ -15,4 +16,4 @@ export interface Plant {
   install(sim: Sim): void;
 }
 
-export const PLANTS: readonly Plant[] = [...COMMIT_PLANTS, ...EDGE_PLANTS];
+export const PLANTS: readonly Plant[] = [...TASK_PLANTS, ...ROW_PLANTS, ...EDGE_PLANTS];

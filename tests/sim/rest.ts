@@ -12,11 +12,11 @@ import { type Sim, Violation } from "./sim.ts";
 import { isBroken, templateOf } from "./specs.ts";
 
 /** Virtual time in which a cluster without faults must come to rest. */
-const REST_MS = 120_000;
+const REST_MS = 100_000;
 /** What the last faults left behind (agents that wait, leases that run out) is over by then. */
-const AFTERMATH_MS = 25_000;
+const AFTERMATH_MS = 16_000;
 /** It must stay at rest for so long. */
-const CALM_MS = 12_000;
+const CALM_MS = 6_000;
 const ANSWER_MS = 30_000;
 /** Users look after their services this often. */
 const CARE_MS = 4_000;

@@ -20,7 +20,7 @@ export const KINDS: Record<Kind, { letter: string; names: number }> = {
 };
 
 /** How often the schedules of cron services come, in s. */
-export const CRON_SECONDS = [3, 5, 10] as const;
+export const CRON_SECONDS = [3, 5, 8] as const;
 
 export function specOf(kind: Kind, random: Random, name: string): ServiceSpecInput {
   const spec = kind === "job" ? job(random) : kind === "cron" ? cron(random) : kind === "global"

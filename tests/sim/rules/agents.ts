@@ -43,10 +43,15 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
   /** Tasks that had not ended when their agent lost its state. */
   const forgotten = new Set<string>();
 
+  /** The answer that was looked at last: it is looked at again when it is received. */
+  let parsed: { body: string; value: PollAnswer } | undefined;
+
   function answerOf(delivery: Delivery, answer: Answer): [string, PollAnswer] | undefined {
     const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(delivery.sent.path)?.[1];
     if (!nodeId || answer.status !== 200) return undefined;
-    return [nodeId, JSON.parse(answer.body)];
+    if (parsed?.body === answer.body) return [nodeId, parsed.value];
+    parsed = { body: answer.body, value: JSON.parse(answer.body) };
+    return [nodeId, parsed.value];
   }
 
   /** Whether the agent may end, by itself, a container that it was told to run. */

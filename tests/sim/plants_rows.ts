@@ -1,0 +1,130 @@
+/**
+ * Planted bugs in what is committed of everything else.
+ *
+ * @module
+ */
+import type { Plant } from "./plants.ts";
+import { drop, isDeletion, isLeaders, onCommits, rowsOf } from "./tamper.ts";
+
+export const ROW_PLANTS: readonly Plant[] = [
+  {
+    name: "leader commits do not check the epoch",
+    finds: /the leader of epoch|the log goes from/,
+    install: (sim) =>
+      onCommits(sim, (op) => {
+        const takesOver = op.mutations.some(({ key }) => key.join("/") === "leader/epoch");
+        if (takesOver) return;
+        op.checks = op.checks.filter(({ key }) => key.join("/") !== "leader/epoch");
+      }),
+  },
+  {
+    name: "an assignment row gets lost",
+    finds: /lacks task|is not in its node's list/,
+    install: (sim) =>
+      onCommits(sim, (op, chance) => {
+        drop(op, (m) => m.kind === "set" && m.key[0] === "assign" && chance(0.1));
+      }),
+  },
+  {
+    name: "a wake-up gets lost",
+    finds: /convergence/,
+    install: (sim) =>
+      onCommits(sim, (op) => drop(op, (m) => m.kind === "set" && m.key[0] === "queue")),
+  },
+  {
+    name: "a record of the log gets lost",
+    finds: /the log goes from/,
+    install: (sim) =>
+      onCommits(sim, (op, chance) => {
+        drop(op, (m) => m.kind === "set" && m.key[0] === "log" && chance(0.05));
+      }),
+  },
+  {
+    name: "idempotency keys are not recorded",
+    finds: /acknowledged writes/,
+    install: (sim) =>
+      onCommits(sim, (op) => {
+        drop(op, (m) => m.key[0] === "idempotency");
+        op.checks = op.checks.filter(({ key }) => key[0] !== "idempotency");
+      }),
+  },
+  {
+    name: "an acknowledged change is not stored",
+    finds: /acknowledged writes/,
+    install: (sim) =>
+      onCommits(sim, (op, chance) => {
+        const leaders = op.mutations.some(({ key }) => key[0] === "log");
+        if (!leaders) drop(op, (m) => m.key[0] === "service" && chance(0.2));
+      }),
+  },
+  {
+    name: "beats are not written",
+    finds: /is taken for|is down|is unknown|convergence/,
+    install: (sim) => onCommits(sim, (op) => drop(op, ({ key }) => key[0] === "beat")),
+  },
+  {
+    name: "a task's entry in its service's list stays",
+    finds: /task_of.* has no task/,
+    install: (sim) => onCommits(sim, (op) => drop(op, (m) => isDeletion(m, "task_of"))),
+  },
+  {
+    name: "a wake-up is never done with",
+    finds: /waits in the queue/,
+    install: (sim) => onCommits(sim, (op) => drop(op, (m) => isDeletion(m, "queue"))),
+  },
+  {
+    name: "an epoch is skipped",
+    finds: /the epoch went from/,
+    install: (sim) =>
+      onCommits(sim, (op) => {
+        for (const m of op.mutations) {
+          if (m.kind !== "set" || m.key.join("/") !== "leader/epoch") continue;
+          const row = m.value as { epoch: number };
+          m.value = { ...row, epoch: row.epoch + 1 };
+        }
+      }),
+  },
+  {
+    name: "a service disappears",
+    finds: /is gone, nobody asked for it/,
+    install: (sim) =>
+      onCommits(sim, (op, chance) => {
+        if (!isLeaders(op) || !chance(0.05)) return;
+        const [service] = rowsOf(sim, "service");
+        if (service) op.mutations.push({ kind: "delete", key: service.key });
+      }),
+  },
+  {
+    name: "a schedule's cursor goes back",
+    finds: /the cursor of .* goes back/,
+    install: (sim) =>
+      onCommits(sim, (op, chance) => {
+        for (const m of op.mutations) {
+          if (m.kind !== "set" || m.key[0] !== "run_cursor" || !chance(0.3)) continue;
+          m.value = { ...m.value as object, lastScheduledAt: "2001-01-01T00:00:00.000Z" };
+        }
+      }),
+  },
+  {
+    name: "a removed node leaves its spec behind",
+    finds: /node_spec.* has no node/,
+    install: (sim) => onCommits(sim, (op) => drop(op, (m) => isDeletion(m, "node_spec"))),
+  },
+  {
+    name: "a run by hand is not stored",
+    finds: /acknowledged and is not stored/,
+    install: (sim) =>
+      onCommits(sim, (op) => drop(op, (m) => m.kind === "set" && m.key[0] === "run")),
+  },
+  {
+    name: "a record of the log says nothing",
+    finds: /says nothing/,
+    install: (sim) =>
+      onCommits(sim, (op, chance) => {
+        for (const m of op.mutations) {
+          if (m.kind !== "set" || m.key[0] !== "log" || !chance(0.05)) continue;
+          m.value = { ...m.value as object, events: [] };
+        }
+      }),
+  },
+];
