@@ -13,6 +13,8 @@ export interface Plant {
   name: string;
   /** What the checker must say: a part of it. */
   finds: RegExp;
+  /** A seed that is known to show it; absent: the first one, or one soon after. */
+  seed?: number;
   install(sim: Sim): void;
 }
 
