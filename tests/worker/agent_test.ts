@@ -272,6 +272,19 @@ Deno.test("an engine that shuts down container by container fails no task", asyn
   });
 });
 
+Deno.test("a step that the engine did not do is tried again soon, although nothing else happens", async () => {
+  const world = createAgentWorld();
+  const { server, clock } = world;
+  await world.running(async () => {
+    await world.until(() => server.pollsMs.length > 0, "the first poll");
+    world.control.loseAnswer("pull");
+    server.assign(assignmentOf(1, { image: "busybox:2" }));
+    const sinceMs = clock.monoMs();
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    assert(clock.monoMs() - sinceMs < 3_000, `${clock.monoMs() - sinceMs}`);
+  });
+});
+
 Deno.test("a pull that is no longer wanted is cut short", async () => {
   const world = createAgentWorld();
   const { server, control, clock } = world;
