@@ -14,7 +14,7 @@ import type { SimEngine } from "../../worker/sim/engine.ts";
 import { createMemoryStore, type StateStore } from "../../worker/state_file.ts";
 import { slower, WatchedEngine } from "./engine.ts";
 import { Guards } from "./guard.ts";
-import type { Caller } from "./network.ts";
+import { type Caller, noCut } from "./network.ts";
 import { Machine, Process } from "./process.ts";
 import type { Sim } from "./sim.ts";
 
@@ -31,7 +31,7 @@ const CLEAR_AGAIN_MS = 5_000;
 
 export class SimNode {
   /** Its ways to the replicas and back are cut until then, in virtual ms. */
-  readonly cut = { toMs: 0, fromMs: 0 };
+  readonly cut = noCut();
   process: Process | undefined;
   /** For planted bugs: whether its strict tasks have a guard. */
   guarded = true;

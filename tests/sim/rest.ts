@@ -21,10 +21,10 @@ const ANSWER_MS = 30_000;
 /** Users look after their services this often. */
 const CARE_MS = 4_000;
 
-export async function rest(sim: Sim): Promise<void> {
+export async function rest(sim: Sim, restMs: number = REST_MS): Promise<void> {
   sim.note("healed");
   if (sim.random("rest").chance(0.5)) openNodes(sim);
-  const endMs = sim.timeline.nowMs + REST_MS;
+  const endMs = sim.timeline.nowMs + restMs;
   for (let waitedMs = 0; waitedMs < AFTERMATH_MS; waitedMs += CARE_MS) {
     care(sim);
     await sim.pass(CARE_MS);

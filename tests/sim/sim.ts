@@ -58,6 +58,10 @@ export class Sim {
   };
   /** For planted bugs: changes what a replica answers. */
   tamperServe: TamperServe | undefined;
+  /** One process at a time has the database. */
+  exclusive = false;
+  /** For planted bugs: the silence that leaders go by, instead of what agents are told. */
+  leadersNodeTtlMs: number | undefined;
   /** For planted bugs: runs before a node starts. */
   prepareNode: (node: SimNode) => void = () => {};
   /** Whether what dies by itself is started again soon; while healing, at once. */

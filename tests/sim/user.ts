@@ -5,6 +5,7 @@
  */
 import { type Client, createClient, describeError, type Result } from "../../api/client.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
+import { noCut } from "./network.ts";
 import type { Sim } from "./sim.ts";
 
 /** What a user believes of a service. */
@@ -35,7 +36,7 @@ export class User {
   }
 
   get #fetch() {
-    return this.sim.network.fetchFor({ name: "user", cut: { toMs: 0, fromMs: 0 } });
+    return this.sim.network.fetchFor({ name: "user", cut: noCut() });
   }
 
   /** A request that the typed client does not know; what is answered, if there is an answer. */
