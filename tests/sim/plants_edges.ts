@@ -5,10 +5,12 @@
  */
 import type { Plant } from "./plants.ts";
 import type { Sim } from "./sim.ts";
+import { CROWD, FULL, LIFE, LOSS, WORK } from "./stories/days.ts";
 
 export const EDGE_PLANTS: readonly Plant[] = [
   {
     name: "an answer to a poll lacks a task",
+    story: LIFE,
     finds: /which it was told to run/,
     install(sim) {
       const random = sim.random("plant");
@@ -25,6 +27,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "engines do not remove containers",
+    story: LIFE,
     finds: /orphan/,
     install(sim) {
       sim.prepareNode = ({ engine }) => {
@@ -34,6 +37,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "a poll's answer has another node's task",
+    story: LIFE,
     finds: /is told of foreign/,
     install(sim) {
       const last = new Map<string, object[]>();
@@ -46,6 +50,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "a poll's answer is older than it says",
+    story: LIFE,
     finds: /lacks task|still wants/,
     install(sim) {
       const last = new Map<string, object[]>();
@@ -57,26 +62,8 @@ export const EDGE_PLANTS: readonly Plant[] = [
     },
   },
   {
-    name: "agents are told of a longer TTL than the leader goes by",
-    finds: /strict slot/,
-    install(sim) {
-      sim.network.tamper = ({ sent }, answer) => {
-        if (!sent.path.includes("/assignments") || answer.status !== 200) return answer;
-        const body = JSON.parse(answer.body);
-        return { ...answer, body: JSON.stringify({ ...body, ttlMs: body.ttlMs * 4 }) };
-      };
-      sim.prepareNode = (node) => node.guarded = false;
-    },
-  },
-  {
-    name: "nobody guards the strict tasks of an agent that died",
-    finds: /strict slot/,
-    install(sim) {
-      sim.prepareNode = (node) => node.guarded = false;
-    },
-  },
-  {
     name: "a write that failed is acknowledged",
+    story: FULL,
     finds: /which is not what it asked for/,
     install: (sim) =>
       sim.tamperServe = ({ method, path, status }, answer) => {
@@ -87,11 +74,13 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "users are told that all is well",
+    story: CROWD,
     finds: /is told to be/,
     install: (sim) => onList(sim, (service) => ({ ...service, phase: "running" })),
   },
   {
     name: "users are told of a task too many",
+    story: LIFE,
     finds: /is told to run/,
     install: (sim) =>
       onList(sim, ({ counts, ...service }) => ({
@@ -101,11 +90,13 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "a service is left out of the list",
+    story: LIFE,
     finds: /is not told of/,
     install: (sim) => onList(sim, () => undefined),
   },
   {
     name: "engines start again what has ended",
+    story: WORK,
     finds: /starts task|not finished|convergence/,
     install(sim) {
       sim.prepareNode = ({ engine }) => {
@@ -123,6 +114,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "containers cannot be stopped",
+    story: LIFE,
     finds: /convergence/,
     install(sim) {
       sim.prepareNode = ({ engine }) => {
@@ -132,6 +124,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "an agent stops everything when it is cut off",
+    story: LOSS,
     finds: /ends the container of task/,
     install(sim) {
       sim.prepareNode = (node) => {
@@ -149,6 +142,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "a leader takes all nodes for dead when it has stood still",
+    story: LIFE,
     finds: /for dead|is taken for|is down/,
     install(sim) {
       sim.prepareNode = (node) => {

@@ -5,10 +5,12 @@
  */
 import type { Plant } from "./plants.ts";
 import { drop, isDeletion, isLeaders, onCommits, rowsOf } from "./tamper.ts";
+import { LIFE, LOSS, MOVE, STALL, WORK } from "./stories/days.ts";
 
 export const ROW_PLANTS: readonly Plant[] = [
   {
     name: "leader commits do not check the epoch",
+    story: STALL,
     finds: /the leader of epoch|the log goes from/,
     install: (sim) =>
       onCommits(sim, (op) => {
@@ -19,6 +21,7 @@ export const ROW_PLANTS: readonly Plant[] = [
   },
   {
     name: "an assignment row gets lost",
+    story: LIFE,
     finds: /lacks task|is not in its node's list/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
@@ -27,12 +30,14 @@ export const ROW_PLANTS: readonly Plant[] = [
   },
   {
     name: "a wake-up gets lost",
+    story: LIFE,
     finds: /convergence/,
     install: (sim) =>
       onCommits(sim, (op) => drop(op, (m) => m.kind === "set" && m.key[0] === "queue")),
   },
   {
     name: "a record of the log gets lost",
+    story: LIFE,
     finds: /the log goes from/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
@@ -41,6 +46,7 @@ export const ROW_PLANTS: readonly Plant[] = [
   },
   {
     name: "idempotency keys are not recorded",
+    story: LIFE,
     finds: /acknowledged writes/,
     install: (sim) =>
       onCommits(sim, (op) => {
@@ -50,6 +56,7 @@ export const ROW_PLANTS: readonly Plant[] = [
   },
   {
     name: "an acknowledged change is not stored",
+    story: LIFE,
     finds: /acknowledged writes/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
@@ -59,21 +66,25 @@ export const ROW_PLANTS: readonly Plant[] = [
   },
   {
     name: "beats are not written",
+    story: LOSS,
     finds: /is taken for|is down|is unknown|convergence/,
     install: (sim) => onCommits(sim, (op) => drop(op, ({ key }) => key[0] === "beat")),
   },
   {
     name: "a task's entry in its service's list stays",
+    story: LIFE,
     finds: /task_of.* has no task/,
     install: (sim) => onCommits(sim, (op) => drop(op, (m) => isDeletion(m, "task_of"))),
   },
   {
     name: "a wake-up is never done with",
+    story: LIFE,
     finds: /waits in the queue/,
     install: (sim) => onCommits(sim, (op) => drop(op, (m) => isDeletion(m, "queue"))),
   },
   {
     name: "an epoch is skipped",
+    story: LIFE,
     finds: /the epoch went from/,
     install: (sim) =>
       onCommits(sim, (op) => {
@@ -86,6 +97,7 @@ export const ROW_PLANTS: readonly Plant[] = [
   },
   {
     name: "a service disappears",
+    story: LIFE,
     finds: /is gone, nobody asked for it/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
@@ -96,6 +108,7 @@ export const ROW_PLANTS: readonly Plant[] = [
   },
   {
     name: "a schedule's cursor goes back",
+    story: WORK,
     finds: /the cursor of .* goes back/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
@@ -107,17 +120,20 @@ export const ROW_PLANTS: readonly Plant[] = [
   },
   {
     name: "a removed node leaves its spec behind",
+    story: MOVE,
     finds: /node_spec.* has no node/,
     install: (sim) => onCommits(sim, (op) => drop(op, (m) => isDeletion(m, "node_spec"))),
   },
   {
     name: "a run by hand is not stored",
+    story: WORK,
     finds: /acknowledged and is not stored/,
     install: (sim) =>
       onCommits(sim, (op) => drop(op, (m) => m.kind === "set" && m.key[0] === "run")),
   },
   {
     name: "a record of the log says nothing",
+    story: LIFE,
     finds: /says nothing/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {

@@ -15,10 +15,12 @@ import {
   rowsOf,
   type TaskValue,
 } from "./tamper.ts";
+import { CROWD, LIFE, LOSS, MOVE, WORK } from "./stories/days.ts";
 
 export const TASK_PLANTS: readonly Plant[] = [
   {
     name: "a late report overwrites the end of a task",
+    story: LIFE,
     finds: /it had ended/,
     install: (sim) =>
       onCommits(sim, (op) => {
@@ -33,6 +35,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a slot gets two tasks",
+    story: LIFE,
     finds: /one task a slot/,
     install: (sim) =>
       onTasks(sim, (task, op) => {
@@ -42,6 +45,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "everything is placed on one node",
+    story: CROWD,
     finds: /capacity and ports|foreign|lacks task|node's list/,
     install(sim) {
       let nodeId: string | undefined;
@@ -58,6 +62,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a lost task is forgotten to be ended",
+    story: LOSS,
     finds: /one task a slot|capacity|node's list|convergence/,
     install: (sim) =>
       onCommits(sim, (op) => {
@@ -70,6 +75,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a task moves to another node",
+    story: LIFE,
     finds: /moved from node/,
     install: (sim) =>
       onRewrites(sim, (task) => {
@@ -79,6 +85,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a task that is stopped is told to run again",
+    story: LOSS,
     finds: /is to run again/,
     install: (sim) =>
       onRewrites(
@@ -88,6 +95,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a task lands on a node that was not chosen",
+    story: CROWD,
     finds: /nodes have what they may|capacity and ports/,
     install: (sim) =>
       onTasks(sim, (task, op, chance) => {
@@ -103,6 +111,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a task is purged while it lives",
+    story: LIFE,
     finds: /is purged while/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
@@ -115,6 +124,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a report takes a task back to where it was",
+    story: LIFE,
     finds: /went from/,
     install: (sim) =>
       onCommits(sim, (op) => {
@@ -127,6 +137,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "attempts are counted backwards",
+    story: LIFE,
     finds: /attempts only grow/,
     install: (sim) =>
       onCommits(sim, (op) => {
@@ -140,11 +151,13 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "what was seen of a task stays when it is purged",
+    story: LIFE,
     finds: /observed.* has no task/,
     install: (sim) => onCommits(sim, (op) => drop(op, (m) => isDeletion(m, "observed"))),
   },
   {
     name: "a time of a schedule is run twice",
+    story: WORK,
     finds: /and again in/,
     install: (sim) =>
       onTasks(sim, (task, op) => {
@@ -155,6 +168,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a task is stopped without a reason",
+    story: CROWD,
     finds: /for no stated reason/,
     install: (sim) =>
       onRewrites(
@@ -164,12 +178,14 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "draining nodes keep their tasks",
+    story: MOVE,
     finds: /convergence/,
     install: (sim) =>
       onRewrites(sim, (task, before) => /drain/.test(task.why ?? "") ? before : task),
   },
   {
     name: "old revisions are never replaced",
+    story: LIFE,
     finds: /convergence/,
     install: (sim) =>
       onRewrites(
@@ -179,6 +195,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "whoever is in the way is stopped, whatever its priority",
+    story: LIFE,
     finds: /priorities/,
     install: (sim) =>
       onRewrites(sim, (task, before) => {

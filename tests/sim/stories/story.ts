@@ -29,8 +29,27 @@ export async function ask<T>(
 
 /** A service of a user, as the moves know it too. */
 export async function create(sim: Sim, spec: ServiceSpecInput): Promise<void> {
-  await ask(sim, `creates ${spec.name}`, (client) => client.createService(spec));
+  const idempotencyKey = sim.user.newKey();
+  await ask(
+    sim,
+    `creates ${spec.name}`,
+    (client) => client.createService(spec, { idempotencyKey }),
+  );
   sim.user.services.set(spec.name, { spec, deleted: false });
+}
+
+/** Changes a service that was created here. */
+export async function put(
+  sim: Sim,
+  name: string,
+  change: Partial<ServiceSpecInput>,
+): Promise<void> {
+  const known = sim.user.services.get(name);
+  if (!known) return sim.fail(`story: there is no ${name}`);
+  const spec = { ...known.spec, ...change };
+  known.spec = spec;
+  const idempotencyKey = sim.user.newKey();
+  await ask(sim, `changes ${name}`, (client) => client.putService(name, spec, { idempotencyKey }));
 }
 
 /** Lets time pass until that is so. */

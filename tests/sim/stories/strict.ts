@@ -28,24 +28,30 @@ function singleton(harm: (sim: Sim, node: SimNode) => void | Promise<void>): Sto
   };
 }
 
-export const STRICT_STORIES: Record<string, Story> = {
-  "the node of a strict singleton is cut off": singleton((sim, { cut }) => {
+export const STRICT_STORIES = {
+  /** The node of a strict singleton is cut off. */
+  cutOff: singleton((sim, { cut }) => {
     cut.toMs = cut.fromMs = sim.timeline.nowMs + AWAY_MS;
   }),
-  "the node of a strict singleton hears nothing": singleton((sim, { cut }) => {
+  /** The node of a strict singleton hears nothing. */
+  deaf: singleton((sim, { cut }) => {
     cut.fromMs = sim.timeline.nowMs + AWAY_MS;
   }),
-  "the node of a strict singleton is not heard": singleton((sim, { cut }) => {
+  /** The node of a strict singleton is not heard. */
+  unheard: singleton((sim, { cut }) => {
     cut.toMs = sim.timeline.nowMs + AWAY_MS;
   }),
-  "the agent of a strict singleton freezes": singleton((_, { process }) => {
+  /** The agent of a strict singleton freezes. */
+  freezes: singleton((_, { process }) => {
     process?.stall(AWAY_MS);
   }),
-  "the agent of a strict singleton dies, and its node is cut off": singleton((sim, node) => {
+  /** The agent of a strict singleton dies, and its node is cut off. */
+  dies: singleton((sim, node) => {
     node.cut.toMs = node.cut.fromMs = sim.timeline.nowMs + AWAY_MS;
     node.process?.die("kill -9");
   }),
-  "a strict singleton's node reaches only a replica that is cut off from the database": singleton(
+  /** A strict singleton's node reaches only a replica that is cut off from the database. */
+  severed: singleton(
     async (sim, { cut }) => {
       const other = sim.replicas.find((replica) => replica !== leader(sim));
       cut.only = other?.name ?? "";
@@ -55,7 +61,8 @@ export const STRICT_STORIES: Record<string, Story> = {
       if (other?.process) other.process.severedUntilMs = cut.onlyMs;
     },
   ),
-  "a strict singleton's leader dies while its node is cut off": singleton(async (sim, { cut }) => {
+  /** A strict singleton's leader dies while its node is cut off. */
+  leaderDies: singleton(async (sim, { cut }) => {
     cut.toMs = cut.fromMs = sim.timeline.nowMs + AWAY_MS;
     await sim.pass(3_000);
     leader(sim)?.process?.die("kill -9");
