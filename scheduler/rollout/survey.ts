@@ -1,6 +1,6 @@
 /**
  * Where each wanted slot of a service stands on its way to the goal revision. Derived from the tasks
- * alone, so that a new leader finds the same. Pure.
+ * alone, so that a new leader finds the same. Tasks that were put aside (loss.ts) do not count. Pure.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export interface SlotSurvey {
   stopping: boolean;
   /** A task of the goal revision broke within the monitor window, since the rollout began. */
   failed: boolean;
-  /** No task shall run, and the newest one had the goal: the slot has been changed before. */
+  /** No task shall run, and the newest one had or has the goal: the slot has been changed before. */
   visited: boolean;
   /** The newest task ended, had the goal, and is not to be replaced. */
   over: boolean;
@@ -47,7 +47,7 @@ function surveySlot(
   { monitorMs, sinceMs }: { monitorMs: number; sinceMs: number },
 ): SlotSurvey {
   const past = ended.get(slot) ?? [];
-  const here = live.get(slot) ?? [];
+  const here = (live.get(slot) ?? []).filter(({ task }) => !task.disconnected);
   const running = here.filter(({ task }) => task.desired === "run");
   const [best] = running.filter(({ task }) => task.revision === goal).sort(preferred);
   const others = running.filter(({ task }) => task.revision !== goal).sort(preferred);
