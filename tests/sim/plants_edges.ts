@@ -10,18 +10,20 @@ import { CROWD, FULL, LIFE, LOSS, WORK } from "./stories/days.ts";
 export const EDGE_PLANTS: readonly Plant[] = [
   {
     name: "an answer to a poll lacks a task",
-    story: LIFE,
+    story: LOSS,
     finds: /which it was told to run/,
     install(sim) {
-      const random = sim.random("plant");
+      const seen = new Set<string>();
       sim.network.tamper = ({ sent }, answer) => {
         if (!sent.path.includes("/assignments") || answer.status !== 200) return answer;
         const body = JSON.parse(answer.body);
-        if (!Array.isArray(body.assignments) || !random.chance(0.2)) return answer;
-        return {
-          ...answer,
-          body: JSON.stringify({ ...body, assignments: body.assignments.slice(1) }),
-        };
+        const [first, ...others] = body.assignments ?? [];
+        if (!first) return answer;
+        const known = seen.has(first.taskId);
+        seen.add(first.taskId);
+        return known
+          ? { ...answer, body: JSON.stringify({ ...body, assignments: others }) }
+          : answer;
       };
     },
   },
@@ -141,7 +143,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
     },
   },
   {
-    name: "a leader takes all nodes for dead when it has stood still",
+    name: "nodes that live are not heard, again and again",
     story: LIFE,
     finds: /for dead|is taken for|is down/,
     install(sim) {
@@ -149,9 +151,9 @@ export const EDGE_PLANTS: readonly Plant[] = [
         const deafen = () => {
           // What polls say is thrown away for a while, again and again.
           node.cut.toMs = sim.timeline.nowMs + 10_000;
-          sim.timeline.after(20_000, deafen);
+          sim.timeline.after(14_000, deafen);
         };
-        sim.timeline.after(20_000, deafen);
+        sim.timeline.after(14_000, deafen);
       };
     },
   },

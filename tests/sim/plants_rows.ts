@@ -5,7 +5,7 @@
  */
 import type { Plant } from "./plants.ts";
 import { drop, isDeletion, isLeaders, onCommits, rowsOf } from "./tamper.ts";
-import { LIFE, LOSS, MOVE, STALL, WORK } from "./stories/days.ts";
+import { FIRST, LIFE, LOSS, MOVE, STALL, WORK } from "./stories/days.ts";
 
 export const ROW_PLANTS: readonly Plant[] = [
   {
@@ -25,12 +25,12 @@ export const ROW_PLANTS: readonly Plant[] = [
     finds: /lacks task|is not in its node's list/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
-        drop(op, (m) => m.kind === "set" && m.key[0] === "assign" && chance(0.1));
+        drop(op, (m) => m.kind === "set" && m.key[0] === "assign" && chance(0.4));
       }),
   },
   {
     name: "a wake-up gets lost",
-    story: LIFE,
+    story: FIRST,
     finds: /convergence/,
     install: (sim) =>
       onCommits(sim, (op) => drop(op, (m) => m.kind === "set" && m.key[0] === "queue")),
@@ -40,8 +40,8 @@ export const ROW_PLANTS: readonly Plant[] = [
     story: LIFE,
     finds: /the log goes from/,
     install: (sim) =>
-      onCommits(sim, (op, chance) => {
-        drop(op, (m) => m.kind === "set" && m.key[0] === "log" && chance(0.05));
+      onCommits(sim, (op) => {
+        drop(op, (m) => m.kind === "set" && m.key[0] === "log" && Number(m.key[1]) % 3 === 0);
       }),
   },
   {
@@ -55,13 +55,24 @@ export const ROW_PLANTS: readonly Plant[] = [
       }),
   },
   {
+    name: "idempotency keys are recorded where nobody looks",
+    story: WORK,
+    finds: /took effect twice/,
+    install: (sim) =>
+      onCommits(sim, (op) => {
+        for (const m of op.mutations) {
+          if (m.key[0] === "idempotency") m.key = ["idempotency", "nobody", ...m.key.slice(2)];
+        }
+      }),
+  },
+  {
     name: "an acknowledged change is not stored",
     story: LIFE,
     finds: /acknowledged writes/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
         const leaders = op.mutations.some(({ key }) => key[0] === "log");
-        if (!leaders) drop(op, (m) => m.key[0] === "service" && chance(0.2));
+        if (!leaders) drop(op, (m) => m.key[0] === "service" && chance(0.5));
       }),
   },
   {
@@ -101,7 +112,7 @@ export const ROW_PLANTS: readonly Plant[] = [
     finds: /is gone, nobody asked for it/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
-        if (!isLeaders(op) || !chance(0.05)) return;
+        if (!isLeaders(op) || !chance(0.3)) return;
         const [service] = rowsOf(sim, "service");
         if (service) op.mutations.push({ kind: "delete", key: service.key });
       }),
@@ -138,7 +149,7 @@ export const ROW_PLANTS: readonly Plant[] = [
     install: (sim) =>
       onCommits(sim, (op, chance) => {
         for (const m of op.mutations) {
-          if (m.kind !== "set" || m.key[0] !== "log" || !chance(0.05)) continue;
+          if (m.kind !== "set" || m.key[0] !== "log" || !chance(0.3)) continue;
           m.value = { ...m.value as object, events: [] };
         }
       }),

@@ -22,7 +22,7 @@ export const STRICT_PLANTS: readonly Plant[] = [
     finds,
     story: STRICT_STORIES.cutOff,
     install(sim) {
-      sim.leadersNodeTtlMs = 2_500;
+      sim.leadersNodeTtlMs = 2_100;
     },
   },
   {
@@ -35,6 +35,8 @@ export const STRICT_PLANTS: readonly Plant[] = [
     name: "nobody guards the strict tasks of an agent that died",
     finds,
     story: STRICT_STORIES.dies,
+    // The agent is away for so long that it cannot see to them itself.
+    seed: 9,
     install: unguarded,
   },
   {
@@ -51,6 +53,8 @@ export const STRICT_PLANTS: readonly Plant[] = [
     name: "answers of a replica without a database extend leases",
     finds,
     story: STRICT_STORIES.severed,
+    // The replica believes in the node's token for as long as can be.
+    seed: 9,
     install: (sim) => onAnswers(sim, ({ unheardMs: _, ...body }) => body),
   },
 ];

@@ -115,7 +115,7 @@ export const TASK_PLANTS: readonly Plant[] = [
     finds: /is purged while/,
     install: (sim) =>
       onCommits(sim, (op, chance) => {
-        if (!isLeaders(op) || !chance(0.05)) return;
+        if (!isLeaders(op) || !chance(0.3)) return;
         const live = rowsOf(sim, "observed").find(({ value }) =>
           (value as { state: string }).state === "running"
         );
@@ -168,12 +168,12 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "a task is stopped without a reason",
-    story: CROWD,
+    story: LIFE,
     finds: /for no stated reason/,
     install: (sim) =>
       onRewrites(
         sim,
-        ({ why, ...task }) => task.desired === "stop" ? task : { ...task, ...why ? { why } : {} },
+        ({ why, ...task }) => task.desired === "stop" ? task : { ...task, ...(why ? { why } : {}) },
       ),
   },
   {
@@ -195,7 +195,7 @@ export const TASK_PLANTS: readonly Plant[] = [
   },
   {
     name: "whoever is in the way is stopped, whatever its priority",
-    story: LIFE,
+    story: MOVE,
     finds: /priorities/,
     install: (sim) =>
       onRewrites(sim, (task, before) => {

@@ -32,6 +32,9 @@ export interface RunOptions {
   restMs?: number;
 }
 
+/** A story did not come to what it is about. What broke is mostly seen when the cluster is to rest. */
+export class Detour extends Error {}
+
 /** A cluster and what happens to it, told step by step. */
 export interface Story {
   replicas: number;
@@ -70,10 +73,13 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
         try {
           options.plant?.install(sim);
           await begin(sim, options.story);
-          await (options.story?.run(sim) ?? badTime(sim, options, steps));
+          const detour = options.story
+            ? await tell(sim, options.story)
+            : await badTime(sim, options, steps);
           await heal(sim);
           await rest(sim, options.restMs);
           await compare(sim);
+          if (detour !== undefined) throw new Violation(`story: ${detour}`);
         } catch (error) {
           if (!(error instanceof Violation)) throw error;
           problem = messageOf(error);
@@ -110,8 +116,19 @@ async function begin(sim: Sim, story: Story | undefined): Promise<void> {
   await sim.pass(sim.random("driver").between(500, 4000));
 }
 
+/** What the story did not come to; undefined when all went as told. */
+async function tell(sim: Sim, story: Story): Promise<string | undefined> {
+  try {
+    await story.run(sim);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Detour)) throw error;
+    return error.message;
+  }
+}
+
 /** Moves and faults, one after another but overlapping. */
-async function badTime(sim: Sim, options: RunOptions, done: number[]): Promise<void> {
+async function badTime(sim: Sim, options: RunOptions, done: number[]): Promise<undefined> {
   const kinds = options.faults ?? kindsOf(sim.seed);
   trouble(sim, kinds);
   const last = options.steps ? Math.max(0, ...options.steps) : Infinity;

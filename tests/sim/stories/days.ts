@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Story } from "../run.ts";
+import { Detour, type Story } from "../run.ts";
 import type { Sim } from "../sim.ts";
 import { ask, create, leader, MACHINE, put, running, serviceOf, until } from "./story.ts";
 
@@ -12,6 +12,16 @@ const PAIR = [MACHINE, MACHINE];
 
 const runs = (sim: Sim, service: string, count: number) =>
   until(sim, `${count} of ${service} run`, () => running(sim, service).length === count);
+
+/** A service is asked for. */
+export const FIRST: Story = {
+  replicas: 1,
+  nodes: PAIR,
+  async run(sim) {
+    await create(sim, serviceOf("s1"));
+    await sim.pass(4_000);
+  },
+};
 
 /** A service's life: it is created, scaled, changed, has containers that exit, and is deleted. */
 export const LIFE: Story = {
@@ -43,7 +53,11 @@ export const WORK: Story = {
   async run(sim) {
     const template = { image: "app:1", env: { SIM_RUN_MS: "500", SIM_EXIT: "0" } };
     await create(sim, { name: "j1", mode: { type: "job", completions: 1 }, template });
-    await create(sim, { name: "c1", mode: { type: "cron", schedule: "*/3 * * * * *" }, template });
+    await create(sim, {
+      name: "c1",
+      mode: { type: "cron", schedule: "*/3 * * * * *", concurrency: "allow" },
+      template,
+    });
     const idempotencyKey = sim.user.newKey();
     for (let twice = 0; twice < 2; twice++) {
       await ask(
@@ -128,14 +142,14 @@ export const STALL: Story = {
     await create(sim, serviceOf("s1"));
     await runs(sim, "s1", 1);
     const { process, name } = leader(sim) ?? {};
-    if (!process) return sim.fail("story: nobody leads");
+    if (!process) throw new Detour("nobody leads");
     process.fuse = { left: 1, only: (what) => what === "kv commit", then: { stallMs: 8_000 } };
     for (const replica of sim.replicas) {
       if (replica.name === name) replica.hiddenUntilMs = sim.timeline.nowMs + 8_000;
     }
     const [found] = running(sim, "s1");
     if (found) found.node.control.exit(found.task.id, 1);
-    await put(sim, "s1", { mode: { type: "replicated", replicas: 2 } });
+    await put(sim, "s1", { priority: 7 });
     await sim.pass(14_000);
   },
 };

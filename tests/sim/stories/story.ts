@@ -8,6 +8,7 @@ import type { ServiceSpecInput } from "../../../kv/schema/service.ts";
 import type { TaskRow } from "../facts.ts";
 import type { SimNode } from "../node.ts";
 import type { Replica } from "../plane.ts";
+import { Detour } from "../run.ts";
 import type { Sim } from "../sim.ts";
 
 export const MACHINE = { cpus: 2, memoryMiB: 1024, labels: {} } as const;
@@ -23,8 +24,8 @@ export async function ask<T>(
   let answer: { value: T | undefined } | undefined;
   void sim.user.ask(what, request).then((value) => answer = { value });
   await until(sim, what, () => answer !== undefined);
-  if (answer?.value === undefined) sim.fail(`story: ${what}: it did not work`);
-  return answer?.value as T;
+  if (answer?.value === undefined) throw new Detour(`${what}: it did not work`);
+  return answer.value;
 }
 
 /** A service of a user, as the moves know it too. */
@@ -45,7 +46,7 @@ export async function put(
   change: Partial<ServiceSpecInput>,
 ): Promise<void> {
   const known = sim.user.services.get(name);
-  if (!known) return sim.fail(`story: there is no ${name}`);
+  if (!known) throw new Detour(`there is no ${name}`);
   const spec = { ...known.spec, ...change };
   known.spec = spec;
   const idempotencyKey = sim.user.newKey();
@@ -54,7 +55,7 @@ export async function put(
 
 /** Lets time pass until that is so. */
 export async function until(sim: Sim, what: string, holds: () => boolean): Promise<void> {
-  if (!await sim.pass(PATIENCE_MS, holds)) sim.fail(`story: ${what}: it did not come to that`);
+  if (!await sim.pass(PATIENCE_MS, holds)) throw new Detour(`${what}: it did not come to that`);
 }
 
 /** The tasks of a service whose containers run, with the node of each. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Story } from "../run.ts";
+import { Detour, type Story } from "../run.ts";
 import type { SimNode } from "../node.ts";
 import type { Sim } from "../sim.ts";
 import { create, leader, MACHINE, running, serviceOf, until } from "./story.ts";
@@ -18,10 +18,14 @@ function singleton(harm: (sim: Sim, node: SimNode) => void | Promise<void>): Sto
     nodes: [MACHINE, MACHINE],
     async run(sim) {
       await create(sim, serviceOf("x1", { singleton: "strict" }));
-      await until(sim, "the singleton runs", () => running(sim, "x1").length === 1);
+      // On the other node, whose polls are then as frequent.
+      await create(sim, serviceOf("x2", { singleton: "strict" }));
+      for (const name of ["x1", "x2"]) {
+        await until(sim, `${name} runs`, () => running(sim, name).length === 1);
+      }
       await sim.pass(2_500);
       const [found] = running(sim, "x1");
-      if (!found) return sim.fail("story: the singleton does not run any more");
+      if (!found) throw new Detour("the singleton does not run any more");
       await harm(sim, found.node);
       await sim.pass(AWAY_MS);
     },
