@@ -9,6 +9,7 @@ import type {
   NodeRow,
   NodeSpecRow,
   ObservedRow,
+  ResolvedRow,
   RolloutRow,
   ServiceRow,
   TaskRow,
@@ -110,6 +111,23 @@ export class Facts {
   }
   service(id: string): ServiceRow | undefined {
     return this.rows("service").get(id) as ServiceRow | undefined;
+  }
+  /** What the names in a revision's template stood for. */
+  resolved(serviceId: string, revision: number): ResolvedRow | undefined {
+    const row = this.rows("revision").get(`${serviceId}/${revision}`);
+    return (row as { resolved?: ResolvedRow } | undefined)?.resolved;
+  }
+  /** The volumes of a task, by name. */
+  volumesOf(task: TaskRow): [name: string, id: string][] {
+    const volumes = this.resolved(task.serviceId, task.revision)?.volumes ?? {};
+    return Object.entries(volumes).map(([name, { id }]) => [name, id]);
+  }
+  /** The nodes that have a volume, also those that are gone. */
+  volumeNodes(id: string): string[] {
+    return [...this.rows("volume_node").keys()].flatMap((name) => {
+      const [volume, node = ""] = name.split("/");
+      return volume === id ? [node] : [];
+    });
   }
   template(serviceId: string, revision: number): TemplateRow | undefined {
     const row = this.rows("revision").get(`${serviceId}/${revision}`);

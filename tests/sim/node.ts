@@ -233,7 +233,7 @@ export class SimNode {
       inspect: (taskId, signal) => pass("inspect", () => runtime.inspect(taskId, signal)),
       pull: (image, policy, options) => pass("pull", () => runtime.pull(image, policy, options)),
       create: (assignment, signal) => pass("create", () => runtime.create(assignment, signal)),
-      start: (taskId, signal) => pass("start", () => runtime.start(taskId, signal)),
+      start: (taskId, signal, files) => pass("start", () => runtime.start(taskId, signal, files)),
       stop: (taskId, options) =>
         pass("stop", () => {
           if (nodeId === this.nodeId) sim.agentEnds(this, process, taskId);

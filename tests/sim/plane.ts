@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { TEST_VAULT } from "../support/vault.ts";
 import { type Api, createApp } from "../../api/app.ts";
 import { createBeatCollector, createLocalBeats } from "../../kv/beats.ts";
 import { cacheRows } from "../../kv/cached.ts";
@@ -21,6 +20,7 @@ import { createTicker } from "../../scheduler/tick.ts";
 import type { Endpoint } from "./network.ts";
 import { Machine, Process } from "./process.ts";
 import type { Sim } from "./sim.ts";
+import { SIM_VAULT } from "./vault.ts";
 
 export const NODE_TTL_MS = 6_000;
 const LEADER_TTL_MS = 4_000;
@@ -121,7 +121,7 @@ export class Replica {
       logLimit: 200,
     });
     this.#api = createApp({
-      vault: TEST_VAULT,
+      vault: SIM_VAULT,
       ...{ kv: rows.cached, clock, newId, randomToken, feed, replicaId },
       beats: local ?? shared,
       log: { error: (message, fields) => log("warn", message, fields) },

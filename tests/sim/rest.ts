@@ -115,6 +115,13 @@ async function answers(sim: Sim): Promise<void> {
   await sim.pass(ANSWER_MS, () => views !== undefined);
   const problems = views ? sim.checker.misreported(views) : ["the services cannot be listed"];
   if (problems.length > 0) throw new Violation(`reports: ${problems.join("; ")}`);
+  const filled = sim.nodes.flatMap(({ control }) =>
+    control.containers().flatMap(({ taskId, state }) =>
+      state === "running" ? [{ taskId, files: control.files(taskId) }] : []
+    )
+  );
+  const [missing] = sim.checker.misfilled(filled, sim.user.values);
+  if (missing !== undefined) throw new Violation(`configs, secrets, volumes: ${missing}`);
 }
 
 function finalNodes(sim: Sim): FinalNode[] {

@@ -60,6 +60,14 @@ export interface TemplateRow {
   reserve: { cpus: number; memoryMiB: number };
   ports: { published?: number; protocol: string; mode: string }[];
   placement: PlacementRow;
+  configs?: { source: string }[];
+  secrets?: { source: string }[];
+}
+
+export interface ResolvedRow {
+  configs: Record<string, { id: string; version: number }>;
+  secrets: Record<string, { id: string; version: number }>;
+  volumes: Record<string, { id: string }>;
 }
 
 /** What the leader remembers of a rollout. */
