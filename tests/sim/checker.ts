@@ -98,6 +98,12 @@ const RULES: Record<string, (context: RuleContext) => Rule> = {
   "nothing stops because of the control plane": calm,
 };
 
+/** What a run may break: the rules, and what is looked at in the end. */
+export const INVARIANTS: readonly string[] = [
+  ...Object.keys(RULES),
+  ...["schedules", "convergence", "reports"],
+];
+
 export interface Checker extends Required<Rule> {
   /** What keeps the cluster from having come to rest as its users asked. Empty: nothing. */
   unsettled(nodes: readonly FinalNode[]): string[];

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { DATA_PLANTS } from "./plants_data.ts";
 import { EDGE_PLANTS } from "./plants_edges.ts";
 import { ROW_PLANTS } from "./plants_rows.ts";
 import { TASK_PLANTS } from "./plants_tasks.ts";
@@ -27,6 +28,7 @@ export const PLANTS: readonly Plant[] = [
   ...ROW_PLANTS,
   ...EDGE_PLANTS,
   ...STRICT_PLANTS,
+  ...DATA_PLANTS,
 ];
 
 /** A cluster that is well comes to rest sooner than one that was through a bad time. */

@@ -118,6 +118,15 @@ export const ROW_PLANTS: readonly Plant[] = [
       }),
   },
   {
+    name: "where a schedule is gets forgotten",
+    story: WORK,
+    finds: /^schedules: /,
+    install: (sim) =>
+      onCommits(sim, (op) => {
+        drop(op, ({ key }) => key[0] === "run_cursor" && sim.database.mirror.has(key.join("/")));
+      }),
+  },
+  {
     name: "a schedule's cursor goes back",
     story: WORK,
     finds: /the cursor of .* goes back/,

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { runSeed, type Story } from "./run.ts";
+import { DATA } from "./stories/data.ts";
 import * as DAYS from "./stories/days.ts";
 import { STRICT_STORIES } from "./stories/strict.ts";
 
@@ -16,7 +17,7 @@ async function goesWell(story: Story, seeds: number): Promise<void> {
   }
 }
 
-for (const [name, story] of Object.entries(DAYS)) {
+for (const [name, story] of Object.entries({ ...DAYS, DATA })) {
   Deno.test(`the story ${name} ends well`, () => goesWell(story, 2));
 }
 
