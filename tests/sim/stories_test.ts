@@ -2,6 +2,8 @@ import { assertEquals } from "@std/assert";
 import { runSeed, type Story } from "./run.ts";
 import { DATA } from "./stories/data.ts";
 import * as DAYS from "./stories/days.ts";
+import { FOUND_OF_NODES } from "./stories/found_nodes.ts";
+import { FOUND_OF_SERVICES } from "./stories/found_services.ts";
 import { STRICT_STORIES } from "./stories/strict.ts";
 
 const MODES = ["resident", "request-driven"] as const;
@@ -24,4 +26,8 @@ for (const [name, story] of Object.entries({ ...DAYS, DATA })) {
 for (const [name, story] of Object.entries(STRICT_STORIES)) {
   Deno.test(`the story of a strict singleton, ${name}, ends well`, () =>
     goesWell(story, story === STRICT_STORIES.severed ? SEVERED_SEEDS : 3));
+}
+
+for (const [found, story] of Object.entries({ ...FOUND_OF_NODES, ...FOUND_OF_SERVICES })) {
+  Deno.test(`found once, and not again: ${found}`, () => goesWell(story, 2));
 }
