@@ -110,7 +110,7 @@ export interface Checker extends Required<Rule> {
   /** Services of which users are told something else than what is so, once all is at rest. */
   misreported(views: readonly ServiceReport[]): string[];
   /** Containers with other values than they are to have. */
-  misfilled(containers: readonly Filled[], values: ReadonlyMap<string, string>): string[];
+  misfilled(containers: readonly Filled[]): string[];
   /** Whether a user removed this node. */
   wasRemoved(nodeId: string): boolean;
   /** The rows, for a comparison with the database. */
@@ -143,7 +143,7 @@ export function createChecker(nowMs: () => number, fail: (problem: string) => vo
     allIsWell: () => rules.forEach((rule) => rule.allIsWell?.()),
     unsettled: (nodes) => convergence(facts, nodes),
     misreported: (views) => reports(facts, views),
-    misfilled: (containers, values) => misfilled(facts, containers, values),
+    misfilled: (containers) => misfilled(facts, containers),
   };
 }
 

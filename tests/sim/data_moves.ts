@@ -38,6 +38,5 @@ async function store(sim: Sim, random: Random, name: string): Promise<void> {
     first
       ? client[`create${kind}`]({ name, data }, { idempotencyKey })
       : client[`rotate${kind}`](name, { data }, undefined, { idempotencyKey });
-  const made = await user.ask(first ? `stores ${name}` : `rotates ${name}`, ask);
-  if (made) user.values.set(`${made.id}@${made.version}`, value);
+  await user.ask(first ? `stores ${name}` : `rotates ${name}`, ask);
 }

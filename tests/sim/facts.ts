@@ -51,6 +51,8 @@ export class Facts {
   readonly #failed = new Map<string, Set<string>>();
   readonly #stale = new Set<string>();
   readonly #removed = new Set<string>();
+  /** What configs and secrets were set to, in base64, by `id@version`. */
+  readonly values = new Map<string, string>();
 
   apply(change: Change): void {
     const [kind, ...rest] = change.key.map(String);

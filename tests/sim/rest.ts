@@ -120,7 +120,7 @@ async function answers(sim: Sim): Promise<void> {
       state === "running" ? [{ taskId, files: control.files(taskId) }] : []
     )
   );
-  const [missing] = sim.checker.misfilled(filled, sim.user.values);
+  const [missing] = sim.checker.misfilled(filled);
   if (missing !== undefined) throw new Violation(`configs, secrets, volumes: ${missing}`);
 }
 

@@ -24,8 +24,6 @@ export class User {
   readonly services = new Map<string, Known>();
   /** Configs and secrets that were asked for, by name. */
   readonly stored = new Set<string>();
-  /** Their values as far as they were acknowledged, by `id@version`. */
-  readonly values = new Map<string, string>();
   #keys = 0;
 
   constructor(private readonly sim: Sim) {}

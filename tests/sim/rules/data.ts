@@ -66,18 +66,14 @@ export interface Filled {
   files: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Containers that have another value than their task's revision was made with. `values`: by `id@version`. */
-export function misfilled(
-  facts: Facts,
-  containers: readonly Filled[],
-  values: ReadonlyMap<string, string>,
-): string[] {
+/** Containers that have another value than their task's revision was made with. */
+export function misfilled(facts: Facts, containers: readonly Filled[]): string[] {
   return containers.flatMap(({ taskId, files }) => {
     const task = facts.task(taskId);
     const pins = task ? pinsOf(facts, task.serviceId, task.revision) : [];
-    const found = [...files.values()].map((bytes) => new TextDecoder().decode(bytes));
+    const found = [...files.values()].map((bytes) => bytes.toBase64());
     return pins.flatMap(({ id, version }) => {
-      const value = values.get(`${id}@${version}`);
+      const value = facts.values.get(`${id}@${version}`);
       const has = value === undefined || found.includes(value);
       return has ? [] : [`task ${taskId} does not have version ${version} of ${id}`];
     });

@@ -140,6 +140,7 @@ export function writes({ facts, broken }: RuleContext): Rule {
         if (!row || row.version < version) {
           broken(`version ${version} of ${name} was acknowledged and is not stored`);
         }
+        facts.values.set(`${id}@${version}`, String(request.body.data));
       }
       if (request.kind !== "service") return;
       const { id, version } = JSON.parse(answer.body);

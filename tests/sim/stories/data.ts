@@ -39,7 +39,7 @@ async function store(sim: Sim, value: string): Promise<void> {
   const idempotencyKey = user.newKey();
   const first = !user.stored.has("k1");
   user.stored.add("k1");
-  const made = await ask(
+  await ask(
     sim,
     `stores ${value}`,
     (client) =>
@@ -47,5 +47,4 @@ async function store(sim: Sim, value: string): Promise<void> {
         ? client.createConfig({ name: "k1", data }, { idempotencyKey })
         : client.rotateConfig("k1", { data }, undefined, { idempotencyKey }),
   );
-  user.values.set(`${made.id}@${made.version}`, value);
 }

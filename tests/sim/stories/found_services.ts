@@ -121,43 +121,4 @@ export const FOUND_OF_SERVICES: Record<string, Story> = {
       await sim.pass(8_000);
     },
   },
-  "a canary had one slot too many: what was on its way out was not counted": {
-    replicas: 1,
-    nodes: PAIR,
-    async run(sim) {
-      const update = { strategy: "canary" as const, canary: 1, parallelism: 0 };
-      const mode = { type: "replicated" as const, replicas: 3 };
-      await create(sim, serviceOf("s1", { mode, update }));
-      await until(sim, "s1 runs", () => running(sim, "s1").length === 3);
-      const { template } = serviceOf("s1");
-      await put(sim, "s1", { template: { ...template, env: { V: "2" } } });
-      await sim.pass(4_000);
-      for (const node of sim.nodes) node.slowEngine(30);
-      await put(sim, "s1", { stopped: true });
-      await sim.pass(300);
-      await put(sim, "s1", { stopped: false });
-      await sim.pass(8_000);
-    },
-  },
-  "beside a task that was put aside a slot got two tasks": {
-    replicas: 1,
-    nodes: [MACHINE, MACHINE, MACHINE],
-    async run(sim) {
-      const disconnect = { reconcile: "keep-old" as const };
-      const update = { order: "start-first" as const, monitorMs: 500, parallelism: 1 };
-      await create(sim, serviceOf("s1", { disconnect, update }));
-      await until(sim, "s1 runs", () => running(sim, "s1").length === 1);
-      for (const { node } of running(sim, "s1")) {
-        node.cut.toMs = node.cut.fromMs = sim.timeline.nowMs + 16_000;
-      }
-      const { template } = serviceOf("s1");
-      // The new revision fails, again and again, while the old task is put aside.
-      const env = { SIM_EXIT: "1", SIM_RUN_MS: "200" };
-      const restart = { condition: "none" as const };
-      await put(sim, "s1", { template: { ...template, env, restart } });
-      await sim.pass(14_000);
-      await put(sim, "s1", { template });
-      await sim.pass(6_000);
-    },
-  },
 };
