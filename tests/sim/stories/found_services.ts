@@ -7,7 +7,7 @@
 import type { ServiceSpecInput } from "../../../kv/schema/service.ts";
 import type { Story } from "../run.ts";
 import type { Sim } from "../sim.ts";
-import { create, leader, MACHINE, put, running, serviceOf, until } from "./story.ts";
+import { ask, create, leader, MACHINE, put, running, serviceOf, until } from "./story.ts";
 
 const PAIR = [MACHINE, MACHINE];
 const HOUR_MS = 3_600_000;
@@ -119,6 +119,26 @@ export const FOUND_OF_SERVICES: Record<string, Story> = {
       await sim.pass(8_000);
       await put(sim, "s1", { mode: { type: "replicated", replicas: 0 } });
       await sim.pass(8_000);
+    },
+  },
+  "a service was planned without its volumes: a row of it was damaged when it was looked at": {
+    replicas: 1,
+    nodes: PAIR,
+    async run(sim) {
+      const { template } = serviceOf("s1");
+      await create(sim, serviceOf("s1", { update: { monitorMs: 60_000 } }));
+      await until(sim, "s1 runs", () => running(sim, "s1").length === 1);
+      await put(sim, "s1", { template: { ...template, env: { V: "2" } } });
+      await ask(sim, "pauses", (client) => client.steerRollout("s1", { action: "pause" }));
+      await sim.pass(3_000);
+      sim.poison.damage(sim.random("story"));
+      const mounts = [{ type: "volume" as const, source: "v1", target: "/data" }];
+      await put(sim, "s1", { template: { ...template, mounts } });
+      await sim.pass(500);
+      for (const { node, task } of running(sim, "s1")) node.control.removeBehindBack(task.id);
+      await sim.pass(3_000);
+      await sim.poison.cure();
+      await sim.pass(3_000);
     },
   },
 };
