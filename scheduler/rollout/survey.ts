@@ -20,9 +20,11 @@ export interface SlotSurvey {
   othersServe: boolean;
   /** A task in it is on its way out. */
   stopping: boolean;
+  /** It is one of the goal revision: for as long as it lives the slot counts as changed. */
+  goalStopping: boolean;
   /** A task of the goal revision broke within the monitor window, since the rollout began. */
   failed: boolean;
-  /** No task shall run, and the newest one had or has the goal: the slot has been changed before. */
+  /** No task shall run, and the newest one had the goal: the slot has been changed before. */
   visited: boolean;
   /** The newest task ended, had the goal, and is not to be replaced. */
   over: boolean;
@@ -64,6 +66,7 @@ function surveySlot(
     others,
     othersServe: others.some(serves),
     stopping: running.length < here.length,
+    goalStopping: here.some(({ task }) => task.revision === goal && task.desired === "stop"),
     failed: here.some(broke) || past.some(broke),
     visited,
     over: visited && here.length === 0 && newest !== undefined && policy.fate(newest) === undefined,

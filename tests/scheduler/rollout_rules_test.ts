@@ -326,6 +326,22 @@ Deno.test("canary: what is on its way out has had the new revision: no further s
   assertEquals(a.serving(), ["1 r1", "2 r2", "3 r1"]);
 });
 
+Deno.test("canary: a new task on its way out counts also beside the old one", () => {
+  const update = { strategy: "canary", canary: 1, order: "start-first" } as const;
+  const a = act({ replicas: 3, update: { ...update, promote: "manual", drainMs: 5000 } });
+  a.put({ revision: 2 });
+  a.plan();
+  assertEquals(a.live(), ["1 r1 running", "1 r2 assigned", "2 r1 running", "3 r1 running"]);
+  const fresh = [...a.made.tasks.values()].find(({ task }) => task.revision === 2);
+  const taskId = fresh?.task.id ?? "";
+  applyActions(a.made, [{ kind: "stop", taskId, why: "preempted" }], () => "", a.nowMs());
+  a.plan();
+  assertEquals(a.live(), ["1 r1 running", "1 r2 assigned!", "2 r1 running", "3 r1 running"]);
+  report(a.made, taskId, "stopped", a.nowMs());
+  a.follow();
+  assertEquals(a.live().filter((task) => task.includes("r2")).length, 1);
+});
+
 Deno.test("starting first: beside a task that was put aside a slot gets one task, not two", () => {
   const a = act({ replicas: 1, nodes: 3, update: { order: "start-first", monitorMs: 0 } });
   a.put({ disconnect: { reconcile: "keep-old" } });
