@@ -92,8 +92,8 @@ export class Replica {
     const { clock, name } = process;
     const store = sim.database.open(process);
     const { exclusive } = sim;
-    const rows = exclusive ? cacheRows(store) : { cached: store, direct: store };
-    const kv = rows.direct;
+    const cache = exclusive ? cacheRows(store) : undefined;
+    const kv = cache?.direct ?? store;
     const newId = sim.idsFor(process);
     const replicaId = newId();
     this.replicaId = replicaId;
@@ -122,7 +122,8 @@ export class Replica {
     });
     this.#api = createApp({
       vault: SIM_VAULT,
-      ...{ kv: rows.cached, clock, newId, randomToken, feed, replicaId },
+      ...{ kv: cache?.cached ?? store, clock, newId, randomToken, feed, replicaId },
+      ...(cache ? { trackRows: cache.track } : {}),
       beats: local ?? shared,
       log: { error: (message, fields) => log("warn", message, fields) },
       version: "sim",
