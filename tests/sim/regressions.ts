@@ -73,4 +73,19 @@ export const REGRESSIONS: readonly Regression[] = [
       "on its way out (both in tests/scheduler/rollout_rules_test.ts)",
   },
   { seed: 1460, found: "a service was planned without its volumes: a row of it was damaged" },
+  {
+    seed: 1829,
+    found:
+      "what an agent that lost its state was refused was not taken (tests/worker/agent_test.ts)",
+  },
+  {
+    seed: 2257,
+    found: "a canary did not count a new task on its way out beside the old one " +
+      "(tests/scheduler/rollout_rules_test.ts)",
+  },
+  {
+    seed: 2322,
+    found:
+      "a node's status that was written while it was removed stayed (tests/scheduler/tick_test.ts)",
+  },
 ];
