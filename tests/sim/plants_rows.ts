@@ -5,7 +5,7 @@
  */
 import type { Plant } from "./plants.ts";
 import { drop, isDeletion, isLeaders, onCommits, rowsOf } from "./tamper.ts";
-import { FIRST, LIFE, LOSS, MOVE, STALL, WORK } from "./stories/days.ts";
+import { FIRST, LIFE, LOSS, MOVE, PORTS, STALL, WORK } from "./stories/days.ts";
 
 export const ROW_PLANTS: readonly Plant[] = [
   {
@@ -125,6 +125,12 @@ export const ROW_PLANTS: readonly Plant[] = [
       onCommits(sim, (op) => {
         drop(op, ({ key }) => key[0] === "run_cursor" && sim.database.mirror.has(key.join("/")));
       }),
+  },
+  {
+    name: "who has a port is forgotten",
+    story: PORTS,
+    finds: /port tcp\/8080 is that of s1 and of s2/,
+    install: (sim) => onCommits(sim, (op) => drop(op, ({ key }) => key[0] === "port")),
   },
   {
     name: "a schedule's cursor goes back",

@@ -26,7 +26,7 @@ export interface ServiceRow {
   deleting: boolean;
   revision: number;
   updatedAt: string;
-  ingressPorts?: unknown;
+  ingressPorts?: { protocol: string; published: number }[];
   update: { order: string; strategy: string; canary: number };
   singleton?: string;
   disconnect?: { stopAfterMs?: number; reconcile: string };

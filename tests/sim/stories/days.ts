@@ -168,3 +168,19 @@ export const FULL: Story = {
     await sim.pass(2_000);
   },
 };
+
+/** Two services ask for one port of the cluster; the second is refused. */
+export const PORTS: Story = {
+  replicas: 1,
+  nodes: PAIR,
+  async run(sim) {
+    const { template } = serviceOf("s1");
+    const ports = [{ target: 80, published: 8080, mode: "ingress" as const }];
+    await create(sim, serviceOf("s1", { template: { ...template, ports } }));
+    await runs(sim, "s1", 1);
+    const second = serviceOf("s2", { template: { ...template, ports } });
+    const idempotencyKey = sim.user.newKey();
+    void sim.user.ask("creates s2", (client) => client.createService(second, { idempotencyKey }));
+    await sim.pass(2_000);
+  },
+};
