@@ -71,13 +71,15 @@ function care(sim: Sim): void {
     const broken = template !== undefined && isBroken(template);
     const waits = ["paused", "waiting-promote"].includes(state);
     if (state === "failed" || goal && isBroken(goal) && !waits) repair(sim, service);
-    else if (waits && broken) steer(sim, service, "undo");
-    else if (waits) steer(sim, service, state === "paused" ? "resume" : "promote");
+    else if (waits && broken) {
+      // Somebody else may have the ports of the revision before.
+      void steer(sim, service, "undo").then((done) => done ?? repair(sim, service));
+    } else if (waits) void steer(sim, service, state === "paused" ? "resume" : "promote");
   }
 }
 
-function steer(sim: Sim, { name }: ServiceRow, action: "undo" | "resume" | "promote"): void {
-  void sim.user.ask(
+function steer(sim: Sim, { name }: ServiceRow, action: "undo" | "resume" | "promote") {
+  return sim.user.ask(
     `${action}s the rollout of ${name} at last`,
     (client) => client.steerRollout(name, { action }),
   );
