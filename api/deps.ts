@@ -47,7 +47,7 @@ export interface ApiDeps {
   /** Whoever made it runs it. */
   feed: LogFeed;
   /** Whoever made it runs it. */
-  beats: Pick<BeatCollector, "beat">;
+  beats: Pick<BeatCollector, "beat" | "recordedMs">;
   /** The leader's world, or a fresh copy of it. Only read. */
   loadWorld: () => Promise<World>;
   /** What the leader knows of tasks, while this process leads; else views are read from their rows. */

@@ -7,6 +7,8 @@
  *    between, so no wake-up is lost.
  * 3. "Nothing new" is said only of a span of the log that this process has followed itself.
  * 4. A held poll costs one map entry and one timer; leaving it, however it ends, frees both.
+ * 5. Whether the leader can know of a poll is looked up when its answer is made: a replica that is cut off
+ *    from the database may go on answering, but extends no lease.
  *
  * @module
  */
@@ -113,6 +115,7 @@ export function createPolls(
 
   async function poll(nodeId: string, options: PollOptions): Promise<PollResponse> {
     const { since, signal } = options;
+    const arrivedMs = clock.monoMs();
     beats.beat(nodeId);
     if (options.restarted !== undefined) {
       await dropRestart(kv, nodeId, options.restarted);
@@ -134,10 +137,19 @@ export function createPolls(
     }
     const restart = own.restart === undefined ? {} : { restart: own.restart };
     const rest = { tunnels, holdMs: suggestedMs, ttlMs, ...restart };
-    if (isCurrent(nodeId, since)) return { version: since, ...rest };
+    if (isCurrent(nodeId, since)) {
+      return { version: since, ...rest, ...unheard(nodeId, arrivedMs, ttlMs) };
+    }
     const version = await versionNow(since);
     const assignments = await readAssignments({ kv, immutable: rooms.immutable }, nodeId);
-    return { version, assignments, ...rest };
+    return { version, assignments, ...rest, ...unheard(nodeId, arrivedMs, ttlMs) };
+  }
+
+  /** Invariant 5. A TTL before, the leader need not have known of any poll. */
+  function unheard(nodeId: string, arrivedMs: number, ttlMs: number): { unheardMs?: number } {
+    const recordedMs = beats.recordedMs(nodeId) ?? -Infinity;
+    const unheardMs = Math.min(ttlMs, Math.ceil(arrivedMs - recordedMs));
+    return unheardMs > 0 ? { unheardMs } : {};
   }
 
   return {

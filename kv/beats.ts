@@ -23,6 +23,8 @@ export const MAX_READ_GAP_MS = 2_000;
 export interface BeatCollector {
   /** The node gave a sign of life, now. */
   beat(nodeId: string): void;
+  /** When the newest sign of life of the node came that the leader can know of; undefined: none. */
+  recordedMs(nodeId: string): number | undefined;
   /** Writes the newest beats; without any since the last flush, writes nothing. */
   flush(): Promise<void>;
   /** Flushes once a second until the signal aborts. */
@@ -39,21 +41,36 @@ export function createBeatCollector(
 ): BeatCollector {
   const { kv, clock, replicaId } = deps;
   const beats = new Map<string, number>();
+  /** Of those, what is written. */
+  const recorded = new Map<string, number>();
   let fresh = false;
 
   async function flush(): Promise<void> {
     if (!fresh) return;
     fresh = false;
     const nowMs = clock.monoMs();
-    for (const [id, atMs] of beats) if (nowMs - atMs > KEPT_MS) beats.delete(id);
-    const nodes = [...beats.keys()];
-    let op = kv.atomic();
-    for (let shard = 0; shard * NODES_PER_ROW < nodes.length; shard++) {
-      const part = nodes.slice(shard * NODES_PER_ROW, (shard + 1) * NODES_PER_ROW);
-      const agesMs = part.map((id) => Math.max(0, Math.round(nowMs - (beats.get(id) ?? nowMs))));
-      op = op.set(key.beat(replicaId, shard), { nodes: part, agesMs, atMs: nowMs });
+    for (const [id, atMs] of beats) {
+      if (nowMs - atMs <= KEPT_MS) continue;
+      beats.delete(id);
+      recorded.delete(id);
     }
-    await op.commit();
+    const written = [...beats];
+    let op = kv.atomic();
+    for (let shard = 0; shard * NODES_PER_ROW < written.length; shard++) {
+      const part = written.slice(shard * NODES_PER_ROW, (shard + 1) * NODES_PER_ROW);
+      const nodes = part.map(([id]) => id);
+      const agesMs = part.map(([, atMs]) => Math.max(0, Math.round(nowMs - atMs)));
+      op = op.set(key.beat(replicaId, shard), { nodes, agesMs, atMs: nowMs });
+    }
+    try {
+      await op.commit();
+    } catch (error) {
+      fresh = true;
+      throw error;
+    }
+    for (const [id, atMs] of written) {
+      if (beats.has(id)) recorded.set(id, Math.max(atMs, recorded.get(id) ?? atMs));
+    }
   }
 
   return {
@@ -61,6 +78,7 @@ export function createBeatCollector(
       beats.set(nodeId, clock.monoMs());
       fresh = true;
     },
+    recordedMs: (nodeId) => recorded.get(nodeId),
     flush,
     async run(signal) {
       while (!signal.aborted) {
@@ -143,10 +161,13 @@ export function createBeatReader(deps: { kv: Kv; clock: Clock }): BeatReader {
  * Beats within one process: where no other process can have the database open, the leader hears what the
  * API heard, and nothing is written.
  */
-export function createLocalBeats(clock: Clock): Pick<BeatCollector, "beat"> & BeatReader {
+export function createLocalBeats(
+  clock: Clock,
+): Pick<BeatCollector, "beat" | "recordedMs"> & BeatReader {
   let heard = new Map<string, number>();
   return {
     beat: (nodeId) => void heard.set(nodeId, clock.monoMs()),
+    recordedMs: () => clock.monoMs(),
     read() {
       const fresh = heard;
       heard = new Map();

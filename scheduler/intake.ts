@@ -165,6 +165,7 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
       const node = world.nodes.get(id)?.node.name;
       if (node !== undefined) term.events.push({ type: "node.removed", nodeId: id, node });
       dropNode(world, id, nowMs);
+      await forgetStatus(context, id);
       term.wakeAtMs.delete(id);
       term.dirtyNodes.add(id);
       return;
@@ -183,6 +184,13 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
       term.events.push({ type: "node.changed", nodeId: id, node: record.node.name, why });
     }
   }
+}
+
+/** A node's status is the leader's: one that was written while the node was removed is left over. */
+async function forgetStatus({ deps: { kv }, term }: Context, nodeId: string): Promise<void> {
+  const status = await kv.get(key.nodeStatus(nodeId));
+  if (status.versionstamp === null) return;
+  await kv.atomic().check(term.lease.guard).delete(status.key).commit();
 }
 
 /** Whether nodes are to treat the service's tasks as before when they are cut off. */

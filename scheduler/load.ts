@@ -225,23 +225,20 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
   if (!known && !revision) {
     throw new Error(`load service ${serviceId}: revision ${row.revision} is missing`);
   }
-  const record = putService(world, row, revision?.row.template);
   const request = await getRow(kv, key.rolloutRequest(serviceId), RolloutRequest);
+  const named = Object.values(revision?.row.resolved?.volumes ?? {});
+  const volumes = await getRows(kv, named.map(({ id }) => key.volume(id)), Volume);
+  const runs: Run[] = [];
+  if (row.mode.type === "job" || row.mode.type === "cron") {
+    for await (const { row: run } of listRows(kv, prefix.runs(serviceId), Run)) runs.push(run);
+  }
+  // All is read before anything is taken over: with a part of it the service would be planned wrongly.
+  const record = putService(world, row, revision?.row.template);
   putRolloutRequest(world, serviceId, request?.row);
-  const volumes = Object.values(revision?.row.resolved?.volumes ?? {});
-  await refreshVolumes(kv, world, volumes.map(({ id }) => id));
-  if (row.mode.type !== "job" && row.mode.type !== "cron") return true;
-  for await (const { row: run } of listRows(kv, prefix.runs(serviceId), Run)) {
-    record.runs.set(run.id, run);
-  }
+  // Where known volumes are, the leader knows best.
+  for (const volume of volumes) if (volume) putVolume(world, volume.row);
+  for (const run of runs) record.runs.set(run.id, run);
   return true;
-}
-
-/** Reads volumes that are new; where those are that are known, the leader knows best. */
-async function refreshVolumes(kv: Kv, world: World, ids: readonly string[]): Promise<void> {
-  for (const volume of await getRows(kv, ids.map((id) => key.volume(id)), Volume)) {
-    if (volume) putVolume(world, volume.row);
-  }
 }
 
 /** Brings one node up to date; false when its row is gone. */

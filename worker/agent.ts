@@ -198,7 +198,7 @@ function createParts(deps: AgentDeps) {
     if (signal.aborted) return { kind: "done" };
     if (!answered.ok) return exchangeOf(answered.error);
     const answer = answered.value;
-    await keeper.answered(ticket, answer.ttlMs);
+    if (await keeper.answered(ticket, answer)) bells.look();
     bells.lease();
     if (restart !== undefined && answer.restart !== restart) return { kind: "restart" };
     restart = answer.restart;

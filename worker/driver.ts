@@ -140,14 +140,9 @@ export function createDriver(deps: DriverDeps): Driver {
     };
   }
 
-  function wakeAt(memory: TaskMemory, atMs: number): void {
-    memory.wakeAtMs = atMs;
-    onDue();
-  }
-
   async function postpone(taskId: string, reason: string): Promise<void> {
     const memory = memoryOf(taskId);
-    wakeAt(memory, clock.monoMs() + memory.backOff.nextMs()); // invariant 4
+    memory.wakeAtMs = clock.monoMs() + memory.backOff.nextMs(); // invariant 4
     log("warn", "the engine did not do a step; trying again", { taskId, reason });
     const record = book.records.get(taskId);
     if (record?.observed.state === "preparing" || record?.observed.state === "starting") {
@@ -174,14 +169,15 @@ export function createDriver(deps: DriverDeps): Driver {
       const next = nextStep(view);
       if (next.kind === "none" || next.kind === "wait") {
         memory.backOff.reset();
-        if (next.kind === "wait") wakeAt(memory, next.untilMs);
+        if (next.kind === "wait") memory.wakeAtMs = next.untilMs;
         return;
       }
       log("debug", "step", { taskId, step: next.kind });
       const progress = await steps.take(next, { view, memory, signal });
       if (progress === "forgotten") return;
       if (progress !== "look" && "lookInMs" in progress) {
-        return wakeAt(memory, clock.monoMs() + progress.lookInMs);
+        memory.wakeAtMs = clock.monoMs() + progress.lookInMs;
+        return;
       }
       if (progress !== "look" && "failure" in progress) {
         return signal.aborted ? undefined : await postpone(taskId, progress.failure);
@@ -207,11 +203,10 @@ export function createDriver(deps: DriverDeps): Driver {
       // A bug, and this task's alone: the others go on.
       const reason = error instanceof Error ? error.stack ?? error.message : String(error);
       log("error", "a step failed unexpectedly", { taskId, reason });
-      wakeAt(memory, clock.monoMs() + memory.backOff.nextMs());
+      memory.wakeAtMs = clock.monoMs() + memory.backOff.nextMs();
     } finally {
       delete memory.busy;
-      // Whoever looked for what is next due, did not see this one while it was busy.
-      if (memory.wakeAtMs !== undefined) onDue();
+      if (memory.wakeAtMs !== undefined) onDue(); // Not before: who is busy is not waited for.
       if (!book.records.has(taskId) && !memory.again && memory.wakeAtMs === undefined) {
         memories.delete(taskId);
       }

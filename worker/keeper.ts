@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Assignment } from "../kv/schema/agent.ts";
+import type { Assignment, PollResponse } from "../kv/schema/agent.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Book } from "./book.ts";
@@ -25,8 +25,8 @@ export interface Keeper {
   begin(): Promise<void>;
   /** A poll is about to be sent, on behalf of these tasks. */
   polling(assignments: Iterable<Assignment>): Promise<PollTicket>;
-  /** The poll was answered. */
-  answered(ticket: PollTicket, ttlMs: number): Promise<void>;
+  /** The poll was answered. True: what waited for a contact may go on. */
+  answered(ticket: PollTicket, answer: Pick<PollResponse, "ttlMs" | "unheardMs">): Promise<boolean>;
   standing(assignment: Assignment): Standing;
   /** Resolves when the task may be started as far as its lease goes. */
   cover(assignment: Assignment): Promise<Outcome>;
@@ -54,6 +54,8 @@ export function createKeeper(
   const contact: Contact = { ttlMs: Infinity, bornMs: clock.monoMs(), guarded: false };
   let guarding = false;
   let confirmed = false;
+  /** The last answer said that the leader may not know of its poll. */
+  let unheard = false;
 
   /** It may have a container that runs. */
   function isLeased({ taskId, desired }: Assignment): boolean {
@@ -71,7 +73,7 @@ export function createKeeper(
   return {
     async begin() {
       contact.bornMs = clock.monoMs();
-      if (leased().some((a) => a.strict)) contact.guarded = await guard.earlier();
+      contact.guarded = !leased().some((a) => a.strict) || await guard.earlier();
     },
     async polling(assignments) {
       const all = [...assignments];
@@ -87,18 +89,24 @@ export function createKeeper(
       return {
         sentMs: clock.monoMs(),
         ...(mark === undefined ? {} : { mark }),
-        // The first confirmation is waited for; where there can be no guard there is none.
-        holdMs: confirmed || mark === undefined
+        // The first confirmation is waited for, unless there is none to be had at once.
+        holdMs: confirmed || unheard || mark === undefined
           ? Math.min(limitMs, contact.ttlMs / STRICT_POLLS_PER_TTL)
           : 0,
       };
     },
-    async answered({ sentMs, mark }, ttlMs) {
-      contact.sentMs = sentMs;
+    async answered({ sentMs, mark }, { ttlMs, unheardMs = 0 }) {
       contact.heardMs = clock.monoMs();
       contact.ttlMs = ttlMs;
-      if (mark === undefined) return;
-      confirmed = await guard.confirm(mark, strictLease(ttlMs, 0).killMs);
+      unheard = unheardMs > 0;
+      const knownMs = sentMs - unheardMs;
+      const waited = contact.sentMs === undefined || mark !== undefined && !confirmed;
+      if (unheardMs >= ttlMs || knownMs <= (contact.sentMs ?? -Infinity)) return false;
+      contact.sentMs = knownMs;
+      if (mark !== undefined) {
+        confirmed = await guard.confirm(mark, strictLease(ttlMs, 0).killMs - unheardMs);
+      }
+      return waited;
     },
     standing,
     async cover(assignment) {

@@ -2,8 +2,8 @@
  * How long a task may run on without the control plane, the node's half (the leader's: strict.ts of the
  * scheduler). A strict task must be dead when the node's TTL ends; another may have a limit of its own.
  *
- * 1. A strict lease counts from when the last poll that was answered was sent: the leader counts from
- *    when it came in, which is later. Another limit counts from the answer: nobody relies on it, and a
+ * 1. A strict lease counts from when the last poll was sent that was answered and that, as the answer
+ *    says, the leader can know of: the leader counts from when it came in, which is later. Another limit counts from the answer: nobody relies on it, and a
  *    poll that is held is no silence.
  * 2. Without an answer in this life of the agent a strict task is neither started nor, while an earlier
  *    guard looks after it, stopped.
@@ -47,14 +47,14 @@ export function strictLease(ttlMs: number, stopGraceMs: number): StrictLease {
 
 /** What the agent knows of its contact with the control plane. */
 export interface Contact {
-  /** When the last poll that was answered was sent; absent before the first. */
+  /** When the last poll was sent that the leader can know of; absent before the first answer. */
   sentMs?: number;
   /** When its answer came. */
   heardMs?: number;
   ttlMs: number;
   /** When this life of the agent began. */
   bornMs: number;
-  /** A guard of an earlier life looks after the strict tasks. */
+  /** A guard of an earlier life looks after the strict tasks, or that life had none. */
   guarded: boolean;
 }
 

@@ -68,6 +68,11 @@ export const PollResponse = z.object({
   tunnels: z.array(TunnelRequest).default([]),
   holdMs: z.int().min(0).meta({ description: "How long the next poll may be held" }),
   ttlMs: z.int().min(0).meta({ description: "Silence after which the node counts as down" }),
+  unheardMs: z.int().min(0).optional().meta({
+    description:
+      "The leader may not know of this poll yet: the newest that it can know of came in so " +
+      "long before. Leases of strict singletons count from that one",
+  }),
   restart: Id.optional().meta({
     description: "The agent is to restart, once for each such id, and to say so with `restarted`",
   }),

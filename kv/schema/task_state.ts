@@ -55,6 +55,8 @@ export const TRANSITIONS: readonly Transition[] = [
   { from: "running", to: "succeeded", writer: "node" },
   { from: "running", to: "failed", writer: "node" },
   { from: "running", to: "stopped", writer: "node" },
+  // By an agent that lost its state: it begins anew, and is refused what it ran before.
+  { from: "running", to: "rejected", writer: "node" },
   { from: "running", to: "preparing", writer: "node", nextAttempt: true },
   { from: "assigned", to: "lost", writer: "leader" },
   { from: "preparing", to: "lost", writer: "leader" },

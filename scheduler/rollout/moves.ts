@@ -40,7 +40,7 @@ export function roomOf({ pace, slots }: Course, nowMs: number): Room {
   let taken = 0;
   let freeAtMs = Infinity;
   for (const slot of slots) {
-    if (slot.goal || slot.visited || isEmpty(slot)) taken++;
+    if (isChanged(slot) || isEmpty(slot)) taken++;
     if (slot.failed || slot.over) continue;
     if (slot.servingSinceMs !== undefined) {
       const freeMs = slot.servingSinceMs + pace.delayMs;
@@ -53,6 +53,11 @@ export function roomOf({ pace, slots }: Course, nowMs: number): Room {
   if (!pace.moving) return { places: 0, freeAtMs: Infinity };
   const places = Math.max(0, Math.min(pace.parallelism - busy, pace.limit - taken));
   return { places, freeAtMs };
+}
+
+/** It has the goal revision, or had it last: what a canary's limit counts. */
+function isChanged({ goal, visited, goalStopping }: SlotSurvey): boolean {
+  return goal !== undefined || visited || goalStopping;
 }
 
 /** Nothing in it shall run, though it is not finished. */
@@ -85,8 +90,7 @@ export function revisionFor(course: Course, slot: number): number {
   if (pace.limit === Infinity) return goal;
   let taken = 0;
   for (const other of slots) {
-    const has = other.goal || other.visited;
-    if (has || (isEmpty(other) && other.slot < slot)) taken++;
+    if (isChanged(other) || (isEmpty(other) && other.slot < slot)) taken++;
   }
   return taken < pace.limit ? goal : row.stable;
 }

@@ -1,6 +1,6 @@
 /**
  * Where each wanted slot of a service stands on its way to the goal revision. Derived from the tasks
- * alone, so that a new leader finds the same. Pure.
+ * alone, so that a new leader finds the same. Tasks that were put aside (loss.ts) do not count. Pure.
  *
  * @module
  */
@@ -20,6 +20,8 @@ export interface SlotSurvey {
   othersServe: boolean;
   /** A task in it is on its way out. */
   stopping: boolean;
+  /** It is one of the goal revision: for as long as it lives the slot counts as changed. */
+  goalStopping: boolean;
   /** A task of the goal revision broke within the monitor window, since the rollout began. */
   failed: boolean;
   /** No task shall run, and the newest one had the goal: the slot has been changed before. */
@@ -47,7 +49,7 @@ function surveySlot(
   { monitorMs, sinceMs }: { monitorMs: number; sinceMs: number },
 ): SlotSurvey {
   const past = ended.get(slot) ?? [];
-  const here = live.get(slot) ?? [];
+  const here = (live.get(slot) ?? []).filter(({ task }) => !task.disconnected);
   const running = here.filter(({ task }) => task.desired === "run");
   const [best] = running.filter(({ task }) => task.revision === goal).sort(preferred);
   const others = running.filter(({ task }) => task.revision !== goal).sort(preferred);
@@ -64,6 +66,7 @@ function surveySlot(
     others,
     othersServe: others.some(serves),
     stopping: running.length < here.length,
+    goalStopping: here.some(({ task }) => task.revision === goal && task.desired === "stop"),
     failed: here.some(broke) || past.some(broke),
     visited,
     over: visited && here.length === 0 && newest !== undefined && policy.fate(newest) === undefined,

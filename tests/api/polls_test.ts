@@ -128,7 +128,13 @@ Deno.test("a version from before this process began is answered in full", () =>
     const { kv, clock, feed } = { kv: t.kv, clock: systemClock, feed: t.feed };
     // A second process, which begins to follow the log only now.
     const tunnels = createTunnels({ kv, clock, newId: t.newId, log: { error: () => {} } });
-    const deps = { kv, clock, feed, beats: { beat: () => {} }, nodeTtlMs: 6000 };
+    const deps = {
+      kv,
+      clock,
+      feed,
+      beats: { beat: () => {}, recordedMs: () => Infinity },
+      nodeTtlMs: 6000,
+    };
     const polls = createPolls(deps, { immutable: createImmutable(kv), tunnels });
     const { signal } = new AbortController();
     const old = await polls.poll(NODE, { since: 0, holdMs: 2000, signal });
@@ -210,4 +216,37 @@ Deno.test("thousands of polls are held at the cost of one waiter each", async ()
     await clock.advance(2000);
     for (const answer of await Promise.all(held)) assert(answer.ok);
   }, { clock });
+});
+
+Deno.test("an answer says of how old a poll the leader can know", async () => {
+  const clock = createFakeClock();
+  let recordedMs: number | undefined;
+  const beats = { beat: () => {}, recordedMs: () => recordedMs };
+  await withApi(async (t) => {
+    const poll = await prepare(t);
+    assertEquals((await poll({})).unheardMs, 6000);
+    recordedMs = clock.monoMs();
+    assertEquals((await poll({})).unheardMs, undefined);
+    await clock.advance(1500);
+    assertEquals((await poll({})).unheardMs, 1500);
+    await clock.advance(60_000);
+    assertEquals((await poll({})).unheardMs, 6000);
+  }, { clock, deps: { beats } });
+});
+
+Deno.test("a poll that is written while it is held is known to the leader when it is answered", async () => {
+  const clock = createFakeClock();
+  let recordedMs = clock.monoMs();
+  const beats = { beat: () => {}, recordedMs: () => recordedMs };
+  await withApi(async (t) => {
+    const poll = await prepare(t);
+    const { version } = await poll({});
+    await clock.advance(1500);
+    const sleeping = clock.sleepers;
+    const held = poll({ since: version, holdMs: 1000 });
+    await eventually(() => clock.sleepers > sleeping);
+    recordedMs = clock.monoMs();
+    await clock.advance(1000);
+    assertEquals((await held).unheardMs, undefined);
+  }, { clock, deps: { beats } });
 });

@@ -1,7 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { initCluster } from "../../kv/cluster.ts";
 import { key } from "../../kv/keys.ts";
-import { loadWorld } from "../../scheduler/load.ts";
+import { loadWorld, refreshService } from "../../scheduler/load.ts";
 import { countingIds, idOf } from "../support/ids.ts";
 import { withKv } from "../support/kv.ts";
 import { AT, seedObserved, seedService, seen, specOf } from "../support/seed.ts";
@@ -49,4 +49,22 @@ Deno.test("a row that does not parse is left out and named, with its field", () 
     assertEquals(world.tasks.size, 0);
     assertEquals(bad.length, 1);
     assert(bad[0]?.startsWith(`task/${id}: revision: `), bad[0]);
+  }));
+
+Deno.test("a service of which a row cannot be read is not taken over in part: its volumes come with it", () =>
+  withKv(async (kv) => {
+    await initCluster(kv, { newId: countingIds(), wallMs: 0 });
+    const world = await loadWorld(kv, 0, () => {});
+    await seedService(kv, SERVICE, specOf());
+    const volume = { id: idOf(5), project: "default", name: "data", createdAt: AT };
+    const revision = await kv.get<object>(key.revision(SERVICE, 1));
+    const resolved = { volumes: { data: { id: volume.id } } };
+    await kv.atomic().set(key.volume(volume.id), volume)
+      .set(key.revision(SERVICE, 1), { ...revision.value, resolved })
+      .set(key.rolloutRequest(SERVICE), { damaged: true }).commit();
+    await assertRejects(() => refreshService(kv, world, SERVICE), "rollout_request");
+    assertEquals([world.services.size, world.volumes.size], [0, 0]);
+    await kv.atomic().delete(key.rolloutRequest(SERVICE)).commit();
+    assert(await refreshService(kv, world, SERVICE));
+    assertEquals([...world.volumes.keys()], ["default/data"]);
   }));

@@ -302,3 +302,60 @@ Deno.test("two tasks of the same revision in one slot: one is stopped", () => {
   a.follow();
   assertEquals(a.serving(), ["1 r1"]);
 });
+
+Deno.test("canary: what is on its way out has had the new revision: no further slot gets it", () => {
+  const a = act({ replicas: 3, update: { strategy: "canary", canary: 1, parallelism: 0 } });
+  const end = (slot: number, state: "failed" | "stopped") => {
+    const found = [...a.made.tasks.values()].find(({ task, endedAtMs }) =>
+      task.slot === slot && endedAtMs === undefined
+    );
+    report(a.made, found?.task.id ?? "", state, a.nowMs());
+  };
+  end(2, "failed");
+  a.put({ revision: 2 });
+  a.follow();
+  assertEquals(a.serving(), ["1 r1", "2 r2", "3 r1"]);
+  a.put({ stopped: true });
+  a.plan();
+  end(1, "stopped");
+  end(3, "stopped");
+  a.put({ stopped: false });
+  a.plan();
+  assertEquals(a.live(), ["1 r1 assigned", "2 r2 running!", "3 r1 assigned"]);
+  a.follow();
+  assertEquals(a.serving(), ["1 r1", "2 r2", "3 r1"]);
+});
+
+Deno.test("canary: a new task on its way out counts also beside the old one", () => {
+  const update = { strategy: "canary", canary: 1, order: "start-first" } as const;
+  const a = act({ replicas: 3, update: { ...update, promote: "manual", drainMs: 5000 } });
+  a.put({ revision: 2 });
+  a.plan();
+  assertEquals(a.live(), ["1 r1 running", "1 r2 assigned", "2 r1 running", "3 r1 running"]);
+  const fresh = [...a.made.tasks.values()].find(({ task }) => task.revision === 2);
+  const taskId = fresh?.task.id ?? "";
+  applyActions(a.made, [{ kind: "stop", taskId, why: "preempted" }], () => "", a.nowMs());
+  a.plan();
+  assertEquals(a.live(), ["1 r1 running", "1 r2 assigned!", "2 r1 running", "3 r1 running"]);
+  report(a.made, taskId, "stopped", a.nowMs());
+  a.follow();
+  assertEquals(a.live().filter((task) => task.includes("r2")).length, 1);
+});
+
+Deno.test("starting first: beside a task that was put aside a slot gets one task, not two", () => {
+  const a = act({ replicas: 1, nodes: 3, update: { order: "start-first", monitorMs: 0 } });
+  a.put({ disconnect: { reconcile: "keep-old" } });
+  a.behave(2, "hang");
+  a.put({ revision: 2 });
+  a.follow();
+  assertEquals(a.live(), ["1 r1 running", "1 r2 starting"]);
+  const [old, fresh] = [...a.made.tasks.values()];
+  const node = a.made.nodes.get(old?.task.nodeId ?? "");
+  assert(node && fresh);
+  node.lastSeenMs = node.knownSinceMs = -2e9;
+  a.plan();
+  report(a.made, fresh.task.id, "stopped", a.nowMs());
+  const creates = a.pass(10_000).filter(({ kind }) => kind === "create");
+  assertEquals(creates.length, 1, JSON.stringify(creates));
+  assertEquals(a.live(), ["1 r1 running", "1 r2 starting"]);
+});

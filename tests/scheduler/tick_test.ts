@@ -278,6 +278,19 @@ Deno.test("a removed service leaves no row behind once its containers are gone",
     );
   }));
 
+Deno.test("a node's status that was written while the node was removed goes with it", () =>
+  withBench(async ({ kv, newId, ticker }) => {
+    const leader = ticker();
+    await leader.tick();
+    const id = idOf(2);
+    const removal = kv.atomic().delete(key.node(id)).delete(key.nodeSpec(id));
+    await enqueue(removal, { kind: "node", id }, newId).commit();
+    assert((await kv.get(key.nodeStatus(id))).versionstamp !== null);
+    await leader.tick();
+    assertEquals((await kv.get(key.nodeStatus(id))).versionstamp, null);
+    assert((await kv.get(key.nodeStatus(idOf(1)))).versionstamp !== null);
+  }));
+
 Deno.test("a new leader deletes the observed rows of no task with its first tick", () =>
   withBench(async ({ kv, create, tasks, ticker }) => {
     await create("web", 1);

@@ -8,6 +8,7 @@ import { type Commit, Facts } from "./facts.ts";
 import { agents } from "./rules/agents.ts";
 import { calm } from "./rules/calm.ts";
 import { capacity } from "./rules/capacity.ts";
+import { data, type Filled, misfilled } from "./rules/data.ts";
 import { convergence } from "./rules/convergence.ts";
 import { leadership } from "./rules/leadership.ts";
 import { placement } from "./rules/placement.ts";
@@ -88,6 +89,7 @@ const RULES: Record<string, (context: RuleContext) => Rule> = {
   "one task a slot": slots,
   "one container a strict slot": strict,
   "nodes have what they may": placement,
+  "configs, secrets, volumes": data,
   "priorities": preemption,
   "runs": runs,
   "task states": taskLife,
@@ -96,11 +98,19 @@ const RULES: Record<string, (context: RuleContext) => Rule> = {
   "nothing stops because of the control plane": calm,
 };
 
+/** What a run may break: the rules, and what is looked at in the end. */
+export const INVARIANTS: readonly string[] = [
+  ...Object.keys(RULES),
+  ...["schedules", "convergence", "reports"],
+];
+
 export interface Checker extends Required<Rule> {
   /** What keeps the cluster from having come to rest as its users asked. Empty: nothing. */
   unsettled(nodes: readonly FinalNode[]): string[];
   /** Services of which users are told something else than what is so, once all is at rest. */
   misreported(views: readonly ServiceReport[]): string[];
+  /** Containers with other values than they are to have. */
+  misfilled(containers: readonly Filled[]): string[];
   /** Whether a user removed this node. */
   wasRemoved(nodeId: string): boolean;
   /** The rows, for a comparison with the database. */
@@ -133,6 +143,7 @@ export function createChecker(nowMs: () => number, fail: (problem: string) => vo
     allIsWell: () => rules.forEach((rule) => rule.allIsWell?.()),
     unsettled: (nodes) => convergence(facts, nodes),
     misreported: (views) => reports(facts, views),
+    misfilled: (containers) => misfilled(facts, containers),
   };
 }
 

@@ -11,6 +11,7 @@
 import type { Kv } from "../../kv/store.ts";
 import { CollectedAtomic, type Operation } from "../support/kv_operation.ts";
 import { copyOf } from "../support/memory_kv_rows.ts";
+import { NO_KV_FAULTS } from "./kv_faults.ts";
 import { iterate } from "./operation.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
@@ -37,22 +38,6 @@ export interface Commit {
   versionstamp: string;
   changes: Change[];
 }
-
-/** Probabilities per operation. */
-export interface KvFaults {
-  /** Throws and has no effect. */
-  fail: number;
-  /** A commit that throws although it took effect. */
-  unknown: number;
-  /** A commit with checks, not of the leader, that is refused although they hold. */
-  conflict: number;
-  /** Takes some virtual time. */
-  slow: number;
-  /** Nothing can be written: there is no room. */
-  full?: boolean;
-}
-
-export const NO_KV_FAULTS: KvFaults = { fail: 0, unknown: 0, conflict: 0, slow: 0 };
 
 /** May change what a commit does: for planted bugs. */
 export type Tamper = (by: string, op: Operation) => void;

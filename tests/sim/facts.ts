@@ -4,128 +4,32 @@
  *
  * @module
  */
-export type ModeRow =
-  | { type: "replicated"; replicas: number }
-  | { type: "global" }
-  | {
-    type: "job";
-    completions: number;
-    parallelism: number;
-    retries: number;
-    deadlineMs?: number;
-    removeAfterMs?: number;
-  }
-  | { type: "cron"; schedule: string; concurrency: string; retries: number; deadlineMs?: number };
+import type {
+  Change,
+  NodeRow,
+  NodeSpecRow,
+  ObservedRow,
+  ResolvedRow,
+  RolloutRow,
+  ServiceRow,
+  TaskRow,
+  TemplateRow,
+} from "./rows.ts";
 
-export interface ServiceRow {
-  id: string;
-  name: string;
-  project: string;
-  mode: ModeRow;
-  priority: number;
-  stopped: boolean;
-  deleting: boolean;
-  revision: number;
-  updatedAt: string;
-  ingressPorts?: unknown;
-  update: { order: string; strategy: string; canary: number };
-  singleton?: string;
-  disconnect?: { stopAfterMs?: number; reconcile: string };
-}
-
-export interface TaintRow {
-  key: string;
-  value?: string;
-  effect: string;
-}
-
-export interface PlacementRow {
-  node?: string;
-  pool?: string;
-  labels: Record<string, string>;
-  constraints: string[];
-  tolerations: { key?: string; operator: string; value?: string; effect?: string }[];
-  affinity: {
-    to: { service?: string; constraint?: string };
-    topology: string;
-    anti: boolean;
-    required: boolean;
-  }[];
-  spread: { label: string; maxSkew: number; required: boolean }[];
-  maxPerNode?: number;
-}
-
-export interface TemplateRow {
-  env: Record<string, string>;
-  health?: unknown;
-  reserve: { cpus: number; memoryMiB: number };
-  ports: { published?: number; protocol: string; mode: string }[];
-  placement: PlacementRow;
-}
-
-/** What the leader remembers of a rollout. */
-export interface RolloutRow {
-  revision: number;
-  state: string;
-  stable: number;
-  back: boolean;
-  promoted: boolean;
-}
-
-export interface TaskRow {
-  id: string;
-  serviceId: string;
-  revision: number;
-  slot: number;
-  nodeId?: string;
-  pin?: string;
-  run?: { scheduledAt: string };
-  runId?: string;
-  desired: "run" | "stop";
-  ended?: string;
-  disconnected?: boolean;
-  nominated?: string;
-  why?: string;
-  failures: number;
-}
-
-export interface ObservedRow {
-  attempt: number;
-  state: string;
-  health?: string;
-  ready?: boolean;
-  exitCode?: number;
-  message?: string;
-}
-
-export interface NodeRow {
-  id: string;
-  name: string;
-  capacity: { cpus: number; memoryMiB: number };
-  labels: Record<string, string>;
-}
-
-export interface NodeSpecRow {
-  labels: Record<string, string>;
-  availability: string;
-  pool: string;
-  taints: TaintRow[];
-}
-
-export interface Change {
-  key: readonly unknown[];
-  before: unknown;
-  after: unknown;
-}
-
-export interface Commit {
-  by: string;
-  /** When it was asked for: what it says was decided by then. */
-  askedMs: number;
-  atMs: number;
-  versionstamp: string;
-  changes: Change[];
-}
+export type {
+  Change,
+  Commit,
+  ModeRow,
+  NodeRow,
+  NodeSpecRow,
+  ObservedRow,
+  PlacementRow,
+  RolloutRow,
+  ServiceRow,
+  TaintRow,
+  TaskRow,
+  TemplateRow,
+} from "./rows.ts";
 
 const TERMINAL = new Set(["succeeded", "failed", "stopped", "rejected", "lost"]);
 
@@ -147,6 +51,8 @@ export class Facts {
   readonly #failed = new Map<string, Set<string>>();
   readonly #stale = new Set<string>();
   readonly #removed = new Set<string>();
+  /** What configs and secrets were set to, in base64, by `id@version`. */
+  readonly values = new Map<string, string>();
 
   apply(change: Change): void {
     const [kind, ...rest] = change.key.map(String);
@@ -207,6 +113,23 @@ export class Facts {
   }
   service(id: string): ServiceRow | undefined {
     return this.rows("service").get(id) as ServiceRow | undefined;
+  }
+  /** What the names in a revision's template stood for. */
+  resolved(serviceId: string, revision: number): ResolvedRow | undefined {
+    const row = this.rows("revision").get(`${serviceId}/${revision}`);
+    return (row as { resolved?: ResolvedRow } | undefined)?.resolved;
+  }
+  /** The volumes of a task, by name. */
+  volumesOf(task: TaskRow): [name: string, id: string][] {
+    const volumes = this.resolved(task.serviceId, task.revision)?.volumes ?? {};
+    return Object.entries(volumes).map(([name, { id }]) => [name, id]);
+  }
+  /** The nodes that have a volume, also those that are gone. */
+  volumeNodes(id: string): string[] {
+    return [...this.rows("volume_node").keys()].flatMap((name) => {
+      const [volume, node = ""] = name.split("/");
+      return volume === id ? [node] : [];
+    });
   }
   template(serviceId: string, revision: number): TemplateRow | undefined {
     const row = this.rows("revision").get(`${serviceId}/${revision}`);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type KvFaults, NO_KV_FAULTS } from "./database.ts";
+import { type KvFaults, NO_KV_FAULTS } from "./kv_faults.ts";
 import { ENGINE_FAULTS, healEngines } from "./engine_faults.ts";
 import { type NetworkFaults, NO_NETWORK_FAULTS } from "./network.ts";
 import { PROCESS_FAULTS } from "./process_faults.ts";
@@ -102,6 +102,20 @@ const WORLD_FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: "a node and a replica are cut off together",
+    kind: "database",
+    weight: 2,
+    run(sim, random) {
+      const { cut, name } = random.pick(sim.nodes);
+      const replica = random.pick(sim.replicas);
+      if (!replica.process?.alive) return undefined;
+      cut.only = replica.name;
+      cut.onlyMs = sim.timeline.nowMs + random.between(500, 14_000);
+      replica.process.severedUntilMs = cut.onlyMs;
+      return `${name} and ${replica.process.name}`;
+    },
+  },
+  {
     name: "watches lag",
     kind: "database",
     weight: 1,
@@ -180,7 +194,7 @@ export async function heal(sim: Sim): Promise<void> {
   sim.database.watchLagMs = 20;
   sim.patient = false;
   for (const { process, cut } of sim.nodes) {
-    cut.toMs = cut.fromMs = 0;
+    cut.toMs = cut.fromMs = cut.onlyMs = 0;
     if (process) process.fuse = undefined;
   }
   const aheadMs = Math.max(...sim.replicas.map(({ machine }) => machine.wallErrorMs));

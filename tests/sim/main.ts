@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import type { JobAnswer, JobRequest } from "./job.ts";
 import { commandFor, type Settings, settingsProblem, settingsToOptions } from "./options.ts";
+import { PLANTS } from "./plants.ts";
 import { type RunResult, runSeed } from "./run.ts";
 import { formatSteps } from "./script.ts";
 import { shrink } from "./shrink.ts";
@@ -23,11 +24,14 @@ Simulates clusters in which things go wrong, one for each seed, and checks what 
   --database KIND   model or real; by default every tenth seed has the real one
   --steps LIST      of the script only these steps, like 1-5,9
   --plant BUG       with this bug built in
+  --plants          how soon the scripts of seeds from --from on show each planted bug, --seeds at the most
   --history         show the whole history
 `;
 
 /** Lines of a history that say how it ended. */
 const TAIL = 60;
+/** Seeds between two lines that say how far a long run is. */
+const TELL_EVERY = 250;
 
 async function main(): Promise<number> {
   const text = { type: "string" } as const;
@@ -37,6 +41,7 @@ async function main(): Promise<number> {
       ...{ seeds: text, seed: text, from: text, jobs: text },
       ...{ faults: text, mode: text, plant: text, steps: text, database: text },
       history: { type: "boolean", default: false },
+      plants: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -44,7 +49,8 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const { seed, seeds = "50", from = "1", jobs = "1", history, help: _, ...settings } = values;
+  const { seed, seeds = "50", from = "1", jobs = "1", history, plants, help: _, ...settings } =
+    values;
   const problem = settingsProblem(settings) ?? [["seeds", seeds], ["from", seed ?? from], [
     "jobs",
     jobs,
@@ -54,6 +60,7 @@ async function main(): Promise<number> {
     console.error(problem);
     return 2;
   }
+  if (plants) return await findPlants({ from: Number(from), count: Number(seeds) }, settings);
   if (seed !== undefined) return await runOne(Number(seed), settings, history);
   return await runMany({ from: Number(from), count: Number(seeds), jobs: Number(jobs) }, settings);
 }
@@ -85,6 +92,30 @@ async function tell(failed: RunResult, settings: Settings): Promise<void> {
   console.log(`  ${commandFor(seed, { ...settings, steps: formatSteps(steps) })} --history`);
 }
 
+/** With each planted bug, the first seed whose script breaks what the bug is to break. */
+async function findPlants(
+  { from, count }: { from: number; count: number },
+  settings: Settings,
+): Promise<number> {
+  let missing = 0;
+  for (const plant of PLANTS) {
+    let shownBy: number | undefined;
+    let others = 0;
+    for (let seed = from; seed < from + count && shownBy === undefined; seed++) {
+      const { problem } = await runSeed({ ...settingsToOptions(settings), seed, plant });
+      if (plant.finds.test(problem ?? "")) shownBy = seed;
+      else if (problem !== undefined) others++;
+    }
+    if (shownBy === undefined) missing++;
+    const besides = others === 0 ? "" : `, after ${others} that broke another rule first`;
+    console.log(
+      `${plant.name}: ${shownBy === undefined ? "no seed" : `seed ${shownBy}`}${besides}`,
+    );
+  }
+  console.log(`${PLANTS.length - missing} of ${PLANTS.length} planted bugs were shown`);
+  return missing === 0 ? 0 : 1;
+}
+
 async function runMany(
   { from, count, jobs }: { from: number; count: number; jobs: number },
   settings: Settings,
@@ -93,7 +124,9 @@ async function runMany(
   const broken: JobAnswer[] = [];
   let next = from;
   const take = () => next < from + count ? next++ : undefined;
+  let done = 0;
   const note = (answer: JobAnswer) => {
+    if (++done % TELL_EVERY === 0) console.log(`${done} of ${count} seeds, ${broken.length} broke`);
     if (answer.problem === undefined) return;
     broken.push(answer);
     console.log(`seed ${answer.seed} broke: ${answer.problem}`);

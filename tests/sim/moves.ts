@@ -5,11 +5,12 @@
  */
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import type { RolloutCommand } from "../../kv/schema/rollout.ts";
+import { DATA_MOVES } from "./data_moves.ts";
 import { NODE_MOVES } from "./node_moves.ts";
 import type { Random } from "./random.ts";
 import type { Sim } from "./sim.ts";
 import { brokenTemplate, type Kind, KINDS, replicasOf, specOf, templateOf } from "./specs.ts";
-import { updateOf } from "./specs.ts";
+import { updateOf, withData } from "./specs.ts";
 import type { Known } from "./user.ts";
 
 export interface Move {
@@ -36,7 +37,11 @@ export const MOVES: readonly Move[] = [
     name: "roll out",
     weight: 4,
     run: (sim, random) =>
-      change(sim, random, rolls, ({ spec }) => ({ ...spec, template: templateOf(random) })),
+      change(sim, random, rolls, ({ spec }) => {
+        const template = templateOf(random);
+        const own = spec.mode?.type === "replicated" ? withData(random, template) : template;
+        return { ...spec, template: own };
+      }),
   },
   {
     name: "roll out what is broken",
@@ -71,6 +76,7 @@ export const MOVES: readonly Move[] = [
   { name: "run by hand", weight: 3, run: runByHand },
   { name: "delete", weight: 2, run: remove },
   { name: "look", weight: 1, run: look },
+  ...DATA_MOVES,
   ...NODE_MOVES,
 ];
 

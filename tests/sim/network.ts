@@ -11,6 +11,8 @@ import type { Timeline } from "./timeline.ts";
 /** A replica, as callers reach it. */
 export interface Endpoint {
   process: Process;
+  /** The replica's name, which its processes share. */
+  replica: string;
   /** Nobody reaches it until then, in virtual ms. */
   hiddenUntilMs: number;
   fetch(request: Request): Promise<Response>;
@@ -21,7 +23,19 @@ export interface Caller {
   /** Absent for a user, who does not die. */
   process?: Process;
   /** Its way to the replicas is cut until then, and its way back, in virtual ms. */
-  readonly cut: { toMs: number; fromMs: number };
+  readonly cut: Cut;
+}
+
+export interface Cut {
+  toMs: number;
+  fromMs: number;
+  /** Until `onlyMs` it reaches this replica only. */
+  only?: string;
+  onlyMs: number;
+}
+
+export function noCut(): Cut {
+  return { toMs: 0, fromMs: 0, onlyMs: 0 };
 }
 
 /** Probabilities per call. */
@@ -29,7 +43,7 @@ export interface NetworkFaults {
   lostRequest: number;
   lostAnswer: number;
   doubled: number;
-  /** The request comes once more, up to 30 s later; its answer goes nowhere. */
+  /** The request comes once more, up to 15 s later; its answer goes nowhere. */
   late: number;
   /** The answer takes up to 4 s, and others overtake it. */
   slowAnswer: number;
@@ -80,6 +94,7 @@ const LATENCY_MS = { min: 0.2, max: 12 } as const;
 /** After this long a caller takes a call as lost. */
 const PATIENCE_MS = 4_000;
 const SLOW_MS = 4_000;
+const LATE_MS = 15_000;
 const DROPPED = new TypeError("no answer (simulated network)");
 
 export class Network {
@@ -122,11 +137,11 @@ export class Network {
     if (timeline.nowMs < caller.cut.toMs || random.chance(faults.lostRequest)) {
       return await orAbort(dropped(), request);
     }
-    const endpoint = this.#choose();
+    const endpoint = this.#choose(caller);
     if (!endpoint) throw new TypeError("connection refused: no replica is up");
     if (random.chance(faults.late)) this.#repeatLater(caller, sent);
     if (random.chance(faults.doubled)) {
-      const other = this.#choose() ?? endpoint;
+      const other = this.#choose(caller) ?? endpoint;
       timeline.after(random.between(0, 20), () => void this.#deliver(other, caller, sent));
     }
     const delivery = deliveryOf(endpoint, caller, sent);
@@ -148,14 +163,17 @@ export class Network {
     return this.random.between(LATENCY_MS.min, LATENCY_MS.max);
   }
 
-  #choose(): Endpoint | undefined {
-    const up = this.endpoints().filter(({ hiddenUntilMs }) => hiddenUntilMs <= this.timeline.nowMs);
+  #choose({ cut: { only, onlyMs } }: Caller): Endpoint | undefined {
+    const { nowMs } = this.timeline;
+    const up = this.endpoints().filter(({ hiddenUntilMs, replica }) =>
+      nowMs < onlyMs ? replica === only : hiddenUntilMs <= nowMs
+    );
     return up.length === 0 ? undefined : this.random.pick(up);
   }
 
   #repeatLater(caller: Caller, sent: Sent): void {
-    this.timeline.after(this.random.between(50, 30_000), () => {
-      const endpoint = this.#choose();
+    this.timeline.after(this.random.between(50, LATE_MS), () => {
+      const endpoint = this.#choose(caller);
       if (endpoint) void this.#deliver(endpoint, caller, sent);
     });
   }
@@ -168,7 +186,8 @@ export class Network {
     delivery = deliveryOf(endpoint, caller, sent),
   ): Promise<Answer | undefined> {
     const { observer } = this;
-    const reset = caller.process?.death.signal;
+    // Only what is held can outlive its caller; a signal is dear.
+    const reset = sent.path.includes("holdMs") ? caller.process?.death.signal : undefined;
     const request = new Request(sent.path, {
       method: sent.method,
       headers: sent.headers,

@@ -5,16 +5,16 @@
  * @module
  */
 import { createClient } from "../../api/client.ts";
-import type { Assignment } from "../../kv/schema/agent.ts";
 import { createAgent } from "../../worker/agent.ts";
 import { createNoGuard } from "../../worker/guard_client.ts";
 import { factsOf, joinCluster, removeAll } from "../../worker/join.ts";
 import type { Runtime } from "../../worker/runtime.ts";
-import { createSimRuntime, type SimControl, type SimTimings } from "../../worker/sim.ts";
-import { type SimContainer, SimEngine, type SimEngineOptions } from "../../worker/sim/engine.ts";
+import { createSimRuntime, type SimControl } from "../../worker/sim.ts";
+import type { SimEngine } from "../../worker/sim/engine.ts";
 import { createMemoryStore, type StateStore } from "../../worker/state_file.ts";
+import { slower, WatchedEngine } from "./engine.ts";
 import { Guards } from "./guard.ts";
-import type { Caller } from "./network.ts";
+import { type Caller, noCut } from "./network.ts";
 import { Machine, Process } from "./process.ts";
 import type { Sim } from "./sim.ts";
 
@@ -25,55 +25,13 @@ export interface NodeOptions {
   labels: Record<string, string>;
 }
 
-/** What happens on an engine, whoever caused it. */
-export type EngineEvent = "create" | "start" | "exit" | "remove";
-
-const TIMINGS = { callMs: 2, pullMs: 400, createMs: 40, startMs: 120 } as const;
-
-function slower(factor: number): SimTimings {
-  const { callMs, pullMs, createMs, startMs } = TIMINGS;
-  return {
-    callMs: callMs * factor,
-    pullMs: pullMs * factor,
-    createMs: createMs * factor,
-    startMs: startMs * factor,
-  };
-}
-
-class WatchedEngine extends SimEngine {
-  constructor(
-    options: SimEngineOptions,
-    private readonly watch: (event: EngineEvent, taskId: string) => void,
-  ) {
-    super(options);
-  }
-  override create(nodeId: string, assignment: Assignment): void {
-    super.create(nodeId, assignment);
-    this.watch("create", assignment.taskId);
-  }
-  override start(container: SimContainer): string | undefined {
-    const refusal = super.start(container);
-    if (refusal === undefined) this.watch("start", container.taskId);
-    return refusal;
-  }
-  override exit(container: SimContainer, exitCode: number, oomKilled = false): void {
-    const ran = container.running !== undefined;
-    super.exit(container, exitCode, oomKilled);
-    if (ran) this.watch("exit", container.taskId);
-  }
-  override remove(container: SimContainer): void {
-    super.remove(container);
-    this.watch("remove", container.taskId);
-  }
-}
-
 /** How long a worker takes to clear away what its former identities left. */
 const REMOVE_ALL_MS = 15_000;
 const CLEAR_AGAIN_MS = 5_000;
 
 export class SimNode {
   /** Its ways to the replicas and back are cut until then, in virtual ms. */
-  readonly cut = { toMs: 0, fromMs: 0 };
+  readonly cut = noCut();
   process: Process | undefined;
   /** For planted bugs: whether its strict tasks have a guard. */
   guarded = true;
@@ -275,7 +233,7 @@ export class SimNode {
       inspect: (taskId, signal) => pass("inspect", () => runtime.inspect(taskId, signal)),
       pull: (image, policy, options) => pass("pull", () => runtime.pull(image, policy, options)),
       create: (assignment, signal) => pass("create", () => runtime.create(assignment, signal)),
-      start: (taskId, signal) => pass("start", () => runtime.start(taskId, signal)),
+      start: (taskId, signal, files) => pass("start", () => runtime.start(taskId, signal, files)),
       stop: (taskId, options) =>
         pass("stop", () => {
           if (nodeId === this.nodeId) sim.agentEnds(this, process, taskId);

@@ -1,24 +1,30 @@
 /**
- * One replica of the control plane: the real API app, ticker, log feed and beat collector, in a process
- * that may die and is started again.
+ * One replica of the control plane: the real API app, ticker, log feed, beat collector and row cache, put
+ * together as main.ts does it, in a process that may die and is started again. A single replica has the
+ * database to itself.
  *
  * @module
  */
-import { TEST_VAULT } from "../support/vault.ts";
 import { type Api, createApp } from "../../api/app.ts";
-import { createBeatCollector } from "../../kv/beats.ts";
+import { createBeatCollector, createLocalBeats } from "../../kv/beats.ts";
+import { cacheRows } from "../../kv/cached.ts";
 import { initCluster } from "../../kv/cluster.ts";
 import { createLogFeed } from "../../kv/log.ts";
+import type { Clock } from "../../kv/schema/time.ts";
 import { messageOf } from "../../kv/store.ts";
 import { ensureAdminToken } from "../../kv/tokens.ts";
+import { finishRotations } from "../../kv/rotation.ts";
+import { liveTasks } from "../../scheduler/live_tasks.ts";
 import { loadWorld } from "../../scheduler/load.ts";
 import { createTicker } from "../../scheduler/tick.ts";
 import type { Endpoint } from "./network.ts";
 import { Machine, Process } from "./process.ts";
 import type { Sim } from "./sim.ts";
+import { SIM_VAULT } from "./vault.ts";
 
 export const NODE_TTL_MS = 6_000;
 const LEADER_TTL_MS = 4_000;
+const SETTINGS_MS = 10_000;
 
 export class Replica {
   process: Process | undefined;
@@ -41,7 +47,12 @@ export class Replica {
     const api = this.#api;
     if (!process?.alive || !api) return undefined;
     const { hiddenUntilMs } = this;
-    return { process, hiddenUntilMs, fetch: (request) => this.#serve(api, request) };
+    return {
+      process,
+      replica: this.name,
+      hiddenUntilMs,
+      fetch: (request) => this.#serve(api, request),
+    };
   }
 
   /** Starts a new process; starts it again when the start fails. */
@@ -79,7 +90,10 @@ export class Replica {
   async #boot(process: Process): Promise<void> {
     const { sim } = this;
     const { clock, name } = process;
-    const kv = sim.database.open(process);
+    const store = sim.database.open(process);
+    const { exclusive } = sim;
+    const cache = exclusive ? cacheRows(store) : undefined;
+    const kv = cache?.direct ?? store;
     const newId = sim.idsFor(process);
     const replicaId = newId();
     this.replicaId = replicaId;
@@ -92,22 +106,32 @@ export class Replica {
     if (!cluster.ok) throw new Error(cluster.problem);
     const adminToken = await ensureAdminToken({ kv, clock, newId, randomToken });
     if (adminToken !== undefined) sim.user.token = adminToken;
-    const onError = (error: unknown) => log("warn", "beats failed", { error: messageOf(error) });
+    const warn = (what: string, error: unknown) =>
+      log("warn", `${what} failed`, { error: messageOf(error) });
+    const onError = (error: unknown) => warn("writing beats", error);
     const feed = await createLogFeed({ kv, clock });
-    const beats = createBeatCollector({ kv, clock, replicaId, onError });
+    const local = exclusive ? createLocalBeats(clock) : undefined;
+    const shared = createBeatCollector({ kv, clock, replicaId, onError });
     const ticker = createTicker({
-      ...{ kv, clock, newId, log, replicaId, exclusive: false },
-      nodeTtlMs: NODE_TTL_MS,
+      ...{ kv, clock, newId, log, replicaId, exclusive },
+      ...(local ? { beats: local } : {}),
+      nodeTtlMs: sim.leadersNodeTtlMs ?? NODE_TTL_MS,
       leaderTtlMs: LEADER_TTL_MS,
       historyLimit: 3,
       logLimit: 200,
     });
     this.#api = createApp({
-      vault: TEST_VAULT,
-      ...{ kv, clock, newId, randomToken, feed, beats, replicaId },
+      vault: SIM_VAULT,
+      ...{ kv: cache?.cached ?? store, clock, newId, randomToken, feed, replicaId },
+      ...(cache ? { trackRows: cache.track } : {}),
+      beats: local ?? shared,
       log: { error: (message, fields) => log("warn", message, fields) },
       version: "sim",
       nodeTtlMs: NODE_TTL_MS,
+      liveTasks: () => {
+        const world = ticker.world();
+        return world && liveTasks(world);
+      },
       loadWorld: async () =>
         ticker.world() ??
           await loadWorld(
@@ -124,15 +148,27 @@ export class Replica {
     const resident = sim.mode === "resident";
     this.#turn = resident
       ? undefined
-      : () => beats.flush().then(async () => void await ticker.tick());
+      : () => shared.flush().then(async () => void await ticker.tick());
     sim.onEnd(this.#api);
     sim.note(`${name} is up`);
     const { signal } = process.stop;
-    const loops = [feed.run(signal), beats.run(signal)];
+    const settle = () => finishRotations({ kv, clock, newId });
+    const loops = [
+      feed.run(signal),
+      every(clock, signal, () => settle().catch((error) => warn("finishing rotations", error))),
+      ...(local ? [] : [shared.run(signal)]),
+    ];
     if (resident) loops.push(ticker.run(signal));
     Promise.all(loops).then(
       () => process.die("it ended as asked"),
       (error) => sim.bug(`${name}: a loop of the control plane threw`, error),
     );
+  }
+}
+
+async function every(clock: Clock, signal: AbortSignal, run: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await run();
+    await clock.sleep(SETTINGS_MS, signal);
   }
 }

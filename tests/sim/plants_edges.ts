@@ -5,26 +5,31 @@
  */
 import type { Plant } from "./plants.ts";
 import type { Sim } from "./sim.ts";
+import { CROWD, FULL, LIFE, LOSS, WORK } from "./stories/days.ts";
 
 export const EDGE_PLANTS: readonly Plant[] = [
   {
     name: "an answer to a poll lacks a task",
+    story: LOSS,
     finds: /which it was told to run/,
     install(sim) {
-      const random = sim.random("plant");
+      const seen = new Set<string>();
       sim.network.tamper = ({ sent }, answer) => {
         if (!sent.path.includes("/assignments") || answer.status !== 200) return answer;
         const body = JSON.parse(answer.body);
-        if (!Array.isArray(body.assignments) || !random.chance(0.2)) return answer;
-        return {
-          ...answer,
-          body: JSON.stringify({ ...body, assignments: body.assignments.slice(1) }),
-        };
+        const [first, ...others] = body.assignments ?? [];
+        if (!first) return answer;
+        const known = seen.has(first.taskId);
+        seen.add(first.taskId);
+        return known
+          ? { ...answer, body: JSON.stringify({ ...body, assignments: others }) }
+          : answer;
       };
     },
   },
   {
     name: "engines do not remove containers",
+    story: LIFE,
     finds: /orphan/,
     install(sim) {
       sim.prepareNode = ({ engine }) => {
@@ -34,6 +39,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "a poll's answer has another node's task",
+    story: LIFE,
     finds: /is told of foreign/,
     install(sim) {
       const last = new Map<string, object[]>();
@@ -46,6 +52,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "a poll's answer is older than it says",
+    story: LIFE,
     finds: /lacks task|still wants/,
     install(sim) {
       const last = new Map<string, object[]>();
@@ -57,26 +64,8 @@ export const EDGE_PLANTS: readonly Plant[] = [
     },
   },
   {
-    name: "agents are told of a longer TTL than the leader goes by",
-    finds: /strict slot/,
-    install(sim) {
-      sim.network.tamper = ({ sent }, answer) => {
-        if (!sent.path.includes("/assignments") || answer.status !== 200) return answer;
-        const body = JSON.parse(answer.body);
-        return { ...answer, body: JSON.stringify({ ...body, ttlMs: body.ttlMs * 4 }) };
-      };
-      sim.prepareNode = (node) => node.guarded = false;
-    },
-  },
-  {
-    name: "nobody guards the strict tasks of an agent that died",
-    finds: /strict slot/,
-    install(sim) {
-      sim.prepareNode = (node) => node.guarded = false;
-    },
-  },
-  {
     name: "a write that failed is acknowledged",
+    story: FULL,
     finds: /which is not what it asked for/,
     install: (sim) =>
       sim.tamperServe = ({ method, path, status }, answer) => {
@@ -87,11 +76,13 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "users are told that all is well",
+    story: CROWD,
     finds: /is told to be/,
     install: (sim) => onList(sim, (service) => ({ ...service, phase: "running" })),
   },
   {
     name: "users are told of a task too many",
+    story: LIFE,
     finds: /is told to run/,
     install: (sim) =>
       onList(sim, ({ counts, ...service }) => ({
@@ -101,11 +92,13 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "a service is left out of the list",
+    story: LIFE,
     finds: /is not told of/,
     install: (sim) => onList(sim, () => undefined),
   },
   {
     name: "engines start again what has ended",
+    story: WORK,
     finds: /starts task|not finished|convergence/,
     install(sim) {
       sim.prepareNode = ({ engine }) => {
@@ -123,6 +116,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "containers cannot be stopped",
+    story: LIFE,
     finds: /convergence/,
     install(sim) {
       sim.prepareNode = ({ engine }) => {
@@ -132,6 +126,7 @@ export const EDGE_PLANTS: readonly Plant[] = [
   },
   {
     name: "an agent stops everything when it is cut off",
+    story: LOSS,
     finds: /ends the container of task/,
     install(sim) {
       sim.prepareNode = (node) => {
@@ -148,16 +143,17 @@ export const EDGE_PLANTS: readonly Plant[] = [
     },
   },
   {
-    name: "a leader takes all nodes for dead when it has stood still",
+    name: "nodes that live are not heard, again and again",
+    story: LIFE,
     finds: /for dead|is taken for|is down/,
     install(sim) {
       sim.prepareNode = (node) => {
         const deafen = () => {
           // What polls say is thrown away for a while, again and again.
           node.cut.toMs = sim.timeline.nowMs + 10_000;
-          sim.timeline.after(20_000, deafen);
+          sim.timeline.after(14_000, deafen);
         };
-        sim.timeline.after(20_000, deafen);
+        sim.timeline.after(14_000, deafen);
       };
     },
   },

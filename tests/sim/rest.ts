@@ -12,19 +12,19 @@ import { type Sim, Violation } from "./sim.ts";
 import { isBroken, templateOf } from "./specs.ts";
 
 /** Virtual time in which a cluster without faults must come to rest. */
-const REST_MS = 120_000;
+const REST_MS = 100_000;
 /** What the last faults left behind (agents that wait, leases that run out) is over by then. */
-const AFTERMATH_MS = 25_000;
+const AFTERMATH_MS = 16_000;
 /** It must stay at rest for so long. */
-const CALM_MS = 12_000;
+const CALM_MS = 6_000;
 const ANSWER_MS = 30_000;
 /** Users look after their services this often. */
 const CARE_MS = 4_000;
 
-export async function rest(sim: Sim): Promise<void> {
+export async function rest(sim: Sim, restMs: number = REST_MS): Promise<void> {
   sim.note("healed");
   if (sim.random("rest").chance(0.5)) openNodes(sim);
-  const endMs = sim.timeline.nowMs + REST_MS;
+  const endMs = sim.timeline.nowMs + restMs;
   for (let waitedMs = 0; waitedMs < AFTERMATH_MS; waitedMs += CARE_MS) {
     care(sim);
     await sim.pass(CARE_MS);
@@ -71,13 +71,15 @@ function care(sim: Sim): void {
     const broken = template !== undefined && isBroken(template);
     const waits = ["paused", "waiting-promote"].includes(state);
     if (state === "failed" || goal && isBroken(goal) && !waits) repair(sim, service);
-    else if (waits && broken) steer(sim, service, "undo");
-    else if (waits) steer(sim, service, state === "paused" ? "resume" : "promote");
+    else if (waits && broken) {
+      // Somebody else may have the ports of the revision before.
+      void steer(sim, service, "undo").then((done) => done ?? repair(sim, service));
+    } else if (waits) void steer(sim, service, state === "paused" ? "resume" : "promote");
   }
 }
 
-function steer(sim: Sim, { name }: ServiceRow, action: "undo" | "resume" | "promote"): void {
-  void sim.user.ask(
+function steer(sim: Sim, { name }: ServiceRow, action: "undo" | "resume" | "promote") {
+  return sim.user.ask(
     `${action}s the rollout of ${name} at last`,
     (client) => client.steerRollout(name, { action }),
   );
@@ -115,6 +117,13 @@ async function answers(sim: Sim): Promise<void> {
   await sim.pass(ANSWER_MS, () => views !== undefined);
   const problems = views ? sim.checker.misreported(views) : ["the services cannot be listed"];
   if (problems.length > 0) throw new Violation(`reports: ${problems.join("; ")}`);
+  const filled = sim.nodes.flatMap(({ control }) =>
+    control.containers().flatMap(({ taskId, state }) =>
+      state === "running" ? [{ taskId, files: control.files(taskId) }] : []
+    )
+  );
+  const [missing] = sim.checker.misfilled(filled);
+  if (missing !== undefined) throw new Violation(`configs, secrets, volumes: ${missing}`);
 }
 
 function finalNodes(sim: Sim): FinalNode[] {

@@ -6,6 +6,7 @@
 import { type Kv, messageOf, openStore } from "../../kv/store.ts";
 import { openMemoryKv } from "../support/memory_kv.ts";
 import { type FaultKind, heal, trouble } from "./faults.ts";
+import type { NodeOptions } from "./node.ts";
 import { machineOf } from "./node_moves.ts";
 import type { Plant } from "./plants.ts";
 import { onQuietPlatform } from "./platform.ts";
@@ -25,6 +26,20 @@ export interface RunOptions {
   faults?: ReadonlySet<FaultKind>;
   /** Of the seed's script, what is done; absent: all of it. */
   steps?: ReadonlySet<number>;
+  /** What happens instead of the seed's script. */
+  story?: Story;
+  /** Virtual time in which the cluster must come to rest. */
+  restMs?: number;
+}
+
+/** A story did not come to what it is about. What broke is mostly seen when the cluster is to rest. */
+export class Detour extends Error {}
+
+/** A cluster and what happens to it, told step by step. */
+export interface Story {
+  replicas: number;
+  nodes: readonly Omit<NodeOptions, "name">[];
+  run(sim: Sim): Promise<void>;
 }
 
 export interface RunResult {
@@ -57,11 +72,14 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
       async () => {
         try {
           options.plant?.install(sim);
-          await begin(sim);
-          await badTime(sim, options, steps);
+          await begin(sim, options.story);
+          const detour = options.story
+            ? await tell(sim, options.story)
+            : await badTime(sim, options, steps);
           await heal(sim);
-          await rest(sim);
+          await rest(sim, options.restMs);
           await compare(sim);
+          if (detour !== undefined) throw new Violation(`story: ${detour}`);
         } catch (error) {
           if (!(error instanceof Violation)) throw error;
           problem = messageOf(error);
@@ -83,24 +101,39 @@ async function openDatabase({ seed, database }: RunOptions): Promise<Kv> {
   return opened.store.kv;
 }
 
-async function begin(sim: Sim): Promise<void> {
+async function begin(sim: Sim, story: Story | undefined): Promise<void> {
   const random = sim.random("machines");
-  const replicas = random.pick(REPLICAS);
+  const replicas = story?.replicas ?? random.pick(REPLICAS);
+  sim.exclusive = replicas === 1;
   for (let i = 0; i < replicas; i++) sim.addReplica();
   const up = await sim.pass(START_MS, () => sim.user.token !== "" && sim.endpoints().length > 0);
   if (!up) sim.fail("start: no replica came up");
   void sim.user.ask("makes a join token", (client) => client.createJoinToken())
     .then((made) => sim.user.joinToken = made?.token ?? "");
   if (!await sim.pass(START_MS, () => sim.user.joinToken !== "")) sim.fail("start: no join token");
-  for (let i = 0; i < FIRST_NODES; i++) sim.addNode(machineOf(random));
+  const nodes = story?.nodes ?? Array.from({ length: FIRST_NODES }, () => machineOf(random));
+  for (const node of nodes) sim.addNode(node);
   await sim.pass(sim.random("driver").between(500, 4000));
 }
 
+/** What the story did not come to; undefined when all went as told. */
+async function tell(sim: Sim, story: Story): Promise<string | undefined> {
+  try {
+    await story.run(sim);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Detour)) throw error;
+    return error.message;
+  }
+}
+
 /** Moves and faults, one after another but overlapping. */
-async function badTime(sim: Sim, options: RunOptions, done: number[]): Promise<void> {
+async function badTime(sim: Sim, options: RunOptions, done: number[]): Promise<undefined> {
   const kinds = options.faults ?? kindsOf(sim.seed);
   trouble(sim, kinds);
+  const last = options.steps ? Math.max(0, ...options.steps) : Infinity;
   for (const step of scriptOf(sim.seed, kinds)) {
+    if (step.number > last) break;
     if (options.steps?.has(step.number) ?? true) {
       done.push(step.number);
       perform(sim, step);

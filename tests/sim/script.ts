@@ -19,10 +19,13 @@ export interface Step {
 }
 
 /** What a cluster has before it gets into trouble. */
-const FIRST_MOVES = ["create replicated", "create strict", "create global", "create job"] as const;
+const FIRST_MOVES = [
+  "store what tasks need",
+  ...["create replicated", "create strict", "create global", "create job"] as const,
+];
 const FIRST_PAUSE_MS = { min: 100, max: 1_500 } as const;
 /** How long the bad time is, about. */
-const BAD_TIME_MS = 36_000;
+const BAD_TIME_MS = 30_000;
 const MEAN_PAUSE_MS = 400;
 /** Some seeds are busy; in others things have time to go wrong one by one. */
 const PACES = [0.7, 1, 2, 4] as const;

@@ -29,7 +29,7 @@ export async function shrink(
   return { shortest, runs };
 }
 
-/** What was broken, without the particulars. */
-function ruleOf({ problem }: RunResult): string | undefined {
+/** What was broken, without the particulars: of several rules that of the first. */
+export function ruleOf({ problem }: RunResult): string | undefined {
   return problem?.split(":")[0];
 }

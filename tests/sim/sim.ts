@@ -11,9 +11,11 @@
 import { type Kv, messageOf } from "../../kv/store.ts";
 import { idOf } from "../support/ids.ts";
 import { type Checker, createChecker, describe } from "./checker.ts";
-import { Database, type KvFaults, NO_KV_FAULTS, otherWork } from "./database.ts";
+import { Database, otherWork } from "./database.ts";
+import { type KvFaults, NO_KV_FAULTS } from "./kv_faults.ts";
 import { type Endpoint, Network, type NetworkFaults, NO_NETWORK_FAULTS } from "./network.ts";
-import { type EngineEvent, type NodeOptions, SimNode } from "./node.ts";
+import type { EngineEvent } from "./engine.ts";
+import { type NodeOptions, SimNode } from "./node.ts";
 import { Replica } from "./plane.ts";
 import { Poison } from "./poison.ts";
 import { type Machine, Process, wallMsOf } from "./process.ts";
@@ -56,6 +58,10 @@ export class Sim {
   };
   /** For planted bugs: changes what a replica answers. */
   tamperServe: TamperServe | undefined;
+  /** One process at a time has the database. */
+  exclusive = false;
+  /** For planted bugs: the silence that leaders go by, instead of what agents are told. */
+  leadersNodeTtlMs: number | undefined;
   /** For planted bugs: runs before a node starts. */
   prepareNode: (node: SimNode) => void = () => {};
   /** Whether what dies by itself is started again soon; while healing, at once. */

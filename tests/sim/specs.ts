@@ -20,7 +20,7 @@ export const KINDS: Record<Kind, { letter: string; names: number }> = {
 };
 
 /** How often the schedules of cron services come, in s. */
-export const CRON_SECONDS = [3, 5, 10] as const;
+export const CRON_SECONDS = [3, 5, 8] as const;
 
 export function specOf(kind: Kind, random: Random, name: string): ServiceSpecInput {
   const spec = kind === "job" ? job(random) : kind === "cron" ? cron(random) : kind === "global"
@@ -41,7 +41,10 @@ export function specOf(kind: Kind, random: Random, name: string): ServiceSpecInp
 function replicated(random: Random, strict: boolean) {
   return {
     mode: { type: "replicated" as const, replicas: strict ? 1 + random.int(2) : random.int(5) },
-    template: strict ? { ...templateOf(random), ports: [] } : templateOf(random),
+    template: withData(
+      random,
+      strict ? { ...templateOf(random), ports: [] } : templateOf(random),
+    ),
     update: updateOf(random),
     ...(strict ? { singleton: "strict" as const } : {}),
     ...(random.chance(0.25) ? { disconnect: disconnectOf(random) } : {}),
@@ -58,6 +61,23 @@ function disconnectOf(random: Random): ServiceSpecInput["disconnect"] {
     replaceAfterMs: random.pick([0, 2000, 6000]),
     ...(random.chance(0.4) ? { stopAfterMs: random.pick([2000, 5000]) } : {}),
     reconcile: random.pick(["keep-new", "keep-old"]),
+  };
+}
+
+/** What templates may refer to. */
+export const CONFIGS = ["k1", "k2"] as const;
+export const SECRETS = ["p1"] as const;
+const VOLUMES = ["v1", "v2"] as const;
+
+/** With a config, a secret, a volume, or none of them. */
+export function withData(random: Random, template: Template): Template {
+  return {
+    ...template,
+    ...(random.chance(0.25) ? { configs: [{ source: random.pick(CONFIGS) }] } : {}),
+    ...(random.chance(0.15) ? { secrets: [{ source: random.pick(SECRETS) }] } : {}),
+    ...(random.chance(0.12)
+      ? { mounts: [{ type: "volume" as const, source: random.pick(VOLUMES), target: "/data" }] }
+      : {}),
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { type Client, createClient, describeError, type Result } from "../../api/client.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
+import { noCut } from "./network.ts";
 import type { Sim } from "./sim.ts";
 
 /** What a user believes of a service. */
@@ -21,6 +22,8 @@ export class User {
   token = "";
   joinToken = "";
   readonly services = new Map<string, Known>();
+  /** Configs and secrets that were asked for, by name. */
+  readonly stored = new Set<string>();
   #keys = 0;
 
   constructor(private readonly sim: Sim) {}
@@ -35,7 +38,7 @@ export class User {
   }
 
   get #fetch() {
-    return this.sim.network.fetchFor({ name: "user", cut: { toMs: 0, fromMs: 0 } });
+    return this.sim.network.fetchFor({ name: "user", cut: noCut() });
   }
 
   /** A request that the typed client does not know; what is answered, if there is an answer. */

@@ -65,7 +65,7 @@ export async function withApi(
       ...auth,
       vault: TEST_VAULT,
       feed,
-      beats: { beat: (nodeId) => void beats.push(nodeId) },
+      beats: { beat: (nodeId) => void beats.push(nodeId), recordedMs: () => clock.monoMs() },
       log: { error: (message, fields) => void errors.push({ message, fields }) },
       loadWorld: () => loadWorld(kv, 0, () => {}),
       leader: () => ({ epoch: 1, self: true }),

@@ -52,6 +52,8 @@ export interface FakeServer extends AgentClient {
   unknown: Set<string>;
   tunnels: TunnelRequest[];
   holdMs: number;
+  /** How long before a poll the newest one came that the leader can know of. */
+  unheardMs: number;
   /** The secrets and configs of tasks, by task, and how often they were asked for. */
   files: Map<string, TaskFilesView["files"]>;
   filesAsked: number;
@@ -80,6 +82,7 @@ export function createFakeServer(clock: Clock): FakeServer {
     unknown: new Set(),
     tunnels: [],
     holdMs: 2_000,
+    unheardMs: 0,
     files: new Map(),
     filesAsked: 0,
     login: undefined,
@@ -104,6 +107,7 @@ export function createFakeServer(clock: Clock): FakeServer {
       const paced = () => ({
         holdMs: server.holdMs,
         ttlMs: 6_000,
+        ...(server.unheardMs > 0 ? { unheardMs: server.unheardMs } : {}),
         tunnels: server.tunnels.splice(0),
       });
       if (server.failure) return { ok: false, error: server.failure };

@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { serialize } from "node:v8";
 import type { Kv } from "../../kv/store.ts";
-import { CollectedAtomic, type Mutation, type Operation } from "./kv_operation.ts";
-import { copyOf, encodeKey, mayBeBytes } from "./memory_kv_rows.ts";
+import { CollectedAtomic, type Operation } from "./kv_operation.ts";
+import { LIMITS, readKey, refuseTooLarge } from "./memory_kv_limits.ts";
+import { copyOf, encodeKey } from "./memory_kv_rows.ts";
 
 interface Row {
   key: Deno.KvKey;
@@ -17,17 +17,6 @@ interface Row {
   versionstamp: string;
 }
 
-const LIMITS = {
-  writeKeyBytes: 2048,
-  readKeyBytes: 2049,
-  valueBytes: 65_536,
-  commitBytes: 819_200,
-  commitKeyBytes: 81_920,
-  mutations: 1000,
-  checks: 100,
-  readKeys: 10,
-  listBatch: 1000,
-} as const;
 const DEFAULT_BATCH = 100;
 
 /** An empty database. */
@@ -196,53 +185,6 @@ function boundsOf(selector: Deno.KvListSelector): { start: string; end: string }
   const start = "start" in selector ? within(selector.start, "Start") : `${prefix ?? ""}\0`;
   const end = "end" in selector ? within(selector.end, "End") : `${prefix ?? ""}\xff`;
   return { start, end };
-}
-
-function readKey(key: Deno.KvKey): string {
-  const name = encodeKey(key);
-  // The real one reads from the key to one that is a byte longer.
-  if (name.length + 1 > LIMITS.readKeyBytes) {
-    throw new TypeError(`Key too large for read (max ${LIMITS.readKeyBytes} bytes)`);
-  }
-  return name;
-}
-
-function refuseTooLarge(
-  checks: readonly Deno.AtomicCheck[],
-  mutations: readonly Mutation[],
-): void {
-  if (checks.length > LIMITS.checks) throw new TypeError(`Too many checks (max ${LIMITS.checks})`);
-  if (mutations.length > LIMITS.mutations) {
-    throw new TypeError(`Too many mutations (max ${LIMITS.mutations})`);
-  }
-  let keyBytes = 0;
-  for (const { key } of [...checks, ...mutations]) {
-    const name = encodeKey(key);
-    if (name.length === 0) throw new TypeError("key cannot be empty");
-    if (name.length > LIMITS.writeKeyBytes) {
-      throw new TypeError(`Key too large for write (max ${LIMITS.writeKeyBytes} bytes)`);
-    }
-    keyBytes += name.length;
-  }
-  let bytes = keyBytes;
-  const values = mutations.flatMap((m) => m.kind === "set" ? [m.value] : []);
-  const guessed = values.reduce<number>((sum, value) => sum + mayBeBytes(value), keyBytes);
-  // The exact size is dear, and seldom needed.
-  if (guessed > LIMITS.valueBytes) {
-    for (const value of values) {
-      const size = serialize(value).length;
-      if (size > LIMITS.valueBytes) {
-        throw new TypeError(`Value too large (max ${LIMITS.valueBytes} bytes)`);
-      }
-      bytes += size;
-    }
-  }
-  if (bytes > LIMITS.commitBytes) {
-    throw new TypeError(`Total mutation size too large (max ${LIMITS.commitBytes} bytes)`);
-  }
-  if (keyBytes > LIMITS.commitKeyBytes) {
-    throw new TypeError(`Total key size too large (max ${LIMITS.commitKeyBytes} bytes)`);
-  }
 }
 
 /** The state at once, then after each change; changes between two reads are told as one. */

@@ -272,6 +272,19 @@ Deno.test("an engine that shuts down container by container fails no task", asyn
   });
 });
 
+Deno.test("a step that the engine did not do is tried again soon, although nothing else happens", async () => {
+  const world = createAgentWorld();
+  const { server, clock } = world;
+  await world.running(async () => {
+    await world.until(() => server.pollsMs.length > 0, "the first poll");
+    world.control.loseAnswer("pull");
+    server.assign(assignmentOf(1, { image: "busybox:2" }));
+    const sinceMs = clock.monoMs();
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    assert(clock.monoMs() - sinceMs < 3_000, `${clock.monoMs() - sinceMs}`);
+  });
+});
+
 Deno.test("a pull that is no longer wanted is cut short", async () => {
   const world = createAgentWorld();
   const { server, control, clock } = world;
@@ -336,6 +349,26 @@ Deno.test("a damaged state is a warning; what runs is adopted and its attempts g
   });
   assertEquals(control.containers().length, 1);
   assert(world.logs.some(({ message }) => message.startsWith("the agent's state is lost")));
+});
+
+Deno.test("an agent that lost its state and may not start again what ran has that told", async () => {
+  const world = createAgentWorld();
+  const { server, control, store } = world;
+  const secret = { source: "password", uid: 0, gid: 0, mode: 0o400 };
+  const resolved = { secrets: { password: { id: idOf(8), version: 1 } }, configs: {}, volumes: {} };
+  server.assign({ ...assignmentOf(1, { secrets: [secret] }), resolved });
+  server.files.set(task, [{ kind: "secret", source: "password", version: 1, data: "eA==" }]);
+  await world.running(async () => {
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+  });
+  control.removeBehindBack(task);
+  store.text = undefined;
+  const gone = { type: "about:blank", title: "not this node's", status: 404 };
+  server.taskFiles = () =>
+    Promise.resolve({ ok: false, error: { kind: "problem", problem: gone } });
+  await world.running(async () => {
+    await world.until(() => server.stateOf(task) === "1 rejected", "the refusal to be told");
+  });
 });
 
 Deno.test("a state that cannot be saved is said, and holds up nothing", async () => {

@@ -71,6 +71,47 @@ Deno.test("a strict task is rejected, with the reason, where no guard can run", 
   assertEquals(world.control.containers(), []);
 });
 
+Deno.test("answers of which the leader does not know extend no strict lease", async () => {
+  const world = createAgentWorld();
+  const { server, control, clock } = world;
+  server.assign(strict);
+  await world.running(async () => {
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    const sinceMs = clock.monoMs();
+    const grow = setUnheard(() => clock.monoMs() - sinceMs);
+    await world.until(() => control.containers()[0]?.state === "exited", "the stop", 10_000);
+    grow.stop();
+    const stoppedAfterMs = clock.monoMs() - sinceMs;
+    assert(stoppedAfterMs > 2000 && stoppedAfterMs < 6000, `${stoppedAfterMs}`);
+    assert(server.pollsMs.some((atMs) => atMs > sinceMs + 1000), "polls were answered meanwhile");
+  });
+
+  /** As a replica answers that cannot write beats any more. */
+  function setUnheard(ageMs: () => number) {
+    const { poll } = server;
+    server.poll = (...given) => {
+      server.unheardMs = Math.max(1, ageMs());
+      return poll(...given);
+    };
+    return { stop: () => void (server.poll = poll) };
+  }
+});
+
+Deno.test("a strict task waits for a contact that the leader can know of, and starts then", async () => {
+  const world = createAgentWorld();
+  const { server, control, clock } = world;
+  server.unheardMs = 6_000;
+  server.assign(strict);
+  await world.running(async () => {
+    await clock.advance(3_000);
+    assertEquals(control.containers(), []);
+    assert(server.pollsMs.length < 20, `${server.pollsMs.length} polls`);
+    assertEquals(server.rows.get(task)?.state ?? "preparing", "preparing");
+    server.unheardMs = 0;
+    await world.until(() => server.stateOf(task) === "1 running", "the start", 3_000);
+  });
+});
+
 for (const guarded of [true, false]) {
   Deno.test(`an agent that starts without contact ${guarded ? "leaves a strict task to an earlier guard" : "stops a strict task that nobody guards"}`, async () => {
     const world = createAgentWorld();

@@ -22,6 +22,8 @@ interface Told {
 
 interface PollAnswer {
   version: number;
+  /** So long before this poll came the newest one of which the leader can know. */
+  unheardMs?: number;
   assignments?: { taskId: string; desired: string }[];
 }
 
@@ -35,6 +37,8 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
   const began = new WeakMap<Delivery, number>();
   /** By process: when the last request came in whose answer it got. */
   const contact = new Map<string, number>();
+  /** The same, of which the leader can know: strict tasks go by that. */
+  const known = new Map<string, number>();
   const told = new Map<string, Told>();
   /** At which seq of the log a task was given to its node, and taken back or told to stop. */
   const given = new Map<string, number>();
@@ -43,10 +47,15 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
   /** Tasks that had not ended when their agent lost its state. */
   const forgotten = new Set<string>();
 
+  /** The answer that was looked at last: it is looked at again when it is received. */
+  let parsed: { body: string; value: PollAnswer } | undefined;
+
   function answerOf(delivery: Delivery, answer: Answer): [string, PollAnswer] | undefined {
     const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(delivery.sent.path)?.[1];
     if (!nodeId || answer.status !== 200) return undefined;
-    return [nodeId, JSON.parse(answer.body)];
+    if (parsed?.body === answer.body) return [nodeId, parsed.value];
+    parsed = { body: answer.body, value: JSON.parse(answer.body) };
+    return [nodeId, parsed.value];
   }
 
   /** Whether the agent may end, by itself, a container that it was told to run. */
@@ -56,10 +65,11 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
     if (!task || !service || facts.isStale("service", service.id)) return true;
     if (facts.template(service.id, task.revision)?.health !== undefined) return true;
     const strictMs = service.singleton === "strict" ? STRICT_MS : Infinity;
-    const limitMs = Math.min(strictMs, service.disconnect?.stopAfterMs ?? Infinity);
-    const contactMs = contact.get(process);
-    if (contactMs === undefined) return limitMs < Infinity;
-    return nowMs() - contactMs >= limitMs - LATENCY_MS;
+    const over = (sinceMs: number | undefined, limitMs: number) =>
+      limitMs < Infinity &&
+      (sinceMs === undefined || nowMs() - sinceMs >= limitMs - LATENCY_MS);
+    return over(known.get(process), strictMs) ||
+      over(contact.get(process), service.disconnect?.stopAfterMs ?? Infinity);
   }
 
   return {
@@ -103,9 +113,13 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
     answerReceived(delivery, answer) {
       const found = answerOf(delivery, answer);
       if (!found) return;
-      const [nodeId, { version, assignments }] = found;
+      const [nodeId, { version, assignments, unheardMs = 0 }] = found;
       const { process } = delivery;
-      if (process !== undefined) contact.set(process, began.get(delivery) ?? nowMs());
+      if (process !== undefined) {
+        const cameMs = began.get(delivery) ?? nowMs();
+        contact.set(process, cameMs);
+        known.set(process, Math.max(cameMs - unheardMs, known.get(process) ?? -Infinity));
+      }
       const before = told.get(nodeId);
       if (!assignments || before && before.process === process && version < before.version) return;
       told.set(nodeId, {

@@ -45,7 +45,9 @@ export function calm({ facts, broken }: RuleContext): Rule {
           const node = facts.rows("node").get(String(key[1])) as { name: string } | undefined;
           broken(`node ${node?.name} is taken for dead, and is well`);
         }
-        if (key[0] === "task" && (after as TaskRow | undefined)?.ended === "lost") {
+        const task = key[0] === "task" ? after as TaskRow | undefined : undefined;
+        // A node that was removed may be well: its tasks are given up all the same.
+        if (task?.ended === "lost" && !facts.wasRemoved(task.nodeId ?? "")) {
           broken(`task ${key[1]} is taken for lost, and its node is well`);
         }
       }

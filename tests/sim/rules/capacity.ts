@@ -1,6 +1,6 @@
 /**
- * Nothing is promised twice: the reservations of a node's tasks that have not ended fit into it, and a
- * published host port belongs to one of them.
+ * Nothing is promised twice: the reservations of a node's tasks that have not ended fit into it, a
+ * published host port belongs to one of them, and a port of the whole cluster to one service.
  *
  * @module
  */
@@ -8,8 +8,21 @@ import type { Rule, RuleContext } from "../checker.ts";
 import { heldOf, type NodeRow, type TaskRow } from "../facts.ts";
 
 export function capacity({ facts, broken }: RuleContext): Rule {
+  function checkIngress(): void {
+    const owners = new Map<string, string>();
+    for (const { name, ingressPorts = [] } of facts.services()) {
+      for (const { protocol, published } of ingressPorts) {
+        const port = `${protocol}/${published}`;
+        const owner = owners.get(port);
+        if (owner !== undefined) broken(`port ${port} is that of ${owner} and of ${name}`);
+        owners.set(port, name);
+      }
+    }
+  }
+
   return {
     commit({ changes }) {
+      if (changes.some(({ key }) => key[0] === "service")) checkIngress();
       const touched = new Set<string>();
       for (const { key, before, after } of changes) {
         if (key[0] !== "task") continue;

@@ -13,6 +13,9 @@ export function leftovers(facts: Facts): string[] {
   const problems: string[] = [];
   for (const id of facts.rows("queue").keys()) problems.push(`message ${id} waits in the queue`);
   for (const id of facts.rows("failed").keys()) problems.push(`message ${id} failed or is parked`);
+  for (const name of facts.rows("rotation").keys()) {
+    problems.push(`the rotation of ${name} is not finished`);
+  }
   for (const kind of OF_SERVICES) {
     for (const name of facts.rows(kind).keys()) {
       if (!facts.service(first(name))) problems.push(`${kind}/${name} has no service`);

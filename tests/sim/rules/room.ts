@@ -20,6 +20,11 @@ export function nodesThatFit(facts: Facts, task: TaskRow): string[] {
     if (task.pin !== undefined && task.pin !== id) return false;
     if (!facts.isReady(id) || facts.nodeSpec(id).availability !== "active") return false;
     if (refusal(facts, id, placement) !== undefined) return false;
+    const elsewhere = facts.volumesOf(task).some(([, volume]) => {
+      const nodes = facts.volumeNodes(volume);
+      return nodes.length > 0 && !nodes.includes(id);
+    });
+    if (elsewhere) return false;
     const held = heldOf(facts, id);
     for (const other of nominated.filter((one) => one.nominated === id)) {
       const theirs = facts.template(other.serviceId, other.revision);

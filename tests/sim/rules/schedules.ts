@@ -6,7 +6,7 @@
 import type { Facts } from "../facts.ts";
 
 /** A leader comes to what is due within so long. */
-const LATE_MS = 8_000;
+const LATE_MS = 7_000;
 
 /** The cron services of which nothing was taken up lately. `wallMs` is the clock of the leaders. */
 export function lapsed(facts: Facts, wallMs: number): string[] {

@@ -11,6 +11,8 @@ import { isRunTask, type ServiceRow, type TaskRow } from "../facts.ts";
 export function slots({ facts, broken }: RuleContext): Rule {
   /** Slots of jobs with a success, as `service/slot`. */
   const succeeded = new Set<string>();
+  /** Revisions, as `service@revision`, whose canary was chosen or changed after they began. */
+  const rechosen = new Set<string>();
 
   /** The service's tasks that have not ended, save those that were put aside. */
   const liveOf = (serviceId: string) =>
@@ -22,7 +24,8 @@ export function slots({ facts, broken }: RuleContext): Rule {
       facts.rollout(service.id)?.back === true;
   }
 
-  function checkCreated(task: TaskRow, service: ServiceRow): void {
+  /** `stopped`: the tasks that the same commit stops. */
+  function checkCreated(task: TaskRow, service: ServiceRow, stopped: ReadonlySet<string>): void {
     const slot = `${service.name}.${task.slot}`;
     if (service.mode.type === "job" && succeeded.has(`${service.id}/${task.slot}`)) {
       broken(`slot ${slot} succeeded, and task ${task.id} is created in it`);
@@ -30,8 +33,8 @@ export function slots({ facts, broken }: RuleContext): Rule {
     const live = liveOf(service.id);
     const [other, more] = live.filter(({ id, slot }) => slot === task.slot && id !== task.id);
     if (other) {
-      const beside = !more && other.desired === "run" && other.revision !== task.revision &&
-        mayDouble(service);
+      const runs = other.desired === "run" || stopped.has(other.id);
+      const beside = !more && runs && other.revision !== task.revision && mayDouble(service);
       const [a, b] = [other, more].map((one) => one && `${one.id} (${facts.state(one)})`);
       if (!beside) {
         broken(`task ${task.id} is created in slot ${slot}, where ${[a, b].filter(Boolean)} live`);
@@ -58,7 +61,7 @@ export function slots({ facts, broken }: RuleContext): Rule {
     const rollout = facts.rollout(id);
     const limited = update.strategy === "canary" && rollout?.revision === revision &&
       !rollout.back && !rollout.promoted && rollout.state !== "done";
-    if (!limited || task.revision !== revision) return;
+    if (!limited || task.revision !== revision || rechosen.has(`${id}@${revision}`)) return;
     const slots = new Set(live.filter((one) => one.revision === revision).map(({ slot }) => slot));
     if (slots.size > update.canary) {
       broken(
@@ -67,15 +70,28 @@ export function slots({ facts, broken }: RuleContext): Rule {
     }
   }
 
+  function noteCanary(before: ServiceRow | undefined, after: ServiceRow | undefined): void {
+    if (!before || !after || before.revision !== after.revision) return;
+    const same = before.update.strategy === after.update.strategy &&
+      before.update.canary === after.update.canary;
+    if (!same) rechosen.add(`${after.id}@${after.revision}`);
+  }
+
   return {
     commit({ changes }) {
+      const stopped = new Set<string>();
+      for (const { key, before, after } of changes) {
+        if (key[0] === "service") noteCanary(before as ServiceRow | undefined, after as ServiceRow);
+        if (key[0] !== "task" || (before as TaskRow | undefined)?.desired !== "run") continue;
+        if ((after as TaskRow | undefined)?.desired === "stop") stopped.add(String(key[1]));
+      }
       for (const { key, before, after } of changes) {
         if (key[0] !== "task" || after === undefined || before !== undefined) continue;
         const task = after as TaskRow;
         const service = facts.service(task.serviceId);
         // What a user changed just now is not known to the leader yet.
         if (service && !facts.isStale("service", service.id) && facts.isLive(task)) {
-          checkCreated(task, service);
+          checkCreated(task, service, stopped);
         }
       }
       for (const { key, after } of changes) {

@@ -13,7 +13,8 @@ const NEXT: Record<string, readonly string[]> = {
   assigned: ["preparing", "stopped", "rejected", "lost"],
   preparing: ["starting", "stopped", "rejected", "failed", "lost"],
   starting: ["running", "succeeded", "failed", "stopped", "rejected", "lost"],
-  running: ["succeeded", "failed", "stopped", "lost"],
+  // An agent that lost its state begins anew with what was running, and may be refused it.
+  running: ["succeeded", "failed", "stopped", "rejected", "lost"],
 };
 
 const FIXED = [

@@ -20,6 +20,7 @@ type Kind =
   | "node"
   | "restart"
   | "join"
+  | "data"
   | "other";
 
 interface Request {
@@ -80,7 +81,7 @@ export function writes({ facts, broken }: RuleContext): Rule {
       if (!was?.deleting) broken(`service ${was?.name} (${id}) is gone, nobody asked for it`);
       return;
     }
-    if (retired(was, is)) return;
+    if (retired(was, is) || was && renewed(facts, was, is)) return;
     const use = changes.find((change) => change.key[0] === "idempotency")?.key[2];
     const asked = isAsked(by, (request) => {
       if (request.key !== use) return false;
@@ -132,6 +133,15 @@ export function writes({ facts, broken }: RuleContext): Rule {
       if (request.kind === "run" && !runs.has(JSON.parse(answer.body).id)) {
         broken(`a run of ${request.ref} was acknowledged and is not stored`);
       }
+      if (request.kind === "data") {
+        const { id, version, name } = JSON.parse(answer.body);
+        const [kind] = [...facts.rows("sealed").keys()].filter((key) => key.endsWith(`/${id}`));
+        const row = facts.rows("sealed").get(kind ?? "") as { version: number } | undefined;
+        if (!row || row.version < version) {
+          broken(`version ${version} of ${name} was acknowledged and is not stored`);
+        }
+        facts.values.set(`${id}@${version}`, String(request.body.data));
+      }
       if (request.kind !== "service") return;
       const { id, version } = JSON.parse(answer.body);
       const stored = versions.get(`${id}@${version}`);
@@ -153,6 +163,15 @@ function retired(before: ServiceRow | undefined, after: ServiceRow): boolean {
       stopped: before.stopped,
       revision: before.revision,
     });
+}
+
+/** A new version of a config or secret makes a new revision of the same template. */
+function renewed(facts: Facts, before: ServiceRow, after: ServiceRow): boolean {
+  const { revision, updatedAt } = after;
+  const same = { ...before, revision, updatedAt };
+  const [was, is] = [templateOf(facts, before), templateOf(facts, after)];
+  return facts.rows("rotation").size > 0 && revision > before.revision &&
+    contains(same, after) && contains(after, same) && contains(was, is) && contains(is, was);
 }
 
 /** Whether the change is that of an undo: to another revision, and nothing else. */
@@ -211,6 +230,7 @@ function kindOf(
       ? "run"
       : "other";
   }
+  if (room === "configs" || room === "secrets") return part === undefined ? "data" : "other";
   if (room !== "nodes") return "other";
   if (ref === "join") return "join";
   if (part === "spec") return "node_spec";

@@ -1,0 +1,51 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { createBeatCollector, createBeatReader } from "../../kv/beats.ts";
+import type { Kv } from "../../kv/store.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { idOf } from "../support/ids.ts";
+import { withKv } from "../support/kv.ts";
+
+const [NODE, OTHER] = [idOf(1), idOf(2)];
+
+/** A database whose commits fail while `broken` says so. */
+function breakable(kv: Kv): { kv: Kv; state: { broken: boolean } } {
+  const state = { broken: false };
+  const atomic = () => {
+    const op = kv.atomic();
+    const commit = op.commit.bind(op);
+    op.commit = () => state.broken ? Promise.reject(new Error("no database")) : commit();
+    return op;
+  };
+  return { kv: Object.assign(Object.create(kv), { atomic }), state };
+}
+
+Deno.test("a beat is on record once it is written, not when it came", () =>
+  withKv(async (kv) => {
+    const clock = createFakeClock();
+    const beats = createBeatCollector({ kv, clock, replicaId: idOf(9) });
+    await clock.advance(100);
+    beats.beat(NODE);
+    assertEquals(beats.recordedMs(NODE), undefined);
+    await clock.advance(500);
+    await beats.flush();
+    assertEquals([beats.recordedMs(NODE), beats.recordedMs(OTHER)], [100, undefined]);
+    beats.beat(NODE);
+    assertEquals(beats.recordedMs(NODE), 100);
+  }));
+
+Deno.test("beats that could not be written are not on record, and are written by the next flush", () =>
+  withKv(async (raw) => {
+    const clock = createFakeClock();
+    const { kv, state } = breakable(raw);
+    const beats = createBeatCollector({ kv, clock, replicaId: idOf(9) });
+    const reader = createBeatReader({ kv: raw, clock });
+    await reader.read();
+    beats.beat(NODE);
+    state.broken = true;
+    await assertRejects(() => beats.flush(), "no database");
+    assertEquals(beats.recordedMs(NODE), undefined);
+    state.broken = false;
+    await beats.flush();
+    assertEquals(beats.recordedMs(NODE), 0);
+    assertEquals([...(await reader.read()).keys()], [NODE]);
+  }));
