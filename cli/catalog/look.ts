@@ -5,7 +5,7 @@
  */
 import { type AnyCommand, choice, flag, serverCommand, value } from "../command.ts";
 import { parseSince } from "../format/duration.ts";
-import { parseCount } from "../format/quantity.ts";
+import { parseCount, parsePattern } from "../format/quantity.ts";
 import { PROJECT } from "./global.ts";
 
 const GROUP = "Look at things:";
@@ -33,25 +33,35 @@ export const lookCommands = [
   serverCommand({
     name: "logs",
     group: GROUP,
-    summary: "Print the output of a task or service",
-    args: "<task>",
+    summary: "Print the output of tasks and services",
+    details:
+      "Lines of several tasks come in the order of their times, each behind its task's name.\n" +
+      "While following, new tasks of a service join in and ended ones leave. -o json: one object a line.",
+    args: "<service|task...>",
     completes: "tasks",
     options: {
       follow: flag("-f, --follow", "Go on with what comes; Ctrl-C ends it"),
+      all: flag("-a, --all", "Ended tasks of a service too, as far as their output is kept"),
       tail: value("-n, --tail <lines>", "Only the last lines of each task", parseCount),
       since: value("--since <when>", "Only after: 10m, 2026-01-31T12:00:00Z", parseSince),
+      grep: value(
+        "--grep <pattern>",
+        "Only lines that match this regular expression",
+        parsePattern,
+      ),
       timestamps: flag("-t, --timestamps", "Each line with its time"),
       project: PROJECT,
     },
     examples: [
       ["berth logs -f web", "all tasks of web, each line behind its task's name"],
+      ["berth logs --since 10m web db", "two services, in the order of time"],
       ["berth logs --tail 100 web.2", "the end of one task's output"],
-      ["berth logs --since 10m web", "the last ten minutes"],
+      ["berth logs -f --grep 'error|fail' web", "only such lines"],
     ],
-    run: async ({ since, ...options }, [ref = ""], deps) =>
+    run: async ({ since, ...options }, refs, deps) =>
       (await import("../commands/logs.ts")).logs(
         { ...options, sinceMs: since?.(deps.clock.wallMs()) },
-        ref,
+        refs,
         deps,
       ),
   }),
