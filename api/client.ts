@@ -250,6 +250,9 @@ export function createClient(options: ClientOptions) {
     /** `ref` is an id, the end of an id (6 characters or more), or `service.slot`. */
     getTask: (ref: string, project?: string, o: CallOptions = {}) =>
       call("GET", `/v1/tasks/${seg(ref)}`, TaskView, { ...o, query: { project } }),
+    /** Stops the task; a new one follows in its slot. */
+    restartTask: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("POST", `/v1/tasks/${seg(ref)}/restart`, Nothing, { ...o, query: { project } }),
     why: (ref: string, project?: string, o: CallOptions = {}) =>
       call("GET", `/v1/tasks/${seg(ref)}/why`, Why, { ...o, query: { project } }),
 

@@ -15,6 +15,7 @@ import { trafficCommands } from "./catalog/traffic.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { modeCommands } from "./catalog/modes.ts";
 import { nodeCommands } from "./catalog/nodes.ts";
+import { operateCommands } from "./catalog/operate.ts";
 import { runCommands } from "./catalog/run.ts";
 import type { AnyCommand, OptionSpec, OptionSpecs } from "./command.ts";
 import { COMPLETION, completionCommand, namesToComplete } from "./completion.ts";
@@ -36,6 +37,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...modeCommands,
   ...rolloutCommands,
   ...lookCommands,
+  ...operateCommands,
   ...trafficCommands,
   serviceLs,
   ...dataCommands,

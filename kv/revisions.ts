@@ -48,6 +48,9 @@ export async function listRevisions(
   const tasks = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(service.id)));
   const items = rows.slice(0, query.limit).map((row, i): RevisionView => {
     const before = rows[i + 1];
+    const changes = before
+      ? [...changesOf(before.template, row.template), ...pinChanges(before, row)]
+      : [];
     return {
       revision: row.revision,
       createdAt: row.createdAt,
@@ -56,9 +59,7 @@ export async function listRevisions(
       tasks: tasks.filter(({ task, state }) =>
         task.revision === row.revision && !isTerminal(state)
       ).length,
-      changes: before
-        ? [...changesOf(before.template, row.template), ...pinChanges(before, row)]
-        : [],
+      changes: before && changes.length === 0 ? ["restart"] : changes,
     };
   });
   const more = rows[query.limit];

@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { key, prefix } from "../kv/keys.ts";
 import { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
-import { Rollout, RolloutRequest } from "../kv/schema/rollout.ts";
+import { Rollout, RolloutRequest, TaskRestarts } from "../kv/schema/rollout.ts";
 import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
@@ -75,6 +75,10 @@ export async function loadWorld(
     const [id, row] of await readAll(kv, prefix.rolloutRequests(), RolloutRequest, onBadRow)
   ) {
     putRolloutRequest(world, id, row);
+  }
+  for (const [id, row] of await readAll(kv, prefix.taskRestarts(), TaskRestarts, onBadRow)) {
+    const record = world.services.get(id);
+    if (record) record.restarts = row.tasks;
   }
   await loadTasks(kv, world, { nowMs, onBadRow, onOrphan });
   for (const [nodeId, { status }] of world.nodes) renewVerdicts(world, nodeId, status, nowMs);
@@ -226,8 +230,12 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
     throw new Error(`load service ${serviceId}: revision ${row.revision} is missing`);
   }
   const record = putService(world, row, revision?.row.template);
-  const request = await getRow(kv, key.rolloutRequest(serviceId), RolloutRequest);
+  const [request, restarts] = await Promise.all([
+    getRow(kv, key.rolloutRequest(serviceId), RolloutRequest),
+    getRow(kv, key.taskRestarts(serviceId), TaskRestarts),
+  ]);
   putRolloutRequest(world, serviceId, request?.row);
+  record.restarts = restarts?.row.tasks ?? [];
   const volumes = Object.values(revision?.row.resolved?.volumes ?? {});
   await refreshVolumes(kv, world, volumes.map(({ id }) => id));
   if (row.mode.type !== "job" && row.mode.type !== "cron") return true;
