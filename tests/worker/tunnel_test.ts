@@ -12,7 +12,7 @@ import {
 import type { OutputChunk, Runtime } from "../../worker/runtime.ts";
 import { eventually } from "../support/eventually.ts";
 import { assignmentOf, createFakeServer, type FakeServer } from "../support/fake_server.ts";
-import { noVolumes } from "../support/no_volumes.ts";
+import { noInside, noVolumes } from "../support/no_volumes.ts";
 import { idOf } from "../support/ids.ts";
 import { serveWire, type WireServer } from "../support/wire_server.ts";
 
@@ -277,6 +277,8 @@ Deno.test("output waits while the socket has no room", async () => {
       exec: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
       dial: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
       volumes: noVolumes,
+      inside: noInside,
+      list: () => Promise.reject(new Error("unused")),
     },
     clock: systemClock,
     log: () => {},

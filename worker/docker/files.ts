@@ -26,7 +26,7 @@ import {
   refused,
 } from "./client.ts";
 import { createHelper, HELPER_DIR, removeHelper } from "./helper.ts";
-import { joined, TAR_END, tarEntry } from "./tar.ts";
+import { joined, TAR_END, tarEntry } from "../../kv/schema/tar.ts";
 
 export interface FilesDeps {
   docker: Engine;

@@ -15,7 +15,7 @@ import {
   readable,
 } from "./client.ts";
 import { bytesOf, jsonLines } from "./streams.ts";
-import { TAR_END } from "./tar.ts";
+import { TAR_END } from "../../kv/schema/tar.ts";
 
 /** Marks a helper, with its node's id. Containers of tasks carry other labels. */
 export const HELPER_LABEL = "berth.helper";

@@ -9,7 +9,7 @@ import type { Outcome } from "../runtime.ts";
 import { ask, connectEngine, type Engine, readable, refused } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
 import { bytesOf, jsonLines } from "./streams.ts";
-import { joined, TAR_END, tarEntry } from "./tar.ts";
+import { joined, TAR_END, tarEntry } from "../../kv/schema/tar.ts";
 
 export interface OfflineImage {
   /** Name and tag, like `berth-sample:1`. */
