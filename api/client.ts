@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { pageOf, Problem } from "../kv/schema/common.ts";
 import { EndpointsResponse, ServiceEndpoints } from "../kv/schema/endpoint.ts";
+import type { AttachOptions, FilesOptions, StatsOptions } from "../kv/schema/inside.ts";
 import { type RunRequestInput, RunView } from "../kv/schema/run.ts";
 import { RevisionView, type RolloutCommand } from "../kv/schema/rollout.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
@@ -413,6 +414,14 @@ export function createClient(options: ClientOptions) {
     /** A TCP connection to a port of the task's container. */
     openForward: (taskRef: string, options: ForwardOptions & { project?: string }) =>
       openSocket(`/v1/tasks/${seg(taskRef)}/forward`, options),
+    /** The main process of the task's container. */
+    openAttach: (taskRef: string, options: AttachOptions & { project?: string }) =>
+      openSocket(`/v1/tasks/${seg(taskRef)}/attach`, options),
+    openFiles: (taskRef: string, options: FilesOptions & { project?: string }) =>
+      openSocket(`/v1/tasks/${seg(taskRef)}/files`, options),
+    /** What the node's tasks use: lines of NodeUsage. */
+    openStats: (nodeRef: string, options: StatsOptions) =>
+      openSocket(`/v1/nodes/${seg(nodeRef)}/stats`, options),
     openBackup: (volumeRef: string, options: { project?: string; node?: string }) =>
       openSocket(`/v1/volumes/${seg(volumeRef)}/backup`, options),
     openRestore: (volumeRef: string, options: { project?: string; node?: string }) =>

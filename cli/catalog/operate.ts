@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { choice, serverCommand } from "../command.ts";
+import { choice, flag, serverCommand, value } from "../command.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
 
 const LOOK = "Look at things:";
@@ -11,7 +11,49 @@ const CHANGE = "Change things:";
 
 const GOALS = ["running", "ready", "done", "gone"] as const;
 
+const SORTS = ["cpu", "memory", "network"] as const;
+const USAGE_OPTIONS = {
+  noStream: flag("--no-stream", "Print it once and end; so it is without a terminal"),
+  sort: choice("--sort <by>", "What comes first (default: cpu)", SORTS),
+  project: value("--project <name>", "Only of this project"),
+};
+
 export const operateCommands = [
+  serverCommand({
+    name: "stats",
+    group: LOOK,
+    summary: "Show what tasks use: CPU, memory, network",
+    details:
+      "Live at a terminal, until q. 100% is one core. -o json prints it once, with all sums.",
+    args: "[service|task...]",
+    completes: "tasks",
+    options: USAGE_OPTIONS,
+    examples: [
+      ["berth stats", "all tasks, live"],
+      ["berth stats web db.1 --no-stream", "those, once"],
+      ["berth stats -o json | jq '.[] | {task, cpus}'", "for scripts"],
+    ],
+    run: async (options, refs, deps) =>
+      (await import("../commands/stats.ts")).stats({ ...options, nodes: false }, refs, deps),
+  }),
+  serverCommand({
+    name: "top",
+    group: LOOK,
+    summary: "Show live what nodes and tasks use",
+    details:
+      "Keys: c, m and n sort by CPU, memory and network; q ends. Nodes show what their tasks\n" +
+      "use together, beside what they have.",
+    args: "[service|task...]",
+    completes: "tasks",
+    options: USAGE_OPTIONS,
+    examples: [
+      ["berth top", "in place, until q"],
+      ["berth top --sort memory web", "the tasks of web"],
+      ["berth top --no-stream", "once"],
+    ],
+    run: async (options, refs, deps) =>
+      (await import("../commands/stats.ts")).stats({ ...options, nodes: true }, refs, deps),
+  }),
   serverCommand({
     name: "restart",
     group: CHANGE,

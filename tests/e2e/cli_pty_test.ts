@@ -3,60 +3,7 @@ import { widthOf } from "../../cli/format/style.ts";
 import { eventually } from "../support/eventually.ts";
 import { startServer, startWorker } from "../support/processes.ts";
 import { oneService } from "../cli/support.ts";
-
-const ROOT = new URL("../..", import.meta.url).pathname;
-const DENO = Deno.execPath();
-
-/** util-linux's script(1), which makes a pseudo-terminal. */
-const hasScript = await (async () => {
-  try {
-    const { code, stdout } = await new Deno.Command("script", { args: ["--version"] }).output();
-    return code === 0 && new TextDecoder().decode(stdout).includes("util-linux");
-  } catch {
-    return false;
-  }
-})();
-
-function ptyTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({
-    name: hasScript ? name : `${name} (ignored: no script(1) of util-linux on this machine)`,
-    ignore: !hasScript,
-    fn,
-  });
-}
-
-interface Terminal {
-  text(): string;
-  type(keys: string): Promise<void>;
-  end(): Promise<string>;
-}
-
-/** Runs a shell line in a pseudo-terminal of 80 columns, in which `$B` is berth. */
-function inTerminal(line: string, env: Record<string, string>): Terminal {
-  const child = new Deno.Command("script", {
-    args: ["-qec", `unset NO_COLOR; stty cols 80 rows 24; ${line}`, "/dev/null"],
-    cwd: ROOT,
-    env: { ...env, B: `${DENO} run --quiet -P=cli cli/main.ts`, TERM: "xterm", SHELL: "/bin/sh" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const keys = child.stdin.getWriter();
-  let text = "";
-  const reading = (async () => {
-    for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) text += piece;
-  })();
-  return {
-    text: () => text,
-    type: (pressed) => keys.write(new TextEncoder().encode(pressed)),
-    async end() {
-      await child.status;
-      await reading;
-      await keys.close().catch(() => {});
-      return text;
-    },
-  };
-}
+import { inTerminal, ptyTest } from "../support/terminal.ts";
 
 ptyTest("help and tables fit a terminal of 80 columns, in colour", async () => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, oneService);
