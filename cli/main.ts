@@ -62,7 +62,7 @@ const GROUPS: Record<string, string> = {
 };
 
 /** The commands that write files. */
-const WRITERS = new Set(["context", "dev", "demo", "volume"]);
+const WRITERS = new Set(["context", "cp", "dev", "demo", "volume"]);
 
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
 export async function main(

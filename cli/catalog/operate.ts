@@ -8,6 +8,7 @@ import { NO_WAIT, PROJECT } from "./global.ts";
 
 const LOOK = "Look at things:";
 const CHANGE = "Change things:";
+const RUN = "Run things:";
 
 const GOALS = ["running", "ready", "done", "gone"] as const;
 
@@ -93,5 +94,27 @@ export const operateCommands = [
     ],
     run: async (options, refs, deps) =>
       (await import("../commands/wait.ts")).wait(options, refs, deps),
+  }),
+  serverCommand({
+    name: "cp",
+    group: RUN,
+    summary: "Copy files out of a task's container, or into it",
+    details:
+      "As docker cp: a directory goes into one that is there, or becomes the name that is given;\n" +
+      "with /. at the end of the source, what is in it is copied. - is a tar on standard input\n" +
+      "or output. Links are copied as links, and nothing is ever written through one.",
+    args: "<source> <target>",
+    completes: "tasks",
+    options: {
+      followLink: flag("-L, --follow-link", "Of a source that is a link, copy what it leads to"),
+      project: PROJECT,
+    },
+    examples: [
+      ["berth cp web.1:/var/log/app.log .", "a file of the container to here"],
+      ["berth cp ./site/. web.1:/srv", "what is in a directory, into the container"],
+      ["berth cp web.1:/srv - | tar t", "as a tar"],
+    ],
+    run: async (options, paths, deps) =>
+      (await import("../commands/cp.ts")).cp(options, paths, deps),
   }),
 ];
