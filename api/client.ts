@@ -18,7 +18,7 @@ import {
   type PlanRequestInput,
   type SimulateRequestInput,
 } from "../kv/schema/forecast.ts";
-import { EventView } from "../kv/schema/event.ts";
+import { type EventFilter, EventsPage, EventView } from "../kv/schema/event.ts";
 import { Why } from "../kv/schema/why.ts";
 import {
   type ExecOptions,
@@ -341,9 +341,9 @@ export function createClient(options: ClientOptions) {
       call("POST", "/v1/nodes/join-token", JoinTokenView, { ...o, body: {} }),
 
     listEvents: (
-      query: { after?: string; limit?: number; last?: number } = {},
+      query: { after?: string; cursor?: string; limit?: number; last?: number } & EventFilter = {},
       o: CallOptions = {},
-    ) => call("GET", "/v1/events", pageOf(EventView), { ...o, query: { ...query } }),
+    ) => call("GET", "/v1/events", EventsPage, { ...o, query: { ...query } }),
     /** Server-sent events after `lastEventId`. Ends when the connection does; then call again. */
     async *followEvents(
       o: { lastEventId?: string; signal: AbortSignal },

@@ -19,15 +19,23 @@ export const lookCommands = [
     completes: "services",
     options: {
       all: flag("-a, --all", "Ended tasks too"),
+      at: value("--at <when>", "As it was then: 10m, 2026-01-31T12:00:00Z", parseSince),
       project: value("--project <name>", "Only of this project"),
     },
     examples: [
       ["berth ps", "what runs"],
       ["berth ps -a web", "all tasks of web, ended ones too"],
+      ["berth ps --at 10m web", "its tasks ten minutes ago, from the change log"],
       ["berth ps -o json | jq -r '.[].node'", "for scripts"],
     ],
-    run: async (options, [service], deps) =>
-      (await import("../commands/ps.ts")).ps(options, service, deps),
+    run: async ({ at, ...options }, [service], deps) =>
+      at === undefined
+        ? (await import("../commands/ps.ts")).ps(options, service, deps)
+        : (await import("../commands/history.ts")).psAt(
+          { ...options, atMs: at(deps.clock.wallMs()) },
+          service,
+          deps,
+        ),
   }),
   servicesCommand("services"),
   serverCommand({
@@ -82,6 +90,32 @@ export const lookCommands = [
     run: async ({ follow, since, last }, _args, deps) =>
       (await import("../commands/events.ts")).events(
         { follow, last, sinceMs: since?.(deps.clock.wallMs()) },
+        deps,
+      ),
+  }),
+  serverCommand({
+    name: "history",
+    group: GROUP,
+    summary: "Print what happened to a service, task or node, and why",
+    details:
+      "From the change log, also of what is gone since. The log keeps the newest records;\n" +
+      "where it begins later than what was asked for, that is said.",
+    args: "<ref>",
+    completes: "tasks",
+    options: {
+      since: value("--since <when>", "Only after: 10m, 2026-01-31T12:00:00Z", parseSince),
+      last: value("-n, --last <count>", "Only the newest so many", parseCount),
+      project: PROJECT,
+    },
+    examples: [
+      ["berth history web", "a service and all its tasks"],
+      ["berth history web.1 --since 1h", "one task"],
+      ["berth history n1 -o json", "a node, for scripts"],
+    ],
+    run: async ({ since, ...options }, [ref = ""], deps) =>
+      (await import("../commands/history.ts")).history(
+        { ...options, sinceMs: since?.(deps.clock.wallMs()) },
+        ref,
         deps,
       ),
   }),

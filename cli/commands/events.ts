@@ -113,6 +113,13 @@ function subject(event: EventView): string {
   return id === undefined ? "" : shortId(id);
 }
 
+/** Of this machine's time zone. */
+export function localDay(at: string): string {
+  const date = new Date(at);
+  return [date.getFullYear(), date.getMonth() + 1, date.getDate()]
+    .map((part) => String(part).padStart(2, "0")).join("-");
+}
+
 function localTime(at: string): string {
   const date = new Date(at);
   return [date.getHours(), date.getMinutes(), date.getSeconds()]
