@@ -96,6 +96,22 @@ export const operateCommands = [
       (await import("../commands/wait.ts")).wait(options, refs, deps),
   }),
   serverCommand({
+    name: "describe",
+    group: LOOK,
+    summary: "Show one page about a service, task or node",
+    details: "What it is, its tasks, endpoints, events, and the last failure with its last lines.",
+    args: "<ref>",
+    completes: "tasks",
+    options: { project: PROJECT },
+    examples: [
+      ["berth describe web", "a service"],
+      ["berth describe web.2", "a task"],
+      ["berth describe n1 -o json", "a node, for scripts"],
+    ],
+    run: async (options, [ref = ""], deps) =>
+      (await import("../commands/describe.ts")).describe(options, ref, deps),
+  }),
+  serverCommand({
     name: "cp",
     group: RUN,
     summary: "Copy files out of a task's container, or into it",
