@@ -58,7 +58,7 @@ const GROUPS: Record<string, string> = {
   volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
   node: "Nodes: ls, drain, cordon, label, rm, …",
-  context: "Known servers: ls, use, set, rm, show",
+  context: "Known servers: ls, use, add, set, rm, show",
 };
 
 /** The commands that write files. */

@@ -79,7 +79,8 @@ async function follow(after: string | undefined, deps: ServerDeps): Promise<Exit
 
 async function printEvent(event: EventView, deps: ServerDeps): Promise<void> {
   const { output } = deps.view;
-  if (output === "json") deps.io.out(JSON.stringify(event) + "\n");
+  if (deps.view.template) await printValue(deps, event, output);
+  else if (output === "json") deps.io.out(JSON.stringify(event) + "\n");
   else if (output === "yaml") {
     deps.io.out("---\n");
     await printValue(deps, event, "yaml");

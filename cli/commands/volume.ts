@@ -12,7 +12,7 @@ import { listAll, refOf } from "../find.ts";
 import { age } from "../format/duration.ts";
 import { qualified } from "../format/state.ts";
 import { startProgress } from "../progress.ts";
-import { fail, failCall, printList, printValue } from "../report.ts";
+import { asked, fail, failCall, printList, printValue } from "../report.ts";
 import { openTunnel } from "../tunnel.ts";
 
 export interface VolumeOptions {
@@ -79,8 +79,8 @@ export async function remove(
   let worst: ExitCode = EXIT.ok;
   for (const ref of refs) {
     const { name, project } = refOf(ref, options.project);
-    const asks = deps.io.inIsTty && !force;
-    if (asks && !deps.io.confirm(`Remove volume ${ref} and everything in it?`)) continue;
+    const question = `Remove volume ${ref} and everything in it?`;
+    if (!force && asked(deps, question) === "no") continue;
     const query = { ...(project === undefined ? {} : { project }), ...(force ? { force } : {}) };
     const gone = await deps.client.deleteVolume(name, query);
     if (gone.ok) deps.io.out(`${ref}\n`);

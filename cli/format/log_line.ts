@@ -49,6 +49,7 @@ export function logPrinter(
       return joined++;
     },
     print(line) {
+      if (view.template) return io.out(view.template.render(record(line)) + "\n");
       if (view.output === "json") return io.out(JSON.stringify(record(line)) + "\n");
       const bytes = concat(prefix(line), line.text);
       if (line.stream === "stdout" || named) io.outBytes(bytes);
