@@ -4,6 +4,8 @@
  * @module
  */
 import { choice, flag, serverCommand, value } from "../command.ts";
+import { EXIT } from "../exit.ts";
+import { parseDetachKeys } from "../format/detach_keys.ts";
 import { NO_WAIT, PROJECT } from "./global.ts";
 
 const LOOK = "Look at things:";
@@ -110,6 +112,29 @@ export const operateCommands = [
     ],
     run: async (options, [ref = ""], deps) =>
       (await import("../commands/describe.ts")).describe(options, ref, deps),
+  }),
+  serverCommand({
+    name: "attach",
+    group: RUN,
+    summary: "Attach to the main process of a running task",
+    details:
+      "Its output from now on; input, if the service keeps standard input open. The process goes\n" +
+      "on when you detach (Ctrl-P, Ctrl-Q) or the connection breaks. The exit code is its own.",
+    args: "<task>",
+    completes: "tasks",
+    ownFailure: EXIT.own,
+    options: {
+      noStdin: flag("--no-stdin", "Pass nothing on that is typed"),
+      noSigProxy: flag("--no-sig-proxy", "Ctrl-C detaches, instead of reaching the process"),
+      detachKeys: value("--detach-keys <keys>", "Other keys to detach", parseDetachKeys),
+      project: PROJECT,
+    },
+    examples: [
+      ["berth attach game", "the only task of game"],
+      ["berth attach --no-stdin web.1", "only look"],
+    ],
+    run: async (options, [ref = ""], deps) =>
+      (await import("../commands/attach_task.ts")).attachTask(options, ref, deps),
   }),
   serverCommand({
     name: "cp",
