@@ -60,3 +60,58 @@ Deno.test("looking into what runs: logs, stats, top, wait, restart", async () =>
     await followed.done;
   });
 });
+
+Deno.test("reaching into what runs and looking back: cp, attach, describe, history, ps --at", async () => {
+  await inWorld(async ({ berth, server, dir }) => {
+    const earlier = new Date().toISOString();
+    const created = await server.client.createService({
+      name: "web",
+      template: {
+        image: SIM,
+        env: { PASSWORD: "hidden" },
+        command: ["sh", "-c", "echo about to fail; sleep 0.5; exit 3"],
+        restart: { condition: "any", delayMs: 600_000, maxAttempts: 3 },
+      },
+    });
+    assert(created.ok);
+    await Deno.mkdir(`${dir}/site/sub`, { recursive: true });
+    await Deno.writeTextFile(`${dir}/site/sub/page`, "hello");
+    await eventually(async () => {
+      const task = await server.client.getTask("web.1");
+      return task.ok && task.value.observed?.exitCode === 3;
+    }, { what: "the failure" });
+    assertEquals((await berth("cp", `${dir}/site`, "web.1:/srv")).err, "");
+    assertEquals((await berth("cp", "web.1:/srv/site/.", `${dir}/back`)).err, "");
+    assertEquals(await Deno.readTextFile(`${dir}/back/sub/page`), "hello");
+    assertEquals((await berth("cp", "web.1:/srv/site/sub/page", `${dir}/back`)).code, 0);
+    assertEquals(await Deno.readTextFile(`${dir}/back/page`), "hello");
+    const absent = await berth("cp", "web.1:/none", dir);
+    assertEquals(absent.code, 1);
+    assertStringIncludes(absent.err, "there is no /none in the container");
+
+    const page = (await berth("describe", "web")).out;
+    assertMatch(page, /^Service +web\n/);
+    assertMatch(page, /Last failure\n {2}web\.1 .*exit code 3/);
+    assertStringIncludes(page, "│ about to fail");
+    assertEquals(page.includes("hidden"), false, "values of variables are not shown");
+    assertMatch((await berth("describe", "n1")).out, /^Node +n1\n/);
+
+    assertEquals((await berth("attach", "web")).code, 125, "nothing runs to attach to");
+    const history = JSON.parse((await berth("history", "web.1", "-o", "json")).out);
+    assertEquals(history[0].type, "task.assigned");
+    const before = await berth("ps", "--at", earlier);
+    assertStringIncludes(before.err, "Nothing ran at");
+    const then = history.find(({ state }: { state?: string }) => state === "running").at;
+    const past = JSON.parse((await berth("ps", "--at", then, "-o", "json")).out);
+    assertEquals(past.map(({ name, state }: Record<string, string>) => [name, state]), [
+      ["default/web.1", "running"],
+    ]);
+    assertEquals((await berth("rm", "-f", "web")).code, 0);
+    assertStringIncludes(
+      (await berth("history", "web")).out,
+      "task.assigned",
+      "also when it is gone",
+    );
+    assertEquals((await berth("history", "never")).code, 3);
+  });
+});
