@@ -230,12 +230,12 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
     throw new Error(`load service ${serviceId}: revision ${row.revision} is missing`);
   }
   const record = putService(world, row, revision?.row.template);
-  const [request, restarts] = await Promise.all([
-    getRow(kv, key.rolloutRequest(serviceId), RolloutRequest),
-    getRow(kv, key.taskRestarts(serviceId), TaskRestarts),
+  const [request, restarts] = await kv.getMany([
+    key.rolloutRequest(serviceId),
+    key.taskRestarts(serviceId),
   ]);
-  putRolloutRequest(world, serviceId, request?.row);
-  record.restarts = restarts?.row.tasks ?? [];
+  putRolloutRequest(world, serviceId, request && versionedOf(request, RolloutRequest)?.row);
+  record.restarts = restarts && versionedOf(restarts, TaskRestarts)?.row.tasks || [];
   const volumes = Object.values(revision?.row.resolved?.volumes ?? {});
   await refreshVolumes(kv, world, volumes.map(({ id }) => id));
   if (row.mode.type !== "job" && row.mode.type !== "cron") return true;

@@ -97,6 +97,13 @@ Deno.test("reaching into what runs and looking back: cp, attach, describe, histo
     assertMatch((await berth("describe", "n1")).out, /^Node +n1\n/);
 
     assertEquals((await berth("attach", "web")).code, 125, "nothing runs to attach to");
+    const listening = await server.client.createService({
+      name: "listening",
+      template: { image: SIM, command: ["cat"], container: { stdinOpen: true } },
+    });
+    assert(listening.ok);
+    assertEquals((await berth("wait", "listening")).code, 0);
+    assertEquals((await berth("attach", "listening")).code, 0, "its input ended, and so did it");
     const history = JSON.parse((await berth("history", "web.1", "-o", "json")).out);
     assertEquals(history[0].type, "task.assigned");
     const before = await berth("ps", "--at", earlier);

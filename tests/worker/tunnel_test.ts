@@ -293,3 +293,25 @@ Deno.test("output waits while the socket has no room", async () => {
   await tunnels.settle();
   assert(produced > 0);
 });
+
+Deno.test("who is attached hears the main process, which goes on when the connection breaks", () =>
+  withTunnels(async ({ runtime, open }) => {
+    const session = await open({ kind: "attach", taskId: task, options: { stdin: false } });
+    await eventually(() => runtime.control.calls("attach") === 1, { what: "the attachment" });
+    session.socket.close();
+    await session.closed;
+    const status = await runtime.inspect(task, AbortSignal.timeout(1000));
+    assertEquals(status.ok && status.value?.state, "running");
+  }));
+
+Deno.test("statistics come in lines until the client leaves", () =>
+  withTunnels(async ({ open }) => {
+    const session = await open({ kind: "stats", options: { intervalMs: 100 } });
+    await eventually(() => session.text(CHANNEL.stdout).split("\n").length > 2, {
+      what: "two lines",
+    });
+    const [line = ""] = session.text(CHANNEL.stdout).split("\n");
+    assertEquals(JSON.parse(line).tasks.map(({ taskId }: { taskId: string }) => taskId), [task]);
+    session.socket.close();
+    await session.closed;
+  }));
