@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { pageOf, Problem } from "../kv/schema/common.ts";
 import { EndpointsResponse, ServiceEndpoints } from "../kv/schema/endpoint.ts";
+import type { AttachOptions, FilesOptions, StatsOptions } from "../kv/schema/inside.ts";
 import { type RunRequestInput, RunView } from "../kv/schema/run.ts";
 import { RevisionView, type RolloutCommand } from "../kv/schema/rollout.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
@@ -17,7 +18,7 @@ import {
   type PlanRequestInput,
   type SimulateRequestInput,
 } from "../kv/schema/forecast.ts";
-import { EventView } from "../kv/schema/event.ts";
+import { type EventFilter, EventsPage, EventView } from "../kv/schema/event.ts";
 import { Why } from "../kv/schema/why.ts";
 import {
   type ExecOptions,
@@ -258,6 +259,9 @@ export function createClient(options: ClientOptions) {
     /** `ref` is an id, the end of an id (6 characters or more), or `service.slot`. */
     getTask: (ref: string, project?: string, o: CallOptions = {}) =>
       call("GET", `/v1/tasks/${seg(ref)}`, TaskView, { ...o, query: { project } }),
+    /** Stops the task; a new one follows in its slot. */
+    restartTask: (ref: string, project?: string, o: CallOptions = {}) =>
+      call("POST", `/v1/tasks/${seg(ref)}/restart`, Nothing, { ...o, query: { project } }),
     why: (ref: string, project?: string, o: CallOptions = {}) =>
       call("GET", `/v1/tasks/${seg(ref)}/why`, Why, { ...o, query: { project } }),
 
@@ -352,9 +356,9 @@ export function createClient(options: ClientOptions) {
       call("POST", "/v1/nodes/join-token", JoinTokenView, { ...o, body: {} }),
 
     listEvents: (
-      query: { after?: string; limit?: number; last?: number } = {},
+      query: { after?: string; cursor?: string; limit?: number; last?: number } & EventFilter = {},
       o: CallOptions = {},
-    ) => call("GET", "/v1/events", pageOf(EventView), { ...o, query: { ...query } }),
+    ) => call("GET", "/v1/events", EventsPage, { ...o, query: { ...query } }),
     /** Server-sent events after `lastEventId`. Ends when the connection does; then call again. */
     async *followEvents(
       o: { lastEventId?: string; signal: AbortSignal },
@@ -434,6 +438,14 @@ export function createClient(options: ClientOptions) {
     /** A TCP connection to a port of the task's container. */
     openForward: (taskRef: string, options: ForwardOptions & { project?: string }) =>
       openSocket(`/v1/tasks/${seg(taskRef)}/forward`, options),
+    /** The main process of the task's container. */
+    openAttach: (taskRef: string, options: AttachOptions & { project?: string }) =>
+      openSocket(`/v1/tasks/${seg(taskRef)}/attach`, options),
+    openFiles: (taskRef: string, options: FilesOptions & { project?: string }) =>
+      openSocket(`/v1/tasks/${seg(taskRef)}/files`, options),
+    /** What the node's tasks use: lines of NodeUsage. */
+    openStats: (nodeRef: string, options: StatsOptions) =>
+      openSocket(`/v1/nodes/${seg(nodeRef)}/stats`, options),
     openBackup: (volumeRef: string, options: { project?: string; node?: string }) =>
       openSocket(`/v1/volumes/${seg(volumeRef)}/backup`, options),
     openRestore: (volumeRef: string, options: { project?: string; node?: string }) =>

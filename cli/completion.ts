@@ -53,6 +53,8 @@ export async function namesToComplete(
   if (!command?.completes) return [];
   const deps = makeDeps({
     output: undefined,
+    format: undefined,
+    yes: false,
     quiet: true,
     noColor: true,
     timeout: undefined,

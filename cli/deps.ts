@@ -7,6 +7,7 @@ import type { Client } from "../api/client.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { BuildPlan } from "./compose/map/build.ts";
 import type { ContextStore } from "./contexts.ts";
+import type { Template } from "./format/template.ts";
 
 /** The three standard streams. Writes are synchronous, so that nothing is lost on exit. */
 export interface Io {
@@ -36,6 +37,10 @@ export interface View {
   output: Output;
   color: boolean;
   quiet: boolean;
+  /** How each thing is printed; `output` is json then. */
+  template?: Template;
+  /** Nothing is asked: the answer is yes. */
+  yes?: boolean;
   /** Width to fit tables into; absent when stdout is not a terminal. */
   columns?: number;
 }

@@ -15,6 +15,7 @@ import { trafficCommands } from "./catalog/traffic.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { modeCommands } from "./catalog/modes.ts";
 import { nodeCommands } from "./catalog/nodes.ts";
+import { operateCommands } from "./catalog/operate.ts";
 import { runCommands } from "./catalog/run.ts";
 import type { AnyCommand, OptionSpec, OptionSpecs } from "./command.ts";
 import { COMPLETION, completionCommand, namesToComplete } from "./completion.ts";
@@ -36,6 +37,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...modeCommands,
   ...rolloutCommands,
   ...lookCommands,
+  ...operateCommands,
   ...trafficCommands,
   serviceLs,
   ...dataCommands,
@@ -57,11 +59,11 @@ const GROUPS: Record<string, string> = {
   volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
   node: "Nodes: ls, drain, cordon, label, rm, …",
-  context: "Known servers: ls, use, set, rm, show",
+  context: "Known servers: ls, use, add, set, rm, show",
 };
 
 /** The commands that write files, or to the engine's socket: up builds images. */
-const WRITERS = new Set(["context", "dev", "demo", "volume", "up"]);
+const WRITERS = new Set(["context", "cp", "dev", "demo", "volume", "up"]);
 
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
 export async function main(

@@ -23,7 +23,9 @@ export function processDeps(globals: GlobalOptions, io: Io, env: Env, rawEnv: En
   return {
     io,
     view: {
-      output: globals.output ?? "table",
+      output: globals.format ? "json" : globals.output ?? "table",
+      ...(globals.format ? { template: globals.format } : {}),
+      yes: globals.yes,
       color: io.outIsTty && !globals.noColor && !env("NO_COLOR"),
       quiet: globals.quiet,
       ...(columns === undefined ? {} : { columns }),

@@ -61,15 +61,30 @@ function whatNext(error: CallError): string {
   }
 }
 
+/**
+ * Asks the person at the terminal before something is destroyed. `nobody`: there is none to ask, and
+ * `--yes` does not stand for one.
+ */
+export function asked(
+  { io, view }: Pick<Deps, "io" | "view">,
+  question: string,
+): "yes" | "no" | "nobody" {
+  if (view.yes) return "yes";
+  if (!io.inIsTty || !io.errIsTty && !io.outIsTty || view.quiet) return "nobody";
+  return io.confirm(question) ? "yes" : "no";
+}
+
 /** A remark for people at a terminal; scripts do not see it. */
 export function hint(deps: Says, text: string): void {
   const { io, view } = deps;
   if (io.errIsTty && !view.quiet) io.err(style(view.color).dim(text) + "\n");
 }
 
-/** Prints a value as JSON or YAML. */
+/** Prints a value as JSON or YAML, or as the template has it. */
 export async function printValue(deps: Says, value: unknown, output: Output): Promise<void> {
-  if (output === "yaml") {
+  const { template } = deps.view;
+  if (template) deps.io.out(template.renderAll(Array.isArray(value) ? value : [value]));
+  else if (output === "yaml") {
     const { stringify } = await import("yaml");
     deps.io.out(stringify(value, { lineWidth: 0 }));
   } else {

@@ -4,7 +4,7 @@
  * | rows | writer |
  * | --- | --- |
  * | service, service_name, revision, node_spec | users, through the API |
- * | rollout_request, node_restart, playground | users, through the API |
+ * | rollout_request, task_restarts, node_restart, playground | users, through the API |
  * | port | users, through the API; deleted by the leader with the service |
  * | project_lock | the users who hold it, through the API |
  * | sealed, sealed_name, data_head, rotation | users, through the API |
@@ -33,6 +33,8 @@ export const key = {
   digest: (serviceId: string, revision: number) => ["digest", serviceId, revision],
   rollout: (serviceId: string) => ["rollout", serviceId],
   rolloutRequest: (serviceId: string) => ["rollout_request", serviceId],
+  /** Tasks that are to be replaced by new ones. */
+  taskRestarts: (serviceId: string) => ["task_restarts", serviceId],
 
   /** The id of the service for which the cluster listens on the port. */
   port: (protocol: string, published: number) => ["port", protocol, published],
@@ -125,6 +127,7 @@ export const prefix = {
   elapsed: () => ["elapsed"],
   rollouts: () => ["rollout"],
   rolloutRequests: () => ["rollout_request"],
+  taskRestarts: () => ["task_restarts"],
   allSealed: (kind: string) => ["sealed", kind],
   sealedNames: (kind: string) => ["sealed_name", kind],
   sealedNamesOf: (kind: string, project: string) => ["sealed_name", kind, project],

@@ -43,6 +43,11 @@ export async function readLog(
   return entries;
 }
 
+/** The oldest record that is kept: whatever was before it is gone. */
+export async function oldestLog(kv: Kv): Promise<LogEntry | undefined> {
+  return (await readLog(kv, { afterSeq: 0, limit: 1 }))[0];
+}
+
 /** The newest records, oldest first. */
 export async function lastLog(kv: Kv, limit: number): Promise<LogEntry[]> {
   const entries: LogEntry[] = [];

@@ -51,6 +51,13 @@ export async function listRevisions(
   const items = rows.slice(0, query.limit).map((row, i): RevisionView => {
     const before = rows[i + 1];
     const [digest, earlier] = [digests[i], digests[i + 1]];
+    const changes = before
+      ? [
+        ...changesOf(before.template, row.template),
+        ...pinChanges(before, row),
+        ...digestChange(row, { digest, earlier }),
+      ]
+      : [];
     return {
       revision: row.revision,
       createdAt: row.createdAt,
@@ -60,13 +67,7 @@ export async function listRevisions(
       tasks: tasks.filter(({ task, state }) =>
         task.revision === row.revision && !isTerminal(state)
       ).length,
-      changes: before
-        ? [
-          ...changesOf(before.template, row.template),
-          ...pinChanges(before, row),
-          ...digestChange(row, { digest, earlier }),
-        ]
-        : [],
+      changes: before && changes.length === 0 ? ["restart"] : changes,
     };
   });
   const more = rows[query.limit];

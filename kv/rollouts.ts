@@ -1,6 +1,7 @@
 /**
  * What users ask of a rollout. `pause`, `resume` and `promote` are a row that the leader heeds; `undo`
- * points the service at a revision that it had before. Each write is one commit with the wake-up.
+ * points the service at a revision that it had before; `restart` makes a new revision that differs in
+ * nothing, so that it is rolled out as any other. Each write is one commit with the wake-up.
  *
  * @module
  */
@@ -10,10 +11,10 @@ import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
 import { missingPins } from "./resolve.ts";
-import { getRevision } from "./revisions.ts";
+import { getRevision, newestRevision } from "./revisions.ts";
 import { timestamp } from "./schema/common.ts";
 import { goalOf, Rollout, type RolloutCommand, type RolloutRequest } from "./schema/rollout.ts";
-import type { Service, ServiceView } from "./schema/service.ts";
+import type { Revision, Service, ServiceView } from "./schema/service.ts";
 import { findService, type ServiceRef, viewOf } from "./service_reads.ts";
 import { refuseStale, replay, type ServiceDeps, type WriteOptions } from "./services.ts";
 import { getRow, type Kv, type Versioned } from "./store.ts";
@@ -41,8 +42,9 @@ export async function steerRollout(
       const { id } = current.row;
       const op = kv.atomic().check({ key: key.service(id), versionstamp: current.versionstamp });
       recordUse(op, once, { status: 200, objectId: id });
-      const { row, claim, request } = change.value;
+      const { row, claim, request, revision } = change.value;
       if (row) op.set(key.service(id), row);
+      if (revision) op.set(key.revision(id, revision.revision), revision);
       claim?.addTo(op);
       if (request) op.set(key.rolloutRequest(id), request);
       enqueue(op, { kind: "service", id }, deps.newId);
@@ -59,6 +61,7 @@ interface Change {
   row?: Service;
   claim?: Claim;
   request?: RolloutRequest;
+  revision?: Revision;
 }
 
 async function changeFor(
@@ -68,6 +71,7 @@ async function changeFor(
 ): Promise<Outcome<Change>> {
   const rollout = (await getRow(deps.kv, key.rollout(row.id), Rollout))?.row;
   if (action === "undo") return await undo(deps, row, rollout, to);
+  if (action === "restart") return await restart(deps, row, rollout);
   const state = rollout?.revision === row.revision ? rollout.state : undefined;
   // Without a row for this revision the leader has not seen it yet: it may be about to begin.
   const over = state === "done" || state === "rolled-back" || (!rollout && row.revision === 1);
@@ -103,22 +107,59 @@ async function undo(
   if (!revision) {
     return refuse("not-found", `service ${row.name} has no revision ${wanted}`, { hint });
   }
-  const missing = await missingPins(deps.kv, revision.resolved);
+  return await pointAt(deps, row, revision, hint);
+}
+
+/** All tasks anew, as the update policy has it; of a rollout that was taken back, what it went back to. */
+async function restart(
+  deps: ServiceDeps,
+  row: Service,
+  rollout: Rollout | undefined,
+): Promise<Outcome<Change>> {
+  if (row.mode.type === "cron") {
+    return refuse("busy", `service ${row.name} runs by its schedule: there is nothing to restart`, {
+      hint: `Run it now with \`berth job run ${row.name}\`, or restart a task of it.`,
+    });
+  }
+  if (row.stopped) {
+    return refuse("busy", `service ${row.name} is stopped`, {
+      hint: `Start it with \`berth start ${row.name}\`.`,
+    });
+  }
+  const goal = goalOf(row, rollout);
+  const current = await getRevision(deps.kv, row.id, goal);
+  if (!current) {
+    return refuse("not-found", `revision ${goal} of service ${row.name} is gone`, {
+      hint: "Look at the service again, and repeat the request.",
+    });
+  }
+  const newest = await newestRevision(deps.kv, row);
+  const createdAt = timestamp(deps.clock.wallMs());
+  const revision = { ...current, revision: newest + 1, createdAt };
+  const change = await pointAt(deps, row, revision, "Put them back, or update the service.");
+  return change.ok ? done({ ...change.value, revision }) : change;
+}
+
+/** Makes a revision the wanted one. */
+async function pointAt(
+  deps: ServiceDeps,
+  row: Service,
+  { revision, resolved, template }: Revision,
+  hint: string,
+): Promise<Outcome<Change>> {
+  const missing = await missingPins(deps.kv, resolved);
   if (missing.length > 0) {
     const what = missing.join(", ");
-    return refuse("busy", `revision ${wanted} of ${row.name} needs what is gone: ${what}`, {
+    return refuse("busy", `revision ${revision} of ${row.name} needs what is gone: ${what}`, {
       hint,
     });
   }
   const service = { id: row.id, held: row.ingressPorts };
-  const claim = await claimPorts(deps.kv, service, revision.template.ports);
+  const claim = await claimPorts(deps.kv, service, template.ports);
   if (!claim.ok) return claim;
   const updatedAt = timestamp(deps.clock.wallMs());
   const { ports: ingressPorts } = claim.value;
-  return done({
-    row: { ...row, revision: wanted, ingressPorts, updatedAt },
-    claim: claim.value,
-  });
+  return done({ row: { ...row, revision, ingressPorts, updatedAt }, claim: claim.value });
 }
 
 /** Where an unfinished or failed rollout came from; of a finished one the revision before it. */

@@ -117,6 +117,7 @@ function deleteService(
 ): void {
   op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name))
     .delete(key.rollout(service.id)).delete(key.rolloutRequest(service.id))
+    .delete(key.taskRestarts(service.id))
     .delete(key.runCursor(service.id));
   for (const { protocol, published } of service.ingressPorts) {
     op.delete(key.port(protocol, published));

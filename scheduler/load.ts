@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { key, prefix } from "../kv/keys.ts";
 import { Node, NodeSpec, NodeStatus } from "../kv/schema/node.ts";
-import { Rollout, RolloutRequest } from "../kv/schema/rollout.ts";
+import { Rollout, RolloutRequest, TaskRestarts } from "../kv/schema/rollout.ts";
 import { Revision, Service } from "../kv/schema/service.ts";
 import { Observed, Task } from "../kv/schema/task.ts";
 import { readCluster } from "../kv/cluster.ts";
@@ -75,6 +75,10 @@ export async function loadWorld(
     const [id, row] of await readAll(kv, prefix.rolloutRequests(), RolloutRequest, onBadRow)
   ) {
     putRolloutRequest(world, id, row);
+  }
+  for (const [id, row] of await readAll(kv, prefix.taskRestarts(), TaskRestarts, onBadRow)) {
+    const record = world.services.get(id);
+    if (record) record.restarts = row.tasks;
   }
   await loadTasks(kv, world, { nowMs, onBadRow, onOrphan });
   for (const [nodeId, { status }] of world.nodes) renewVerdicts(world, nodeId, status, nowMs);
@@ -225,7 +229,13 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
   if (!known && !revision) {
     throw new Error(`load service ${serviceId}: revision ${row.revision} is missing`);
   }
-  const request = await getRow(kv, key.rolloutRequest(serviceId), RolloutRequest);
+  // Of one moment: what users asked of the rollout, and of single tasks.
+  const [request, restarts] = await kv.getMany([
+    key.rolloutRequest(serviceId),
+    key.taskRestarts(serviceId),
+  ]);
+  const asked = request && versionedOf(request, RolloutRequest)?.row;
+  const restarting = restarts && versionedOf(restarts, TaskRestarts)?.row.tasks;
   const named = Object.values(revision?.row.resolved?.volumes ?? {});
   const volumes = await getRows(kv, named.map(({ id }) => key.volume(id)), Volume);
   const runs: Run[] = [];
@@ -234,7 +244,8 @@ export async function refreshService(kv: Kv, world: World, serviceId: string): P
   }
   // All is read before anything is taken over: with a part of it the service would be planned wrongly.
   const record = putService(world, row, revision?.row.template);
-  putRolloutRequest(world, serviceId, request?.row);
+  putRolloutRequest(world, serviceId, asked);
+  record.restarts = restarting ?? [];
   // Where known volumes are, the leader knows best.
   for (const volume of volumes) if (volume) putVolume(world, volume.row);
   for (const run of runs) record.runs.set(run.id, run);

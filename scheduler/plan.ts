@@ -22,7 +22,7 @@ import { planRuns } from "./modes/runs.ts";
 import { planNode } from "./nodes.ts";
 import type { Policy } from "./policy.ts";
 import { replicaPolicy, stopDoubles, stopSuperfluous } from "./replicas.ts";
-import { stopIdle, stopNext } from "./rollout.ts";
+import { stopAsked, stopIdle, stopNext } from "./rollout.ts";
 import { plotCourse, stopSurplus } from "./rollout/course.ts";
 import type { ServiceRecord, World } from "./world.ts";
 
@@ -77,6 +77,7 @@ function planService(draft: Draft, record: ServiceRecord): void {
   if (record.slots.strays.size > 0 && loseStrays(draft, record)) return;
   if (loseAside(draft, record)) return;
   if (rankNodes(draft, record)) return;
+  stopAsked(draft, record);
   const { mode } = record.service;
   if (mode.type === "cron") return planCron(draft, record, mode);
   const policy = policyOf(draft.world, record);

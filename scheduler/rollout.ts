@@ -11,6 +11,7 @@
  * @module
  */
 import { isReady, type Task } from "../kv/schema/task.ts";
+import { isTerminal } from "../kv/schema/task_state.ts";
 import { drainNext, tasksToDrain } from "./drain.ts";
 import { type Draft, overlay, stop } from "./draft.ts";
 import type { Filling } from "./fill.ts";
@@ -23,6 +24,15 @@ import { evicting, taintText } from "./rules/taints.ts";
 import { ascending } from "./slots.ts";
 import { whyNowhere } from "./why.ts";
 import type { ServiceRecord, TaskRecord } from "./world.ts";
+
+/** Stops the tasks that a user wants replaced: new ones follow at once, whatever the policy is. */
+export function stopAsked(draft: Draft, record: ServiceRecord): void {
+  for (const taskId of record.restarts) {
+    const task = draft.world.tasks.get(taskId);
+    if (!task || task.task.desired === "stop" || isTerminal(task.state)) continue;
+    if (!stop(draft, record, taskId, "a restart was asked for")) return;
+  }
+}
 
 /** Stops what is outdated or on a draining node and is not ready: invariant 3. */
 export function stopIdle(

@@ -72,6 +72,8 @@ export interface ServiceRecord {
   /** Monotonic ms at which this leader last changed, or read, the rollout. */
   rolloutSinceMs: number;
   request?: RolloutRequest;
+  /** Ids of tasks that users want replaced; those that stop or have ended mean nothing. */
+  restarts: readonly string[];
   /** Tasks that have not ended, by slot and id. More than one a slot only while one is replaced. */
   live: Map<number, TaskRecord[]>;
   /** Ended tasks that are kept as history, by slot, oldest first. */
@@ -148,6 +150,7 @@ export function putService(world: World, service: Service, template?: TaskTempla
       templates: new Map(),
       goal: service.revision,
       rolloutSinceMs: 0,
+      restarts: [],
       live: new Map(),
       ended: new Map(),
       pending: 0,

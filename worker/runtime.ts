@@ -12,6 +12,7 @@
  * @module
  */
 import type { Assignment, ExecOptions, LogsOptions } from "../kv/schema/agent.ts";
+import type { AttachOptions, FileStat, Usage } from "../kv/schema/inside.ts";
 import type { BoundPort } from "../kv/schema/task.ts";
 import type { Resources } from "../kv/schema/service.ts";
 import type { Login } from "./images.ts";
@@ -147,6 +148,39 @@ export interface ExecSession {
   close(): Promise<void>;
 }
 
+/** The main process of a container. Closing leaves it running; its exit code is known once it ended. */
+export type AttachSession = Omit<ExecSession, "exitCode"> & {
+  /** `undefined` when the output ended and the process did not. */
+  exitCode(): Promise<number | undefined>;
+};
+
+/** Looking and reaching into a container of this node. */
+export interface Inside {
+  /** Refused when it does not run. */
+  stats(taskId: string, signal: AbortSignal): Promise<Outcome<Usage>>;
+  /** Output from now on, and standard input where the container has one. `signal` bounds the start. */
+  attach(
+    taskId: string,
+    options: AttachOptions,
+    signal: AbortSignal,
+  ): Promise<Outcome<AttachSession>>;
+  /** What is at a path, links not followed; `undefined` when nothing is. Also when it does not run. */
+  stat(taskId: string, path: string, signal: AbortSignal): Promise<Outcome<FileStat | undefined>>;
+  /** A tar whose only root is named as the path ends. */
+  read(
+    taskId: string,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<Outcome<AsyncIterable<Uint8Array>>>;
+  /** Unpacks a tar into a directory, which must be there. */
+  write(
+    taskId: string,
+    directory: string,
+    tar: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<Outcome>;
+}
+
 /** What is in them is a tar of the volume's root, with owners and modes. */
 export interface Volumes {
   /** Removes it with all that is in it; one that is not there is a success. */
@@ -214,6 +248,7 @@ export interface Runtime {
   exec(taskId: string, options: RunOptions, signal: AbortSignal): Promise<Outcome<ExecSession>>;
   /** A TCP connection to a port of a running container, published or not. The caller closes it. */
   dial(taskId: string, port: number, signal: AbortSignal): Promise<Outcome<Deno.TcpConn>>;
+  readonly inside: Inside;
   /** Named volumes of this engine, by the ids that Berth knows them by. */
   readonly volumes: Volumes;
   /** Releases sockets and timers. Containers stay. */

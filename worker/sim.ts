@@ -10,6 +10,7 @@ import { createChannel } from "./sim/channel.ts";
 import { createControl, type SimControl, type SimOperation } from "./sim/control.ts";
 import { type LogLine, type SimContainer, SimEngine, type SimEngineOptions } from "./sim/engine.ts";
 import { startExec } from "./sim/exec.ts";
+import { createSimInside } from "./sim/inside.ts";
 import { createSimProber } from "./sim/prober.ts";
 import { createSimVolumes } from "./sim/volumes.ts";
 import type {
@@ -62,6 +63,11 @@ export function createSimRuntime(options: SimRuntimeOptions): SimRuntime {
     control: createControl(engine),
     prober: createSimProber(engine, nodeId),
     volumes: createSimVolumes(engine),
+    inside: createSimInside(
+      engine,
+      nodeId,
+      (operation, signal, run) => call(operation, quick, signal, run),
+    ),
     info: (signal) =>
       call("info", quick, signal, () =>
         done({

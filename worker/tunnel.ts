@@ -4,34 +4,29 @@
  * 1. A session is answered once; at most {@link MAX_SESSIONS} at a time.
  * 2. When the socket goes, the command and the log stream go: nothing is left running.
  * 3. Output waits while the socket has more than {@link HIGH_WATER_BYTES} unsent; input that the
- *    command does not read ends the session at {@link MAX_INPUT_BYTES}.
+ *    command does not read ends the session (tunnel_session.ts).
  *
  * @module
  */
-import {
-  CHANNEL,
-  type ExecOptions,
-  type LogsOptions,
-  TunnelControl,
-  TunnelOpen,
-  type TunnelRequest,
-} from "../kv/schema/agent.ts";
+import { type LogsOptions, TunnelOpen, type TunnelRequest } from "../kv/schema/agent.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Log } from "./log.ts";
-import type { ExecSession, OutputChunk, Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
+import { serveFiles } from "./tunnel_files.ts";
 import { serveForward } from "./tunnel_forward.ts";
+import { sendAll, serveSession } from "./tunnel_session.ts";
+import { serveStats } from "./tunnel_stats.ts";
 import { serveVolume } from "./volume_tunnel.ts";
 import { type Frames, openFrames } from "./tunnel_socket.ts";
 
 export const MAX_SESSIONS = 64;
 export const HIGH_WATER_BYTES = 1024 * 1024;
-export const MAX_INPUT_BYTES = 16 * 1024 * 1024;
 const OPEN_WITHIN_MS = 10_000;
 /** Sessions that were answered, so that a doubled request is not answered again. */
 const MAX_REMEMBERED = 1_000;
 
 export interface TunnelsDeps {
-  runtime: Pick<Runtime, "logs" | "exec" | "dial" | "volumes">;
+  runtime: Pick<Runtime, "list" | "logs" | "exec" | "dial" | "volumes" | "inside">;
   clock: Clock;
   log: Log;
   connect(sessionId: string, url: string | undefined): WebSocket;
@@ -69,14 +64,10 @@ export function createTunnels(deps: TunnelsDeps): Tunnels {
       if (!open.success) {
         return frames.control({ type: "error", message: "the tunnel's first frame is unreadable" });
       }
-      const { data } = open;
-      const about = data.kind === "volume" ? { volumeId: data.volumeId } : { taskId: data.taskId };
-      log("debug", "tunnel", { sessionId, kind: data.kind, ...about });
-      if (data.kind === "logs") await serveLogs(deps, frames, data.taskId, data.options);
-      else if (data.kind === "exec") await serveExec(deps, frames, data.taskId, data.options);
-      else if (data.kind === "forward") {
-        await serveForward(deps.runtime, frames, data.taskId, data.options);
-      } else await serveVolume({ volumes: deps.runtime.volumes, clock }, frames, data);
+      const { kind, ...about } = open.data;
+      const { taskId, volumeId } = { taskId: undefined, volumeId: undefined, ...about };
+      log("debug", "tunnel", { sessionId, kind, taskId, volumeId });
+      await serveOpened(deps, frames, open.data);
     } catch (error) {
       log("error", "a tunnel failed unexpectedly", { sessionId, reason: String(error) });
       frames.control({ type: "error", message: "the agent failed; its log says more" });
@@ -112,6 +103,30 @@ export function createTunnels(deps: TunnelsDeps): Tunnels {
   };
 }
 
+async function serveOpened(deps: TunnelsDeps, frames: Frames, open: TunnelOpen): Promise<void> {
+  const { runtime, clock } = deps;
+  const { signal } = frames;
+  switch (open.kind) {
+    case "logs":
+      return await serveLogs(deps, frames, open.taskId, open.options);
+    case "exec":
+      return await serveSession(frames, await runtime.exec(open.taskId, open.options, signal));
+    case "attach":
+      return await serveSession(
+        frames,
+        await runtime.inside.attach(open.taskId, open.options, signal),
+      );
+    case "forward":
+      return await serveForward(runtime, frames, open.taskId, open.options);
+    case "files":
+      return await serveFiles({ inside: runtime.inside, clock }, frames, open);
+    case "stats":
+      return await serveStats({ runtime, clock }, frames, open.options);
+    case "volume":
+      return await serveVolume({ volumes: runtime.volumes, clock }, frames, open);
+  }
+}
+
 async function serveLogs(
   { runtime }: TunnelsDeps,
   frames: Frames,
@@ -122,79 +137,6 @@ async function serveLogs(
   if (!opened.ok) return frames.control({ type: "error", message: opened.message });
   await sendAll(frames, opened.value);
   frames.control({ type: "exit", code: 0 });
-}
-
-async function serveExec(
-  { runtime }: TunnelsDeps,
-  frames: Frames,
-  taskId: string,
-  options: ExecOptions,
-): Promise<void> {
-  const opened = await runtime.exec(taskId, options, frames.signal);
-  if (!opened.ok) return frames.control({ type: "error", message: opened.message });
-  const session = opened.value;
-  try {
-    frames.listen(createInput(session, frames));
-    const closed = new Promise<"closed">((resolve) => {
-      if (frames.signal.aborted) resolve("closed");
-      frames.signal.addEventListener("abort", () => resolve("closed"), { once: true });
-    });
-    // A command may write nothing for hours, so its end and the socket's are waited for together.
-    const ended = sendAll(frames, session.output).then(() => session.exitCode());
-    const result = await Promise.race([ended, closed]);
-    if (result !== "closed") frames.control({ type: "exit", code: result });
-    else ended.catch(() => {}); // Closing the session cuts its output; how it ends, nobody hears.
-  } finally {
-    await session.close(); // invariant 2
-  }
-}
-
-/** Hands the client's frames to the command, in order. */
-function createInput(session: ExecSession, frames: Frames): (data: string | Uint8Array) => void {
-  let queue = Promise.resolve();
-  let waitingBytes = 0;
-  const enqueue = (bytes: number, act: () => void | Promise<void>) => {
-    waitingBytes += bytes;
-    if (waitingBytes > MAX_INPUT_BYTES) { // invariant 3
-      frames.control({ type: "error", message: "the command does not read its input" });
-      frames.abort();
-      return;
-    }
-    queue = queue.then(act).catch(() => {
-      // The command is gone, or does not take it: its exit code tells.
-    }).finally(() => waitingBytes -= bytes);
-  };
-  return (data) => {
-    if (typeof data !== "string") {
-      if (data[0] !== CHANNEL.stdin) return;
-      return enqueue(data.length, () => session.write(data.subarray(1)));
-    }
-    const control = TunnelControl.safeParse(parseJson(data));
-    if (!control.success) return;
-    const frame = control.data;
-    switch (frame.type) {
-      case "resize":
-        return enqueue(0, () => session.resize(frame.columns, frame.rows));
-      case "signal":
-        // Not behind input that the command may never read.
-        void session.signal(frame.signal).catch(() => {});
-        return;
-      case "stdin-end":
-        return enqueue(0, () => session.endInput());
-      case "ack":
-      case "exit":
-      case "error":
-      case "output-end":
-      case "taken":
-        return;
-    }
-  };
-}
-
-async function sendAll(frames: Frames, chunks: AsyncIterable<OutputChunk>): Promise<void> {
-  for await (const { stream, data } of chunks) {
-    if (!await frames.data(CHANNEL[stream], data)) return;
-  }
 }
 
 function parseJson(text: string): unknown {

@@ -25,10 +25,15 @@ export async function serveVolume(
   { volumeId, action }: { volumeId: string; action: VolumeAction },
 ): Promise<void> {
   const outcome = action === "read"
-    ? await send(volumes, frames, clock, volumeId)
+    ? await sendTar(frames, clock, () => volumes.read(volumeId, frames.signal))
     : action === "write"
-    ? await receive(volumes, frames, clock, volumeId)
+    ? await receiveTar(frames, clock, (tar) => volumes.write(volumeId, tar, frames.signal))
     : await remove(volumes, frames, clock, volumeId);
+  finish(frames, outcome);
+}
+
+/** Tells the client how it ended. */
+export function finish(frames: Frames, outcome: Outcome<unknown>): void {
   frames.control(
     outcome.ok ? { type: "exit", code: 0 } : { type: "error", message: outcome.message },
   );
@@ -51,18 +56,18 @@ async function remove(
   }
 }
 
-async function send(
-  volumes: Volumes,
+/** Sends what is read to the client: invariants 1 and 2. */
+export async function sendTar(
   frames: Frames,
   clock: Clock,
-  volumeId: string,
+  read: () => Promise<Outcome<AsyncIterable<Uint8Array>>>,
 ): Promise<Outcome> {
   let ahead = 0;
   frames.listen((data) => {
     const control = typeof data === "string" ? controlOf(data) : undefined;
     if (control?.type === "ack") ahead -= control.bytes;
   });
-  const opened = await volumes.read(volumeId, frames.signal);
+  const opened = await read();
   if (!opened.ok) return opened;
   try {
     for await (const data of opened.value) {
@@ -79,11 +84,11 @@ async function send(
   return frames.signal.aborted ? gone() : { ok: true, value: undefined };
 }
 
-async function receive(
-  volumes: Volumes,
+/** Writes what the client sends: invariants 1 and 2. */
+export async function receiveTar(
   frames: Frames,
   clock: Clock,
-  volumeId: string,
+  write: (tar: AsyncIterable<Uint8Array>) => Promise<Outcome>,
 ): Promise<Outcome> {
   const pieces: Uint8Array[] = [];
   let ended = false;
@@ -102,7 +107,7 @@ async function receive(
       else await clock.sleep(LOOK_MS, frames.signal);
     }
   }
-  return await volumes.write(volumeId, content(), frames.signal);
+  return await write(content());
 }
 
 function gone(): Outcome<never> {

@@ -5,15 +5,15 @@
  */
 import { createRoute } from "@hono/zod-openapi";
 import { z } from "zod";
-import { lastLog, readLog } from "../../kv/log.ts";
+import { lastLog, oldestLog, readLog } from "../../kv/log.ts";
 import type { Page } from "../../kv/page.ts";
-import { pageOf } from "../../kv/schema/common.ts";
-import { EventView } from "../../kv/schema/event.ts";
+import { type EventFilter, EventsPage, type EventView, isAbout } from "../../kv/schema/event.ts";
 import type { Kv } from "../../kv/store.ts";
 import type { ApiApp, Rooms } from "../deps.ts";
 import { EVENT_ID, eventsAfter, type LogPosition, parseEventId } from "../event_stream.ts";
 import { guarded } from "../guard.ts";
 import { access, json, LimitQuery, problems } from "../spec.ts";
+import { Id } from "../../kv/schema/common.ts";
 
 const EventId = z.string().regex(EVENT_ID, "must be the id of an event, like 42.0")
   .meta({ examples: ["42.0"] });
@@ -40,6 +40,13 @@ const events = createRoute({
         maximum: 500,
       }),
       limit: LimitQuery,
+      service: z.string().max(200).optional()
+        .meta({ description: "Only about this service, by id or project/name; not of a stream" }),
+      task: Id.optional().meta({ description: "Only about this task, by id; not of a stream" }),
+      slot: z.coerce.number().pipe(z.int().min(1)).optional()
+        .meta({ description: "Only about this slot; not of a stream", type: "integer" }),
+      node: z.string().max(200).optional()
+        .meta({ description: "Only about this node, by id or name; not of a stream" }),
       follow: z.enum(["true", "false"]).optional().meta({ description: "Stream, as by Accept" }),
     }),
     headers: z.object({
@@ -50,7 +57,7 @@ const events = createRoute({
     200: {
       description: "One page of events, or the stream",
       content: {
-        ...json("", pageOf(EventView)).content,
+        ...json("", EventsPage).content,
         "text/event-stream": { schema: z.string() },
       },
     },
@@ -61,21 +68,25 @@ const events = createRoute({
 /** Records read at a time. One may hold hundreds of events, so a page reads few at once. */
 const RECORDS = 16;
 
-async function newest(kv: Kv, count: number): Promise<EventView[]> {
+async function newest(kv: Kv, count: number, filter: EventFilter = {}): Promise<EventView[]> {
   for (let records = RECORDS;; records *= 4) {
     const entries = await lastLog(kv, records);
-    const found = eventsAfter(entries, START);
+    const found = eventsAfter(entries, START).filter((event) => isAbout(event, filter));
     if (found.length >= count || entries.length < records) return found.slice(-count);
   }
 }
 
-async function pageAfter(kv: Kv, from: LogPosition, limit: number): Promise<Page<EventView>> {
+async function pageAfter(
+  kv: Kv,
+  from: LogPosition,
+  { limit, filter }: { limit: number; filter: EventFilter },
+): Promise<Page<EventView>> {
   const items: EventView[] = [];
   let position = from;
   while (true) {
     const afterSeq = Math.max(0, position.seq - 1);
     const entries = await readLog(kv, { afterSeq, limit: RECORDS });
-    items.push(...eventsAfter(entries, position));
+    items.push(...eventsAfter(entries, position).filter((event) => isAbout(event, filter)));
     const last = items[limit - 1];
     if (items.length > limit && last) return { items: items.slice(0, limit), next: last.id };
     const end = entries.at(-1);
@@ -102,10 +113,14 @@ export function eventRoutes(app: ApiApp, rooms: Rooms): void {
       const start = oldest ? before(oldest.id) : position;
       return new Response(await rooms.streams.open(start, c.req.raw.signal), { headers });
     }
-    if (query.last !== undefined && !position) {
-      return c.json({ items: await newest(kv, query.last) }, 200);
-    }
-    return c.json(await pageAfter(kv, position ?? START, query.limit), 200);
+    const { service, task, slot, node, limit } = query;
+    const filter = { service, task, slot, node };
+    const first = await oldestLog(kv);
+    const page = query.last !== undefined && !position
+      ? { items: await newest(kv, query.last, filter) }
+      : await pageAfter(kv, position ?? START, { limit, filter });
+    if (!first) return c.json(page, 200);
+    return c.json({ ...page, oldest: { at: first.record.at, first: first.seq === 1 } }, 200);
   });
 }
 

@@ -52,10 +52,10 @@ const steer = createRoute({
   path: "/v1/services/{ref}/rollout",
   operationId: "steerRollout",
   tags,
-  summary: "Pause, resume, promote or undo a rollout",
+  summary: "Pause, resume, promote or undo a rollout, or restart all tasks",
   description:
     "`undo` makes an older revision the wanted one again, `to` names it; its tasks that " +
-    "still run are kept. How far a rollout has come is in the service's `rollout`.",
+    "still run are kept. `restart` rolls out a revision that differs in nothing. How far a rollout has come is in the service's `rollout`.",
   ...access("admin"),
   request: {
     params: RefParam,

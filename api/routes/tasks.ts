@@ -5,6 +5,7 @@
  */
 import { createRoute } from "@hono/zod-openapi";
 import { z } from "zod";
+import { requestTaskRestart } from "../../kv/task_restarts.ts";
 import { findTask, getTask, listTasks } from "../../kv/tasks.ts";
 import { Name, pageOf } from "../../kv/schema/common.ts";
 import { TaskView } from "../../kv/schema/task.ts";
@@ -80,6 +81,23 @@ const why = createRoute({
   responses: { 200: json("The explanation", Why), ...problems(400, 401, 403, 404, 409, 503) },
 });
 
+const restart = createRoute({
+  method: "post",
+  path: "/v1/tasks/{ref}/restart",
+  operationId: "restartTask",
+  tags,
+  summary: "Replace a task by a new one",
+  description:
+    "It is stopped and a new task follows in its slot, maybe on another node. All tasks " +
+    "of a service, by its update policy: `restart` of its rollout.",
+  ...access("admin"),
+  request: one,
+  responses: {
+    204: { description: "It was asked for" },
+    ...problems(400, 401, 403, 404, 409, 412, 503),
+  },
+});
+
 export function taskRoutes(app: ApiApp, rooms: Rooms): void {
   const { deps, immutable } = rooms;
   const reads = { kv: deps.kv, immutable };
@@ -99,6 +117,12 @@ export function taskRoutes(app: ApiApp, rooms: Rooms): void {
   app.openapi(guarded(rooms, read), (c) => {
     const ref = { ...c.req.valid("param"), ...c.req.valid("query") };
     return rooms.answers.make(c, ({ kv }) => getTask({ kv, immutable }, ref));
+  });
+
+  app.openapi(guarded(rooms, restart), async (c) => {
+    const ref = { ...c.req.valid("param"), ...c.req.valid("query") };
+    valueOf(await requestTaskRestart(deps, ref));
+    return c.body(null, 204);
   });
 
   app.openapi(guarded(rooms, why), async (c) => {

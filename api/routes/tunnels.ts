@@ -1,5 +1,5 @@
 /**
- * WebSockets: logs, exec and forwarded connections for clients, and the agent's side of both. The bearer token is in the
+ * WebSockets: logs, exec, files and the like for clients, statistics of nodes, and the agent's side of both. The bearer token is in the
  * header, as everywhere. Frames: kv/schema/agent.ts, TunnelControl.
  *
  * @module
@@ -8,22 +8,26 @@ import { createRoute } from "@hono/zod-openapi";
 import { z } from "zod";
 import { key } from "../../kv/keys.ts";
 import { done, type Outcome, refuse } from "../../kv/outcome.ts";
-import {
-  ExecOptions,
-  ForwardOptions,
-  LogsOptions,
-  type TunnelOpen,
-} from "../../kv/schema/agent.ts";
+import { ExecOptions, ForwardOptions, LogsOptions, TunnelOpen } from "../../kv/schema/agent.ts";
 import { Id, Name } from "../../kv/schema/common.ts";
+import { AttachOptions, FilesOptions, StatsOptions } from "../../kv/schema/inside.ts";
 import { Node, NodeStatus } from "../../kv/schema/node.ts";
+import { findNode } from "../../kv/node_reads.ts";
 import { getRow, type Kv } from "../../kv/store.ts";
 import { findTask, type TaskRows } from "../../kv/tasks.ts";
 import type { ApiApp, Rooms } from "../deps.ts";
 import { guarded } from "../guard.ts";
 import { problem, Problematic } from "../problems.ts";
 import { fail, type Inbox } from "../relay.ts";
-import { access, problems, TaskRefParam } from "../spec.ts";
-import { firstText, parseFrame, requireUpgrade, sentence, upgrade } from "../upgrade.ts";
+import { access, problems, RefParam, TaskRefParam } from "../spec.ts";
+import {
+  firstFrame,
+  firstText,
+  parseFrame,
+  requireUpgrade,
+  sentence,
+  upgrade,
+} from "../upgrade.ts";
 
 const tags = ["tunnels"];
 const upgraded = { 101: { description: "The WebSocket is open" } };
@@ -32,40 +36,49 @@ const FIRST_FRAME =
   'then frames flow as TunnelControl says. Errors come as a frame `{type: "error", message}`.';
 
 const logs = createRoute({
-  method: "get",
+  ...taskRoute("openLogs", "Read a task's output (WebSocket)"),
   path: "/v1/tasks/{ref}/logs",
-  operationId: "openLogs",
-  tags,
-  summary: "Read a task's output (WebSocket)",
-  description: `Needs a WebSocket upgrade. ${FIRST_FRAME}`,
-  ...access("admin"),
-  request: { params: TaskRefParam },
-  responses: { ...upgraded, ...problems(400, 401, 403, 426, 503) },
 });
-
 const exec = createRoute({
-  method: "get",
+  ...taskRoute("openExec", "Run a command in a task's container (WebSocket)"),
   path: "/v1/tasks/{ref}/exec",
-  operationId: "openExec",
-  tags,
-  summary: "Run a command in a task's container (WebSocket)",
-  description: `Needs a WebSocket upgrade. ${FIRST_FRAME}`,
-  ...access("admin"),
-  request: { params: TaskRefParam },
-  responses: { ...upgraded, ...problems(400, 401, 403, 426, 503) },
+});
+const attach = createRoute({
+  ...taskRoute(
+    "openAttach",
+    "Attach to the main process of a task's container (WebSocket)",
+    " The process goes on when the connection ends.",
+  ),
+  path: "/v1/tasks/{ref}/attach",
+});
+const files = createRoute({
+  ...taskRoute(
+    "openFiles",
+    "Copy files out of or into a task's container (WebSocket)",
+    " Content is a tar, with an `ack` for what was taken: no more than 1 MiB is to be under way. " +
+      'The answer to `stat` is one data frame: `{"found": {…}}`, or `{}`.',
+  ),
+  path: "/v1/tasks/{ref}/files",
+});
+const forward = createRoute({
+  ...taskRoute(
+    "openForward",
+    "Connect to a TCP port of a task's container (WebSocket)",
+    " Each side says with `taken` what it has passed on; no more than 256 KiB are to be under way.",
+  ),
+  path: "/v1/tasks/{ref}/forward",
 });
 
-const forward = createRoute({
+const stats = createRoute({
   method: "get",
-  path: "/v1/tasks/{ref}/forward",
-  operationId: "openForward",
+  path: "/v1/nodes/{ref}/stats",
+  operationId: "openStats",
   tags,
-  summary: "Connect to a TCP port of a task's container (WebSocket)",
-  description:
-    `Needs a WebSocket upgrade. ${FIRST_FRAME} Each side says with \`taken\` what it has ` +
-    "passed on; no more than 256 KiB are to be under way.",
+  summary: "Follow what a node's tasks use (WebSocket)",
+  description: `Needs a WebSocket upgrade. ${FIRST_FRAME} Data frames are lines of JSON, one for ` +
+    "each interval, with the sums so far of each running task.",
   ...access("admin"),
-  request: { params: TaskRefParam },
+  request: { params: RefParam },
   responses: { ...upgraded, ...problems(400, 401, 403, 426, 503) },
 });
 
@@ -89,26 +102,52 @@ const answer = createRoute({
   responses: { ...upgraded, ...problems(400, 401, 403, 404, 426, 503) },
 });
 
-type TaskTunnel = "logs" | "exec" | "forward";
+type TaskTunnel = keyof typeof FIRST;
 const InProject = { project: Name.default("default") };
 const FIRST = {
   logs: LogsOptions.extend(InProject),
   exec: ExecOptions.extend(InProject),
+  attach: AttachOptions.extend(InProject),
+  files: FilesOptions.extend(InProject),
   forward: ForwardOptions.extend(InProject),
 };
+const TASK_ROUTES = { logs, exec, attach, files, forward };
+/** What can be asked of a container that does not run. */
+const ALSO_ENDED: ReadonlySet<TaskTunnel> = new Set(["logs", "files"]);
+
+function taskRoute(operationId: string, summary: string, more = "") {
+  return {
+    method: "get" as const,
+    operationId,
+    tags,
+    summary,
+    description: `Needs a WebSocket upgrade. ${FIRST_FRAME}${more}`,
+    ...access("admin"),
+    request: { params: TaskRefParam },
+    responses: { ...upgraded, ...problems(400, 401, 403, 426, 503) },
+  };
+}
 
 export function tunnelRoutes(app: ApiApp, rooms: Rooms): void {
-  for (const [kind, route] of [["logs", logs], ["exec", exec], ["forward", forward]] as const) {
-    app.openapi(guarded(rooms, route), (c) => {
+  const failed = (inbox: Inbox, kind: string, ref: string) => (error: unknown) => {
+    rooms.deps.log.error("a tunnel failed", { kind, ref, error: String(error) });
+    fail(inbox.socket, "something went wrong in Berth; the server's log has the details");
+  };
+  for (const kind of ["logs", "exec", "attach", "files", "forward"] as const) {
+    app.openapi(guarded(rooms, TASK_ROUTES[kind]), (c) => {
       const { ref } = c.req.valid("param");
       const { inbox, response } = upgrade(c);
-      void serveClient(rooms, inbox, kind, ref).catch((error) => {
-        rooms.deps.log.error("a tunnel failed", { kind, ref, error: String(error) });
-        fail(inbox.socket, "something went wrong in Berth; the server's log has the details");
-      });
+      void serveClient(rooms, inbox, kind, ref).catch(failed(inbox, kind, ref));
       return response;
     });
   }
+
+  app.openapi(guarded(rooms, stats), (c) => {
+    const { ref } = c.req.valid("param");
+    const { inbox, response } = upgrade(c);
+    void serveStats(rooms, inbox, ref).catch(failed(inbox, "stats", ref));
+    return response;
+  });
 
   app.openapi(guarded(rooms, answer), (c) => {
     const { id, sessionId } = c.req.valid("param");
@@ -143,26 +182,26 @@ async function serveClient(
   await rooms.tunnels.connect(client, node.value, open(found.value.task.id));
 }
 
+async function serveStats(rooms: Rooms, client: Inbox, ref: string): Promise<void> {
+  const { kv, clock } = rooms.deps;
+  const options = await firstFrame(clock, client, StatsOptions);
+  if (!options.ok) return fail(client.socket, sentence(options));
+  const node = await findNode(kv, ref);
+  if (!node.ok) return fail(client.socket, sentence(node));
+  const up = await upNode(kv, node.value.id);
+  if (!up.ok) return fail(client.socket, sentence(up));
+  await rooms.tunnels.connect(client, up.value, { kind: "stats", options: options.value });
+}
+
 function parseFirst(
   kind: TaskTunnel,
   frame: string | undefined,
 ): Outcome<{ project: string; open: (taskId: string) => TunnelOpen }> {
-  if (kind === "logs") {
-    const parsed = parseFrame(frame, FIRST.logs);
-    if (!parsed.ok) return parsed;
-    const { project, ...options } = parsed.value;
-    return done({ project, open: (taskId) => ({ kind, taskId, options }) });
-  }
-  if (kind === "exec") {
-    const parsed = parseFrame(frame, FIRST.exec);
-    if (!parsed.ok) return parsed;
-    const { project, ...options } = parsed.value;
-    return done({ project, open: (taskId) => ({ kind, taskId, options }) });
-  }
-  const parsed = parseFrame(frame, FIRST.forward);
+  const schema: z.ZodType<{ project: string }> = FIRST[kind];
+  const parsed = parseFrame(frame, schema);
   if (!parsed.ok) return parsed;
   const { project, ...options } = parsed.value;
-  return done({ project, open: (taskId) => ({ kind, taskId, options }) });
+  return done({ project, open: (taskId) => TunnelOpen.parse({ kind, taskId, options }) });
 }
 
 /** The node whose agent can serve the task; a refusal that says what is the matter otherwise. */
@@ -181,18 +220,27 @@ async function reachableNode(
       hint: "Its replacement has the same slot: name it as service.slot.",
     });
   }
-  if (kind !== "logs" && state !== "running") {
+  if (!ALSO_ENDED.has(kind) && state !== "running") {
     return refuse("busy", `${ref} is ${state}, not running`, {
       hint: "`berth ps` shows its state.",
     });
   }
+  return await upNode(kv, task.nodeId, `, which runs ${ref},`);
+}
+
+/** The node, unless it is known to be away. */
+async function upNode(
+  kv: Kv,
+  nodeId: string,
+  which = "",
+): Promise<Outcome<string>> {
   const [node, status] = await Promise.all([
-    getRow(kv, key.node(task.nodeId), Node),
-    getRow(kv, key.nodeStatus(task.nodeId), NodeStatus),
+    getRow(kv, key.node(nodeId), Node),
+    getRow(kv, key.nodeStatus(nodeId), NodeStatus),
   ]);
-  if (status?.row.state !== "down") return done(task.nodeId);
-  const name = node?.row.name ?? task.nodeId;
-  return refuse("busy", `node ${name}, which runs ${ref}, is down since ${status.row.since}`, {
+  if (status?.row.state !== "down") return done(nodeId);
+  const name = node?.row.name ?? nodeId;
+  return refuse("busy", `node ${name}${which} is down since ${status.row.since}`, {
     hint: `${status.row.why}. See \`berth nodes\`.`,
   });
 }

@@ -64,6 +64,24 @@ export const clusterCommands = [
       (await import("../commands/context.ts")).contextUse(name, deps),
   }),
   localCommand({
+    name: "context add",
+    group: NODES,
+    summary: "Store another server's address and token under a new name",
+    details:
+      "The token is taken from --token, else from BERTH_TOKEN. The first one is used at once.",
+    args: "<name>",
+    options: {},
+    examples: [
+      [
+        "BERTH_TOKEN=… berth context add prod --server https://berth.example.com",
+        "another cluster",
+      ],
+      ["berth --context prod ps", "one command there, without changing to it"],
+    ],
+    run: async (_options, [name = ""], deps) =>
+      (await import("../commands/context.ts")).contextSet(name, deps.given, deps, { add: true }),
+  }),
+  localCommand({
     name: "context set",
     group: NODES,
     summary: "Store a server's address and token under a name",

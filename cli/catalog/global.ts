@@ -5,6 +5,7 @@
  */
 import { choice, flag, type OptionsOf, value } from "../command.ts";
 import { parseDuration } from "../format/duration.ts";
+import { parseTemplate } from "../format/template.ts";
 
 export const GLOBAL = {
   output: choice("-o, --output <format>", "Print as json, yaml, or a wide table", [
@@ -12,6 +13,8 @@ export const GLOBAL = {
     "yaml",
     "wide",
   ]),
+  format: value("--format <template>", "Print like '{{.Name}}': see docs/cli.md", parseTemplate),
+  yes: flag("-y, --yes", "Do not ask before something is destroyed"),
   quiet: flag("-q, --quiet", "Print names or ids only, and no hints"),
   noColor: flag("--no-color", "Print without colours (also: NO_COLOR)"),
   timeout: value("--timeout <duration>", "How long to wait for the cluster", parseDuration),

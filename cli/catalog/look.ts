@@ -5,7 +5,7 @@
  */
 import { type AnyCommand, choice, flag, serverCommand, value } from "../command.ts";
 import { parseSince } from "../format/duration.ts";
-import { parseCount } from "../format/quantity.ts";
+import { parseCount, parsePattern } from "../format/quantity.ts";
 import { PROJECT } from "./global.ts";
 
 const GROUP = "Look at things:";
@@ -19,39 +19,57 @@ export const lookCommands = [
     completes: "services",
     options: {
       all: flag("-a, --all", "Ended tasks too"),
+      at: value("--at <when>", "As it was then: 10m, 2026-01-31T12:00:00Z", parseSince),
       project: value("--project <name>", "Only of this project"),
     },
     examples: [
       ["berth ps", "what runs"],
       ["berth ps -a web", "all tasks of web, ended ones too"],
+      ["berth ps --at 10m web", "its tasks ten minutes ago, from the change log"],
       ["berth ps -o json | jq -r '.[].node'", "for scripts"],
     ],
-    run: async (options, [service], deps) =>
-      (await import("../commands/ps.ts")).ps(options, service, deps),
+    run: async ({ at, ...options }, [service], deps) =>
+      at === undefined
+        ? (await import("../commands/ps.ts")).ps(options, service, deps)
+        : (await import("../commands/history.ts")).psAt(
+          { ...options, atMs: at(deps.clock.wallMs()) },
+          service,
+          deps,
+        ),
   }),
   servicesCommand("services"),
   serverCommand({
     name: "logs",
     group: GROUP,
-    summary: "Print the output of a task or service",
-    args: "<task>",
+    summary: "Print the output of tasks and services",
+    details:
+      "Lines of several tasks come in the order of their times, each behind its task's name.\n" +
+      "While following, new tasks of a service join in and ended ones leave. -o json: one object a line.",
+    args: "<service|task...>",
     completes: "tasks",
     options: {
       follow: flag("-f, --follow", "Go on with what comes; Ctrl-C ends it"),
+      all: flag("-a, --all", "Ended tasks of a service too, as far as their output is kept"),
       tail: value("-n, --tail <lines>", "Only the last lines of each task", parseCount),
       since: value("--since <when>", "Only after: 10m, 2026-01-31T12:00:00Z", parseSince),
+      grep: value(
+        "--grep <pattern>",
+        "Only lines that match this regular expression",
+        parsePattern,
+      ),
       timestamps: flag("-t, --timestamps", "Each line with its time"),
       project: PROJECT,
     },
     examples: [
       ["berth logs -f web", "all tasks of web, each line behind its task's name"],
+      ["berth logs --since 10m web db", "two services, in the order of time"],
       ["berth logs --tail 100 web.2", "the end of one task's output"],
-      ["berth logs --since 10m web", "the last ten minutes"],
+      ["berth logs -f --grep 'error|fail' web", "only such lines"],
     ],
-    run: async ({ since, ...options }, [ref = ""], deps) =>
+    run: async ({ since, ...options }, refs, deps) =>
       (await import("../commands/logs.ts")).logs(
         { ...options, sinceMs: since?.(deps.clock.wallMs()) },
-        ref,
+        refs,
         deps,
       ),
   }),
@@ -72,6 +90,32 @@ export const lookCommands = [
     run: async ({ follow, since, last }, _args, deps) =>
       (await import("../commands/events.ts")).events(
         { follow, last, sinceMs: since?.(deps.clock.wallMs()) },
+        deps,
+      ),
+  }),
+  serverCommand({
+    name: "history",
+    group: GROUP,
+    summary: "Print what happened to a service, task or node, and why",
+    details:
+      "From the change log, also of what is gone since. The log keeps the newest records;\n" +
+      "where it begins later than what was asked for, that is said.",
+    args: "<ref>",
+    completes: "tasks",
+    options: {
+      since: value("--since <when>", "Only after: 10m, 2026-01-31T12:00:00Z", parseSince),
+      last: value("-n, --last <count>", "Only the newest so many", parseCount),
+      project: PROJECT,
+    },
+    examples: [
+      ["berth history web", "a service and all its tasks"],
+      ["berth history web.1 --since 1h", "one task"],
+      ["berth history n1 -o json", "a node, for scripts"],
+    ],
+    run: async ({ since, ...options }, [ref = ""], deps) =>
+      (await import("../commands/history.ts")).history(
+        { ...options, sinceMs: since?.(deps.clock.wallMs()) },
+        ref,
         deps,
       ),
   }),

@@ -36,7 +36,7 @@ export async function contextLs(deps: Deps): Promise<ExitCode> {
       { header: "TOKEN", cell: (row) => row.token },
     ],
     name: (row) => row.name,
-    empty: "No contexts. `deno task dev` makes one, or: berth context set NAME --server URL",
+    empty: "No contexts. `deno task dev` makes one, or: berth context add NAME --server URL",
   });
 }
 
@@ -62,21 +62,28 @@ export async function contextRm(name: string, deps: Deps): Promise<ExitCode> {
   });
 }
 
-/** Adds or replaces a context; the first one becomes current. */
+/** Adds or replaces a context; the first one becomes current. `add` replaces none. */
 export async function contextSet(
   name: string,
   context: { server: string | undefined; token: string | undefined },
   deps: Deps,
+  { add = false }: { add?: boolean } = {},
 ): Promise<ExitCode> {
   const { server, token } = context;
   if (!server || !/^https?:$/.test(URL.parse(server)?.protocol ?? "")) {
     return fail(
       deps,
       `a context needs its server's URL`,
-      `for example: berth context set ${name} --server https://berth.example.com --token TOKEN`,
+      `for example: berth context ${
+        add ? "add" : "set"
+      } ${name} --server https://berth.example.com --token TOKEN`,
       EXIT.usage,
     );
   }
+  const taken = `there is a context "${name}" already`;
+  const next = `replace it: berth context set ${name} --server ${server}\n${NEXT}`;
+  const known = add ? await deps.contexts.read() : undefined;
+  if (known?.ok && known.value.contexts[name]) return fail(deps, taken, next, EXIT.conflict);
   return await changed(deps, name, "is stored", (contexts) => ({
     ok: true,
     value: {

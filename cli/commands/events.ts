@@ -79,7 +79,8 @@ async function follow(after: string | undefined, deps: ServerDeps): Promise<Exit
 
 async function printEvent(event: EventView, deps: ServerDeps): Promise<void> {
   const { output } = deps.view;
-  if (output === "json") deps.io.out(JSON.stringify(event) + "\n");
+  if (deps.view.template) await printValue(deps, event, output);
+  else if (output === "json") deps.io.out(JSON.stringify(event) + "\n");
   else if (output === "yaml") {
     deps.io.out("---\n");
     await printValue(deps, event, "yaml");
@@ -111,6 +112,13 @@ function subject(event: EventView): string {
   if (event.node !== undefined) return event.node;
   const id = event.taskId ?? event.serviceId ?? event.nodeId;
   return id === undefined ? "" : shortId(id);
+}
+
+/** Of this machine's time zone. */
+export function localDay(at: string): string {
+  const date = new Date(at);
+  return [date.getFullYear(), date.getMonth() + 1, date.getDate()]
+    .map((part) => String(part).padStart(2, "0")).join("-");
 }
 
 function localTime(at: string): string {

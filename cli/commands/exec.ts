@@ -1,9 +1,7 @@
 /**
  * `berth exec`: a command inside a running task.
  *
- * Invariants:
- * 1. The terminal leaves raw mode however the command ends.
- * 2. The exit code is the command's own; 125 is Berth's.
+ * The exit code is the command's own; 125 is Berth's.
  *
  * @module
  */
@@ -14,7 +12,8 @@ import { EXIT, type ExitCode } from "../exit.ts";
 import { findTaskOrService } from "../find.ts";
 import { oneLine } from "../format/style.ts";
 import { fail, failCall } from "../report.ts";
-import { openTunnel, type Tunnel } from "../tunnel.ts";
+import { runSession } from "../session.ts";
+import { openTunnel } from "../tunnel.ts";
 
 export interface ExecFlags {
   interactive: boolean;
@@ -24,8 +23,6 @@ export interface ExecFlags {
   workdir: string | undefined;
   project: string | undefined;
 }
-
-const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
 export async function exec(
   flags: ExecFlags,
@@ -66,8 +63,7 @@ async function runIn(
   command: string[],
   deps: ServerDeps,
 ): Promise<ExitCode> {
-  const { io } = deps;
-  const size = flags.tty ? io.size() : undefined;
+  const size = flags.tty ? deps.io.size() : undefined;
   const options: ExecOptions = {
     command,
     tty: flags.tty,
@@ -77,70 +73,17 @@ async function runIn(
     ...(flags.workdir === undefined ? {} : { workingDir: flags.workdir }),
     ...(size === undefined ? {} : { columns: size.columns, rows: size.rows }),
   };
-  const tunnel = openTunnel(deps.client.openExec(task.id, options));
-  const raw = flags.tty && flags.interactive;
-  const disposers = wireSignals(tunnel, { raw, tty: flags.tty }, deps);
-  const input = flags.interactive ? sendInput(tunnel, io.input()) : undefined;
-  if (raw) io.setRaw(true);
-  let code: ExitCode | undefined;
-  let trouble = "the connection broke before the command ended";
-  try {
-    for await (const frame of tunnel.frames) {
-      if (frame.kind === "data") {
-        if (frame.stream === "stdout") io.outBytes(frame.data);
-        else io.errBytes(frame.data);
-      } else if (frame.kind === "exit") {
-        code = frame.code;
-        tunnel.close();
-      } else if (frame.kind === "error") {
-        trouble = frame.message;
-        tunnel.close();
-      } else if (frame.kind === "closed" && frame.reason) trouble = frame.reason;
-    }
-  } finally {
-    if (raw) io.setRaw(false); // Invariant 1
-    for (const dispose of disposers) dispose();
-    input?.cancel();
-    tunnel.close();
-  }
-  if (code !== undefined) return code; // Invariant 2
+  const end = await runSession(
+    openTunnel(deps.client.openExec(task.id, options)),
+    { input: flags.interactive, tty: flags.tty, signals: true },
+    deps,
+  );
+  if (end.kind === "exit") return end.code;
+  const trouble = end.kind === "trouble" ? end.message : end.kind;
   return fail(
     deps,
     `cannot run ${command[0]} in ${task.name}: ${oneLine(trouble)}`,
     `see how its node is: berth nodes\nsee how the task is: berth inspect ${task.name}`,
     EXIT.own,
   );
-}
-
-/** In raw mode Ctrl-C is a byte like any other; otherwise it is a signal to pass on. */
-function wireSignals(
-  tunnel: Tunnel,
-  mode: { raw: boolean; tty: boolean },
-  { io }: ServerDeps,
-): (() => void)[] {
-  const disposers = FORWARDED
-    .filter((signal) => !mode.raw || signal !== "SIGINT")
-    .map((signal) => io.onSignal(signal, () => tunnel.control({ type: "signal", signal })));
-  if (mode.tty) {
-    disposers.push(io.onSignal("SIGWINCH", () => {
-      const size = io.size();
-      if (size) tunnel.control({ type: "resize", columns: size.columns, rows: size.rows });
-    }));
-  }
-  return disposers;
-}
-
-function sendInput(tunnel: Tunnel, input: ReadableStream<Uint8Array>): { cancel(): void } {
-  const reader = input.getReader();
-  const pump = async () => {
-    while (true) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      await tunnel.input(value);
-    }
-    tunnel.control({ type: "stdin-end" });
-  };
-  // A terminal that went away reads as the end of input.
-  pump().catch(() => tunnel.control({ type: "stdin-end" }));
-  return { cancel: () => void reader.cancel().catch(() => {}) };
 }

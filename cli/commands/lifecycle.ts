@@ -9,7 +9,7 @@ import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { isNotFound, refOf } from "../find.ts";
 import { qualified } from "../format/state.ts";
-import { fail, failCall } from "../report.ts";
+import { asked, fail, failCall } from "../report.ts";
 import { startProgress } from "../progress.ts";
 import { type Waited, waitUntil } from "../wait.ts";
 
@@ -107,8 +107,7 @@ function ended(service: ServiceView): boolean {
 function mayRemove(service: ServiceView, name: string, deps: ServerDeps): boolean {
   const busy = service.counts.running + service.counts.pending;
   if (busy === 0 || service.deleting) return true;
-  if (!deps.io.inIsTty || !deps.io.outIsTty || deps.view.quiet) return false;
-  return deps.io.confirm(`${name} is running ${count(busy, "task")}. Stop and remove it?`);
+  return asked(deps, `${name} is running ${count(busy, "task")}. Stop and remove it?`) === "yes";
 }
 
 export async function settle(

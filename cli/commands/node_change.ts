@@ -9,7 +9,7 @@ import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import type { TaintChange } from "../format/rules.ts";
 import { startProgress } from "../progress.ts";
-import { fail, failCall } from "../report.ts";
+import { asked, fail, failCall } from "../report.ts";
 import { waitUntil } from "../wait.ts";
 
 /** A label to set, or to take away. */
@@ -115,6 +115,8 @@ export function removeNodes(
   return each(refs, async (ref) => {
     const node = await deps.client.getNode(ref);
     if (!node.ok) return failCall(deps, node.error, `cannot remove node ${ref}`);
+    const question = `Remove node ${node.value.name}? Its agent has to join anew to come back.`;
+    if (!options.force && asked(deps, question) === "no") return EXIT.ok;
     // By its id: a request that comes late does not remove a node that joined under the name meanwhile.
     const { id } = node.value;
     const gone = await deps.client.deleteNode(id, options.force ? { force: true } : {});

@@ -12,7 +12,7 @@ import { listAll, refOf } from "../find.ts";
 import { age } from "../format/duration.ts";
 import { qualified } from "../format/state.ts";
 import { readBytes } from "../input.ts";
-import { fail, failCall, hint, printList, printValue } from "../report.ts";
+import { asked, fail, failCall, hint, printList, printValue } from "../report.ts";
 
 export interface SealedOptions {
   project: string | undefined;
@@ -153,6 +153,7 @@ export async function remove(
   let worst: ExitCode = EXIT.ok;
   for (const ref of refs) {
     const { name, project } = refOf(ref, options.project);
+    if (asked(deps, `Remove ${kind} ${ref} and all its versions?`) === "no") continue;
     const gone = await callsOf(deps, kind).remove(name, project);
     if (gone.ok) deps.io.out(`${ref}\n`);
     else {

@@ -4,18 +4,16 @@
  * @module
  */
 import type { Result } from "../../api/client.ts";
-import { WINDOW_BYTES } from "../../kv/schema/agent.ts";
 import type { VolumeView } from "../../kv/schema/volume.ts";
+import { contentWindow, giveContent, takeContent } from "../content.ts";
 import type { FileSink, ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { listAll, refOf } from "../find.ts";
 import { age } from "../format/duration.ts";
 import { qualified } from "../format/state.ts";
 import { startProgress } from "../progress.ts";
-import { fail, failCall, printList, printValue } from "../report.ts";
-import { openTunnel, type Tunnel } from "../tunnel.ts";
-
-const HUNG_UP = "the connection was closed";
+import { asked, fail, failCall, printList, printValue } from "../report.ts";
+import { openTunnel } from "../tunnel.ts";
 
 export interface VolumeOptions {
   project: string | undefined;
@@ -81,8 +79,8 @@ export async function remove(
   let worst: ExitCode = EXIT.ok;
   for (const ref of refs) {
     const { name, project } = refOf(ref, options.project);
-    const asks = deps.io.inIsTty && !force;
-    if (asks && !deps.io.confirm(`Remove volume ${ref} and everything in it?`)) continue;
+    const question = `Remove volume ${ref} and everything in it?`;
+    if (!force && asked(deps, question) === "no") continue;
     const query = { ...(project === undefined ? {} : { project }), ...(force ? { force } : {}) };
     const gone = await deps.client.deleteVolume(name, query);
     if (gone.ok) deps.io.out(`${ref}\n`);
@@ -116,9 +114,9 @@ export async function backup(
   const tunnel = openTunnel(deps.client.openBackup(found.value.id, askOf(options)));
   let ended: string | undefined;
   try {
-    ended = await readAll(
+    ended = await takeContent(
       tunnel,
-      sink,
+      (data) => sink.write(data),
       (bytes) => progress.update(`${ref}: ${sizeOf(bytes)} read`),
     );
     if (ended === undefined) await sink.commit();
@@ -131,31 +129,6 @@ export async function backup(
   }
   if (ended === undefined) return EXIT.ok;
   return fail(deps, `the backup of ${ref} failed: ${ended}`, "nothing was kept of it", EXIT.failed);
-}
-
-/** Why it ended before it was complete. */
-async function readAll(
-  tunnel: Tunnel,
-  sink: FileSink,
-  onBytes: (bytes: number) => void,
-): Promise<string | undefined> {
-  let bytes = 0;
-  for await (const frame of tunnel.frames) {
-    switch (frame.kind) {
-      case "data":
-        await sink.write(frame.data);
-        tunnel.control({ type: "ack", bytes: frame.data.length });
-        onBytes(bytes += frame.data.length);
-        break;
-      case "exit":
-        return undefined;
-      case "error":
-        return frame.message;
-      case "closed":
-        return frame.reason || HUNG_UP;
-    }
-  }
-  return HUNG_UP;
 }
 
 export async function restore(
@@ -172,12 +145,12 @@ export async function restore(
     return fail(deps, `cannot read ${path}: ${messageOf(error)}`, "", EXIT.usage);
   }
   const progress = startProgress(deps, `writing volume ${ref}`);
-  const window = createWindow();
+  const window = contentWindow();
   const socket = deps.client.openRestore(found.value.id, askOf(options));
   const tunnel = openTunnel(socket, { onAck: window.taken });
   try {
     const onBytes = (bytes: number) => progress.update(`${ref}: ${sizeOf(bytes)} written`);
-    const ended = await writeAll(tunnel, content, window, onBytes);
+    const ended = await giveContent(tunnel, content, window, onBytes);
     if (ended === undefined) return EXIT.ok;
     const next = "part of it may be written: repeat it when the reason is gone";
     return fail(deps, `the restore of ${ref} failed: ${ended}`, next, EXIT.failed);
@@ -185,64 +158,6 @@ export async function restore(
     tunnel.close();
     progress.stop();
   }
-}
-
-const PIECE_BYTES = 64 * 1024;
-
-/** How much may be sent beyond what the agent has taken. */
-function createWindow() {
-  let ahead = 0;
-  let over = false;
-  let wake = () => {};
-  return {
-    get over() {
-      return over;
-    },
-    taken(bytes: number) {
-      ahead -= bytes;
-      wake();
-    },
-    /** Nobody reads any more. */
-    close() {
-      over = true;
-      wake();
-    },
-    async room(bytes: number) {
-      while (ahead > WINDOW_BYTES && !over) await new Promise<void>((resolve) => wake = resolve);
-      ahead += bytes;
-    },
-  };
-}
-
-/** Why it ended before it was complete. */
-async function writeAll(
-  tunnel: Tunnel,
-  content: ReadableStream<Uint8Array>,
-  window: ReturnType<typeof createWindow>,
-  onBytes: (bytes: number) => void,
-): Promise<string | undefined> {
-  const answer = endOf(tunnel).finally(() => window.close());
-  let sent = 0;
-  for await (const data of content) {
-    for (let at = 0; at < data.length && !window.over; at += PIECE_BYTES) {
-      const piece = data.subarray(at, at + PIECE_BYTES);
-      await window.room(piece.length);
-      await tunnel.input(piece);
-      onBytes(sent += piece.length);
-    }
-    if (window.over) break;
-  }
-  tunnel.control({ type: "stdin-end" });
-  return await answer;
-}
-
-async function endOf(tunnel: Tunnel): Promise<string | undefined> {
-  for await (const frame of tunnel.frames) {
-    if (frame.kind === "exit") return undefined;
-    if (frame.kind === "error") return frame.message;
-    if (frame.kind === "closed") return frame.reason || HUNG_UP;
-  }
-  return HUNG_UP;
 }
 
 function askOf({ node }: CopyOptions): { node?: string } {

@@ -34,6 +34,15 @@ export function parseCount(text: string): Parsed<number> {
     : { ok: false, message: "write a whole number" };
 }
 
+/** A regular expression, as JavaScript has them. */
+export function parsePattern(text: string): Parsed<RegExp> {
+  try {
+    return { ok: true, value: new RegExp(text, "u") };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
 export function parsePortNumber(text: string): Parsed<number> {
   const port = Number(text);
   return /^\d{1,5}$/.test(text) && port >= 1 && port <= 65535

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { DurationMs, Id, Name } from "./common.ts";
 import { NodeFacts } from "./node.ts";
+import { AttachOptions, FilesOptions, StatsOptions } from "./inside.ts";
 import { PortNumber } from "./port.ts";
 import { Digest } from "./registry.ts";
 import { Resolved } from "./resolved.ts";
@@ -141,6 +142,9 @@ export const TunnelOpen = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("logs"), taskId: Id, options: LogsOptions }),
   z.object({ kind: z.literal("exec"), taskId: Id, options: ExecOptions }),
   z.object({ kind: z.literal("forward"), taskId: Id, options: ForwardOptions }),
+  z.object({ kind: z.literal("attach"), taskId: Id, options: AttachOptions }),
+  z.object({ kind: z.literal("files"), taskId: Id, options: FilesOptions }),
+  z.object({ kind: z.literal("stats"), options: StatsOptions }),
   z.object({ kind: z.literal("volume"), volumeId: Id, action: VolumeAction }),
 ]);
 export type TunnelOpen = z.infer<typeof TunnelOpen>;

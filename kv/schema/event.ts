@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { Id, Timestamp } from "./common.ts";
+import { Id, pageOf, Timestamp } from "./common.ts";
 import { TaskState } from "./task_state.ts";
 
 export const EventType = z.enum([
@@ -69,3 +69,29 @@ export const EventView = Event.extend({
   at: Timestamp,
 }).meta({ id: "Event", description: "One thing that happened, to what, and why" });
 export type EventView = z.infer<typeof EventView>;
+
+export const EventsPage = pageOf(EventView).extend({
+  oldest: z.object({
+    at: Timestamp,
+    first: z.boolean().meta({ description: "Nothing was thrown away: it is the first of all" }),
+  }).optional().meta({ description: "The oldest record that is kept; absent in an empty log" }),
+});
+export type EventsPage = z.infer<typeof EventsPage>;
+
+/** Which events are meant; all that is given must be so. */
+export interface EventFilter {
+  /** By id, or `project/name`. */
+  service?: string | undefined;
+  /** By id. */
+  task?: string | undefined;
+  slot?: number | undefined;
+  /** By id or name. */
+  node?: string | undefined;
+}
+
+export function isAbout(event: Event, { service, task, slot, node }: EventFilter): boolean {
+  return (service === undefined || event.serviceId === service || event.service === service) &&
+    (task === undefined || event.taskId === task) &&
+    (slot === undefined || event.slot === slot) &&
+    (node === undefined || event.nodeId === node || event.node === node);
+}

@@ -78,7 +78,7 @@ export const RevisionView = z.object({
 export type RevisionView = z.infer<typeof RevisionView>;
 
 export const RolloutCommand = z.object({
-  action: z.enum(["pause", "resume", "promote", "undo"]),
+  action: z.enum(["pause", "resume", "promote", "undo", "restart"]),
   to: z.int().min(1).optional()
     .meta({ description: "With `undo`: the revision to go back to; else the last good one" }),
 }).refine((command) => command.to === undefined || command.action === "undo", {
@@ -91,3 +91,10 @@ export type RolloutCommand = z.infer<typeof RolloutCommand>;
 export function goalOf(service: { revision: number }, rollout: Rollout | undefined): number {
   return rollout?.revision === service.revision && rollout.back ? rollout.stable : service.revision;
 }
+
+/** The most tasks of a service for which a restart can be under way. */
+export const MAX_TASK_RESTARTS = 1000;
+
+/** The users' row: tasks that are to be replaced. Those that have ended since mean nothing any more. */
+export const TaskRestarts = z.object({ tasks: z.array(Id).max(MAX_TASK_RESTARTS) });
+export type TaskRestarts = z.infer<typeof TaskRestarts>;

@@ -183,3 +183,38 @@ Deno.test("a HEAD request opens no stream, and closing the API ends those that a
     await t.api.close();
     assertEquals(await response.text(), "retry: 1000\n\n");
   }));
+
+Deno.test("events are listed about one service, task, slot or node, with what is left of the log", () =>
+  withApi(async (t) => {
+    const about = (n: number, slot: number): Event => ({
+      type: "task.state",
+      serviceId: idOf(n),
+      service: `shop/s${n}`,
+      taskId: idOf(100 + slot),
+      slot,
+      nodeId: idOf(7),
+      node: "n7",
+    });
+    for (let n = 1; n <= 40; n++) {
+      await commitLogged(t.kv, t.kv.atomic(), [about(n % 2, n % 4), { type: "leader.elected" }]);
+    }
+    const client = t.client();
+    const count = async (query: Parameters<typeof client.listEvents>[0]) =>
+      okValue(await client.listEvents({ limit: 500, ...query })).items.length;
+    assertEquals(await count({}), 80);
+    assertEquals(await count({ service: idOf(1) }), 20);
+    assertEquals(await count({ service: "shop/s1" }), 20);
+    assertEquals(await count({ service: "shop/s1", slot: 3 }), 10);
+    assertEquals(await count({ task: idOf(102) }), 10);
+    assertEquals(await count({ node: "n7" }), 40);
+    assertEquals(await count({ node: "n7", last: 15 }), 15);
+    assertEquals(await count({ service: "shop/none" }), 0);
+    const whole = okValue(await client.listEvents({ limit: 1, service: "shop/s1" }));
+    assertEquals(whole.oldest?.first, true);
+    const next = okValue(
+      await client.listEvents({ limit: 500, service: "shop/s1", cursor: whole.next ?? "" }),
+    );
+    assertEquals(next.items.length, 19, "pages of a filtered list neither repeat nor skip");
+    await t.kv.atomic().delete(key.log(1)).commit();
+    assertEquals(okValue(await client.listEvents({ limit: 1 })).oldest?.first, false);
+  }));

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertFalse, assertStringIncludes } from "@std/assert";
 import { age, elapsed, parseDuration, parseSince } from "../../cli/format/duration.ts";
-import { lineCutter } from "../../cli/format/lines.ts";
 import {
   memory,
   parseCpus,
@@ -193,21 +192,4 @@ Deno.test("wide columns show only when asked for", () => {
   const more = [...columns, { header: "MORE", cell: () => "x", wide: true as const }];
   assertFalse(table(more, rows, { color: false }).includes("MORE"));
   assertStringIncludes(table(more, rows, { color: false, wide: true }), "MORE");
-});
-
-Deno.test("lines are cut whole from any pieces, and the rest comes at the end", () => {
-  const encode = (text: string) => new TextEncoder().encode(text);
-  const decode = (lines: Uint8Array[]) => lines.map((line) => new TextDecoder().decode(line));
-  const cutter = lineCutter();
-  const seen = ["on", "e\ntw", "o\n\nthr", "ee"].flatMap((text) =>
-    decode(cutter.push(encode(text)))
-  );
-  assertEquals([...seen, ...decode(cutter.flush())], ["one\n", "two\n", "\n", "three\n"]);
-  assertEquals(decode(cutter.flush()), []);
-});
-
-Deno.test("a line without end is cut, so that memory stays bounded", () => {
-  const cutter = lineCutter();
-  const pieces = cutter.push(new Uint8Array(200_000).fill(120));
-  assertEquals(pieces.map((piece) => piece.length), [65_537, 65_537, 65_537]);
 });

@@ -8,7 +8,7 @@ import { WINDOW_BYTES } from "../../kv/schema/window.ts";
 import type { Runtime } from "../../worker/runtime.ts";
 import { createTunnels } from "../../worker/tunnel.ts";
 import { okValue, withApi } from "../support/api.ts";
-import { noVolumes } from "../support/no_volumes.ts";
+import { noInside, noVolumes } from "../support/no_volumes.ts";
 import { eventually } from "../support/eventually.ts";
 import { idOf } from "../support/ids.ts";
 import { seedNode, seedObserved, seedService, seedTask, seen, specOf } from "../support/seed.ts";
@@ -54,7 +54,14 @@ async function withTunnels(run: (scene: Scene) => Promise<void>): Promise<void> 
     };
     const unused = () => Promise.reject(new Error("not in this test"));
     const tunnels = createTunnels({
-      runtime: { dial, logs: unused, exec: unused, volumes: noVolumes },
+      runtime: {
+        dial,
+        list: unused,
+        logs: unused,
+        exec: unused,
+        volumes: noVolumes,
+        inside: noInside,
+      },
       clock: systemClock,
       log: () => {},
       connect: (sessionId, base) => agent.answerTunnel(NODE, sessionId, base),

@@ -71,7 +71,9 @@ export async function berth(args: string[], setting: Setting = {}): Promise<Capt
   const code = await main(args, io, (globals): Deps => ({
     io,
     view: {
-      output: globals.output ?? "table",
+      output: globals.format ? "json" : globals.output ?? "table",
+      ...(globals.format ? { template: globals.format } : {}),
+      yes: globals.yes,
       color: columns !== undefined && !globals.noColor,
       quiet: globals.quiet,
       ...(columns === undefined ? {} : { columns }),

@@ -5,6 +5,7 @@
  */
 import { Bench, type RuntimeHarness } from "./runtime_bench.ts";
 import { failures } from "./runtime_failures.ts";
+import { inside } from "./runtime_inside.ts";
 import { lifecycle } from "./runtime_lifecycle.ts";
 import { streams } from "./runtime_streams.ts";
 
@@ -22,7 +23,9 @@ export function runtimeContract<Needs>(
   factory: (needs: Needs) => Promise<RuntimeHarness> | RuntimeHarness,
   define: DefineTest<Needs>,
 ): void {
-  for (const [property, run] of Object.entries({ ...lifecycle, ...failures, ...streams })) {
+  for (
+    const [property, run] of Object.entries({ ...lifecycle, ...failures, ...streams, ...inside })
+  ) {
     define(`${name}: ${property}`, async (needs) => {
       const harness = await factory(needs);
       try {

@@ -1,69 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parse } from "yaml";
-import { type ServerProcess, startServer, startWorker } from "../support/processes.ts";
+import { inWorld, reading } from "../support/cli_world.ts";
 import { eventually } from "../support/eventually.ts";
-
-const ROOT = new URL("../..", import.meta.url).pathname;
-
-interface World {
-  server: ServerProcess;
-  /** Runs the command line as its own process, to its end. */
-  berth(...args: string[]): Promise<Ran>;
-  start(...args: string[]): Deno.ChildProcess;
-}
-
-interface Ran {
-  code: number;
-  out: string;
-  err: string;
-}
-
-/** A server and two simulated workers, all of them processes of their own. */
-async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  const server = await startServer({ dataDir: `${dir}/server` });
-  const workers = await Promise.all(
-    ["n1", "n2"].map((name) => startWorker(server, { name, stateDir: dir, args: ["--sim"] })),
-  );
-  const command = (args: string[]) =>
-    new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-P=cli", "cli/main.ts", ...args],
-      cwd: ROOT,
-      env: {
-        BERTH_SERVER: server.url,
-        BERTH_TOKEN: server.token,
-        XDG_CONFIG_HOME: dir,
-        BERTH_CONTEXT: "",
-      },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    });
-  try {
-    await run({
-      server,
-      async berth(...args) {
-        const { code, stdout, stderr } = await command(args).output();
-        const decoder = new TextDecoder();
-        return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-      },
-      start: (...args) => command(args).spawn(),
-    });
-  } finally {
-    await Promise.all(workers.map((worker) => worker.stop()));
-    await server.stop();
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-/** The output so far of a process that is still running. */
-function reading(stream: ReadableStream<Uint8Array>): { text(): string; done: Promise<void> } {
-  let text = "";
-  const collect = async () => {
-    for await (const piece of stream.pipeThrough(new TextDecoderStream())) text += piece;
-  };
-  return { text: () => text, done: collect() };
-}
 
 const SIM = "sim/app:1";
 

@@ -55,11 +55,22 @@ Deno.test("what the leader remembers of a rollout is there for the next one, and
     assertEquals([stored, record?.goal, record?.rolloutSinceMs], [row, 1, 5]);
 
     assertEquals((await steerRollout(deps, ref, { action: "pause" })).ok, true);
+    const restarts = ["01jd6z0c9m8k4v2q7x5w3t1r0b"];
+    await kv.atomic().set(key.taskRestarts(id), { tasks: restarts }).commit();
     await refreshService(kv, next, id);
+    assertEquals(next.services.get(id)?.restarts, restarts);
+    assertEquals((await loadWorld(kv, 6, () => {})).services.get(id)?.restarts, restarts);
     assertEquals(next.services.get(id)?.request?.want, "pause");
 
     await applyToService(deps, next, { kind: "remove", serviceId: id }, { lease, seq: 2 });
-    for (const gone of [key.rollout(id), key.rolloutRequest(id), key.revision(id, 2)]) {
+    for (
+      const gone of [
+        key.taskRestarts(id),
+        key.rollout(id),
+        key.rolloutRequest(id),
+        key.revision(id, 2),
+      ]
+    ) {
       assertEquals((await kv.get(gone)).versionstamp, null);
     }
   }));

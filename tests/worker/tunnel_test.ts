@@ -12,7 +12,7 @@ import {
 import type { OutputChunk, Runtime } from "../../worker/runtime.ts";
 import { eventually } from "../support/eventually.ts";
 import { assignmentOf, createFakeServer, type FakeServer } from "../support/fake_server.ts";
-import { noVolumes } from "../support/no_volumes.ts";
+import { noInside, noVolumes } from "../support/no_volumes.ts";
 import { idOf } from "../support/ids.ts";
 import { serveWire, type WireServer } from "../support/wire_server.ts";
 
@@ -277,6 +277,8 @@ Deno.test("output waits while the socket has no room", async () => {
       exec: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
       dial: () => Promise.resolve({ ok: false, kind: "refused", message: "" }),
       volumes: noVolumes,
+      inside: noInside,
+      list: () => Promise.reject(new Error("unused")),
     },
     clock: systemClock,
     log: () => {},
@@ -291,3 +293,25 @@ Deno.test("output waits while the socket has no room", async () => {
   await tunnels.settle();
   assert(produced > 0);
 });
+
+Deno.test("who is attached hears the main process, which goes on when the connection breaks", () =>
+  withTunnels(async ({ runtime, open }) => {
+    const session = await open({ kind: "attach", taskId: task, options: { stdin: false } });
+    await eventually(() => runtime.control.calls("attach") === 1, { what: "the attachment" });
+    session.socket.close();
+    await session.closed;
+    const status = await runtime.inspect(task, AbortSignal.timeout(1000));
+    assertEquals(status.ok && status.value?.state, "running");
+  }));
+
+Deno.test("statistics come in lines until the client leaves", () =>
+  withTunnels(async ({ open }) => {
+    const session = await open({ kind: "stats", options: { intervalMs: 100 } });
+    await eventually(() => session.text(CHANNEL.stdout).split("\n").length > 2, {
+      what: "two lines",
+    });
+    const [line = ""] = session.text(CHANNEL.stdout).split("\n");
+    assertEquals(JSON.parse(line).tasks.map(({ taskId }: { taskId: string }) => taskId), [task]);
+    session.socket.close();
+    await session.closed;
+  }));

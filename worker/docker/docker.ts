@@ -8,7 +8,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
-import { LABEL, type Runtime, type Volumes } from "../runtime.ts";
+import { type Inside, LABEL, type Runtime, type Volumes } from "../runtime.ts";
 import {
   ask,
   connectEngine,
@@ -32,6 +32,7 @@ import { openExec } from "./exec.ts";
 import { startWithFiles } from "./files.ts";
 import { sweepHelpers } from "./helper.ts";
 import { localDigest, pullImage } from "./images.ts";
+import { createInside } from "./inside.ts";
 import { engineLabels } from "./labels.ts";
 import { createOptions, wholeSeconds } from "./spec.ts";
 import { Listing } from "./listing.ts";
@@ -87,6 +88,7 @@ class DockerRuntime implements Runtime {
   readonly prober: Prober;
   readonly networks?: Networks;
   readonly volumes: Volumes;
+  readonly inside: Inside;
 
   constructor(
     { connection, nodeId, bindAddress, clock = systemClock, networks }: DockerRuntimeOptions,
@@ -102,6 +104,12 @@ class DockerRuntime implements Runtime {
       docker: this.#client.docker,
       nodeId,
       nextId: () => `${nodeId}-${this.#clock.wallMs()}-${++this.#helpers}`,
+    });
+    this.inside = createInside({
+      docker: this.#client.docker,
+      containers: this.#containers,
+      clock,
+      closed: this.#closed.signal,
     });
     if (networks) {
       const { docker } = this.#client;

@@ -18,10 +18,10 @@ import { bytesOf, demux } from "./streams.ts";
 
 const MARKER = "BERTH_EXEC";
 /** Bound of each engine call of a session, and of its end, in ms. */
-const CALL_MS = 5_000;
+export const CALL_MS = 5_000;
 /** Rounds of looking for what still runs: the first may come before the command has begun. */
 const KILL_ROUNDS = 20;
-const POLL_MS = 25;
+export const POLL_MS = 25;
 const TERMINAL_END = new Uint8Array([3, 28, 4]);
 const END_OF_INPUT = new Uint8Array([4]);
 
@@ -222,7 +222,10 @@ async function sendSignal(
 }
 
 /** Runs `body` with a signal that aborts after {@link CALL_MS} by `clock`. */
-async function within<T>(clock: Clock, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function within<T>(
+  clock: Clock,
+  body: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const deadline = new AbortController();
   const done = new AbortController();
   void clock.sleep(CALL_MS, done.signal).then(() => deadline.abort());
@@ -234,7 +237,7 @@ async function within<T>(clock: Clock, body: (signal: AbortSignal) => Promise<T>
 }
 
 /** Resolves once the bytes are handed on, so that a fast writer waits; a broken stream takes them. */
-function write(stream: Duplex, data: Uint8Array): Promise<void> {
+export function write(stream: Duplex, data: Uint8Array): Promise<void> {
   if (stream.destroyed || stream.writableEnded) return Promise.resolve();
   return new Promise((resolve) => {
     stream.once("close", resolve);

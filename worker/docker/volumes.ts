@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { type EngineFailure, type Outcome, VOLUME_LABEL, type Volumes } from "../runtime.ts";
 import { type Answer, ask, type Container, type Engine, readable, refused } from "./client.ts";
 import { createHelper, HELPER_DIR, removeHelper } from "./helper.ts";
-import { bytesOf } from "./streams.ts";
-import { TAR_END } from "../../kv/schema/tar.ts";
+import { putArchive, wholeArchive } from "./archive.ts";
 
 const REMOVE_MS = 10_000;
 
@@ -78,16 +77,9 @@ export function createVolumes(deps: VolumesDeps): Volumes {
       const helper = await helperFor(volumeId, signal);
       if (!helper.ok) return failure(helper);
       try {
-        const stream = Readable.from(tar, { objectMode: false });
-        const abort = () => stream.destroy(new Error("given up"));
-        signal.addEventListener("abort", abort, { once: true });
-        const written = await ask(
-          "write the volume",
-          signal,
-          (abortSignal) =>
-            helper.value.putArchive(stream, { path: HELPER_DIR, abortSignal } as { path: string }),
-        );
-        signal.removeEventListener("abort", abort);
+        const what = "write the volume";
+        const options = { what, path: HELPER_DIR, signal };
+        const written = await putArchive(helper.value, tar, options);
         return written.ok ? { ok: true, value: undefined } : failure(written);
       } finally {
         await removeHelper(helper.value, AbortSignal.timeout(REMOVE_MS));
@@ -96,23 +88,14 @@ export function createVolumes(deps: VolumesDeps): Volumes {
   };
 }
 
-/**
- * The stream to its end, and then the helper goes. A connection that breaks looks like an end, but an
- * archive ends with zeros: without them this throws.
- */
+/** The stream to its end, and then the helper goes. */
 async function* whole(
   stream: Readable,
   helper: Container,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  let zeros = 0;
   try {
-    for await (const data of bytesOf(stream, signal)) {
-      const last = data.findLastIndex((byte) => byte !== 0);
-      zeros = last === -1 ? zeros + data.length : data.length - last - 1;
-      yield data;
-    }
-    if (zeros < TAR_END.length) throw new Error("the engine ended the archive early");
+    yield* wholeArchive(stream, signal);
   } finally {
     await removeHelper(helper, AbortSignal.timeout(REMOVE_MS));
   }

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { containerName, type ContainerStatus, type Runtime } from "../runtime.ts";
+import { containerName, type ContainerStatus, type Inside, type Runtime } from "../runtime.ts";
 import type { SimContainer, SimEngine } from "./engine.ts";
 
 /** The calls of a runtime that can be made to fail. */
 export type SimOperation =
-  | Exclude<keyof Runtime, "close" | "events" | "prober" | "volumes">
+  | Exclude<keyof Runtime, "close" | "events" | "prober" | "volumes" | "inside">
+  | keyof Inside
   | "probe";
 
 export interface SimControl {

@@ -22,8 +22,9 @@ import {
   type OutputChunk,
 } from "../runtime.ts";
 import type { ContainerFile } from "../task_files.ts";
-import type { Channel } from "./channel.ts";
+import { type Channel, createChannel } from "./channel.ts";
 import { Faults } from "./control.ts";
+import type { SimFiles } from "./files.ts";
 import { onSignal, type Program, programOf, run } from "./program.ts";
 
 /** How long the engine takes, in ms of its clock; each is varied by a quarter either way. */
@@ -63,6 +64,9 @@ export interface SimContainer {
   assignment: Assignment;
   program: Program;
   status: Omit<ContainerStatus, "id" | "taskId">;
+  fs?: SimFiles;
+  /** Standard input of the current run, of a container that has one. */
+  input?: Channel<Uint8Array>;
   /** What it was started with last. */
   files: readonly ContainerFile[];
   /** The newest lines, at most {@link KEPT_LINES}. */
@@ -164,10 +168,14 @@ export class SimEngine {
     const running = new AbortController();
     container.running = running;
     this.#emit(container, "start");
+    if (container.assignment.template.container?.stdinOpen) {
+      container.input = createChannel(running.signal);
+    }
     void run(container.program, {
       clock: this.options.clock,
       signal: running.signal,
       write: (stream, data) => this.#write(container, stream, data),
+      ...(container.input ? { input: container.input } : {}),
     }).then((code) => {
       if (code !== "forever" && container.running === running) this.exit(container, code);
     });
