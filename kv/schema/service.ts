@@ -12,6 +12,7 @@ import { Placement, StrategyName } from "./placement.ts";
 import { BalanceOptions, IngressPort, Port, Ports } from "./port.ts";
 import { Resolved } from "./resolved.ts";
 import { RolloutView } from "./rollout.ts";
+import { routeIssues, Routes } from "./route.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
 import { ConfigRef, SecretRef } from "./sealed.ts";
 import { checkFiles } from "./task_files.ts";
@@ -139,6 +140,8 @@ const SpecFields = z.object({
   }),
   disruption: Disruption.prefault({}),
   balance: BalanceOptions.optional().meta({ description: "For all its ports; see also there" }),
+  routes: Routes.optional()
+    .meta({ description: "What the ingress proxy passes on to it; changing them is no rollout" }),
   update: UpdateConfig.prefault({}),
   rollback: RollbackConfig.prefault({}),
   stopped: z.boolean().default(false)
@@ -151,10 +154,18 @@ const SpecFields = z.object({
 });
 
 /** What a user sends: the whole of a service. */
-export const ServiceSpec = SpecFields.overwrite(settle)
+export const ServiceSpec = SpecFields.overwrite(settle).superRefine(checkRoutes)
   .meta({ id: "ServiceSpec", description: "What a user asks for" });
 export type ServiceSpec = z.infer<typeof ServiceSpec>;
 export type ServiceSpecInput = z.input<typeof ServiceSpec>;
+
+function checkRoutes(spec: z.infer<typeof SpecFields>, context: z.core.$RefinementCtx): void {
+  const { routes = [], mode, template: { ports } } = spec;
+  const serves = mode.type !== "job" && mode.type !== "cron";
+  for (const { path, message } of routeIssues(routes, { ports, serves })) {
+    context.addIssue({ code: "custom", path: ["routes", ...path], message });
+  }
+}
 
 /** The task of a job or run that succeeded is done, so `any` can only mean `on-failure` there. */
 function settle(spec: z.infer<typeof SpecFields>): z.infer<typeof SpecFields> {
