@@ -13,6 +13,7 @@ import { missingPins } from "./resolve.ts";
 import { getRevision } from "./revisions.ts";
 import { timestamp } from "./schema/common.ts";
 import { goalOf, Rollout, type RolloutCommand, type RolloutRequest } from "./schema/rollout.ts";
+import { routeIssues } from "./schema/route.ts";
 import type { Service, ServiceView } from "./schema/service.ts";
 import { findService, type ServiceRef, viewOf } from "./service_reads.ts";
 import { refuseStale, replay, type ServiceDeps, type WriteOptions } from "./services.ts";
@@ -108,6 +109,14 @@ async function undo(
     const what = missing.join(", ");
     return refuse("busy", `revision ${wanted} of ${row.name} needs what is gone: ${what}`, {
       hint,
+    });
+  }
+  const [issue] = routeIssues(row.routes ?? [], { ports: revision.template.ports, serves: true });
+  if (issue) {
+    const field = ["routes", ...issue.path].join(".");
+    return refuse("busy", `revision ${wanted} of ${row.name} does not fit its routes`, {
+      hint: "Change the routes first.",
+      errors: [{ field, message: issue.message }],
     });
   }
   const service = { id: row.id, held: row.ingressPorts };

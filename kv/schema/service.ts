@@ -10,11 +10,11 @@ import { ContainerOptions } from "./container.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
 import { BalanceOptions, IngressPort, Port, Ports } from "./port.ts";
-import { Resolved } from "./resolved.ts";
+import { Pin, Resolved } from "./resolved.ts";
 import { RolloutView } from "./rollout.ts";
 import { routeIssues, Routes } from "./route.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
-import { ConfigRef, SecretRef } from "./sealed.ts";
+import { ConfigRef, DataName, SecretRef } from "./sealed.ts";
 import { checkFiles } from "./task_files.ts";
 import { Mount } from "./volume.ts";
 import { RollbackConfig, UpdateConfig } from "./update.ts";
@@ -189,6 +189,8 @@ export const Service = SpecFields.omit({ template: true }).extend({
   updatedAt: Timestamp,
   ingressPorts: z.array(IngressPort).max(64).default([])
     .meta({ description: "Ports that every node listens on for it: it has them to itself" }),
+  certificates: z.record(DataName, Pin).optional()
+    .meta({ description: "The versions of the secrets that its routes have certificates in" }),
   deleting: z.boolean().default(false)
     .meta({ description: "Asked to go: gone once its last container is" }),
 });
