@@ -7,6 +7,9 @@
 import { z } from "zod";
 import { Id, Name } from "./common.ts";
 import { Balancing, PortNumber, Protocol } from "./port.ts";
+import { Pin } from "./resolved.ts";
+import { Route } from "./route.ts";
+import { DataName } from "./sealed.ts";
 
 export const EndpointState = z.enum(["ready", "starting", "draining", "unreachable"]).meta({
   id: "EndpointState",
@@ -48,6 +51,9 @@ export const ServiceEndpoints = z.object({
   aliases: z.array(Name).default([]).meta({ description: "Further names in the project" }),
   ports: z.array(ServicePort),
   endpoints: z.array(Endpoint).meta({ description: "By slot, then by age" }),
+  routes: z.array(Route).optional().meta({ description: "What ingress proxies pass on to it" }),
+  certificates: z.record(DataName, Pin).optional()
+    .meta({ description: "The versions of the secrets that `routes` name" }),
 }).meta({ id: "ServiceEndpoints", description: "A service as clients see it" });
 export type ServiceEndpoints = z.infer<typeof ServiceEndpoints>;
 

@@ -25,7 +25,7 @@ export const RoutePath = z.string().max(1024).overwrite((path) => path.replace(/
   .meta({ description: "Prefix, by whole parts: /api is /api and /api/x, and not /apix" });
 
 const HeaderName = z.string().regex(
-  /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/,
+  /^[A-Za-z0-9!#$%&'+.^_`|~-]{1,128}$/,
   "must be a header's name",
 );
 const HeaderValue = z.string().max(4096)

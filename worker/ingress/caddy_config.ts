@@ -1,0 +1,223 @@
+/**
+ * From routes and endpoints to the whole of Caddy's configuration. Pure.
+ *
+ * 1. A request goes to the route of its host (an exact one before a wildcard) with the longest path.
+ * 2. Two configurations in a row listen at the same place under different names. Only then does Caddy keep
+ *    the old servers for a while, and they ask clients to come again: without that it closes
+ *    connections on which a request may be under way (docs/decisions/0009).
+ * 3. What users wrote reaches Caddy as text: its braces are no placeholders there.
+ *
+ * @module
+ */
+import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
+import { INGRESS, INTERNAL_CA } from "../../kv/schema/ingress.ts";
+import type { Pin } from "../../kv/schema/resolved.ts";
+import { certificateOf, type Route } from "../../kv/schema/route.ts";
+import { proxyRoute } from "./caddy_route.ts";
+
+export interface Pem {
+  chain: string;
+  key: string;
+}
+
+/** What the ingress service says beside the routes. */
+export interface IngressSettings {
+  httpPort: number;
+  httpsPort: number;
+  /** Of the account at the ACME server. */
+  acmeEmail?: string;
+  /** URL of the ACME server's directory, or `internal`. */
+  acmeCa?: string;
+}
+
+export interface IngressInput {
+  services: Iterable<ServiceEndpoints>;
+  settings: IngressSettings;
+  certificate(pin: Pin): Pem | undefined;
+  /** Counts configurations; invariant 2. */
+  generation: number;
+  /** The machine has IPv6. */
+  ipv6: boolean;
+  /** Caddy 2.7 or newer: it keeps WebSockets over a change, and speaks the PROXY protocol. */
+  recent: boolean;
+}
+
+export type Json = { [name: string]: unknown };
+
+/** A host, and what leads from it. */
+interface Site {
+  host: string;
+  routes: { route: Route; service: ServiceEndpoints }[];
+}
+
+/** How long the old servers go on after a change: a change is live once they are gone. */
+const SHUTDOWN_DELAY = "300ms";
+const READ_HEADER_TIMEOUT = "30s";
+const NOT_FOUND = { handler: "static_response", status_code: 404, body: "no such route\n" };
+
+/** The configuration; the same input gives the same text. */
+export function caddyConfig(input: IngressInput): Json {
+  const { settings: { httpPort, httpsPort }, generation, ipv6 } = input;
+  const sites = sitesOf(input.services);
+  const secure = sites.filter(isSecure);
+  const listen = (port: number) => [
+    generation % 2 === 0 ? `:${port}` : `${ipv6 ? "[::]" : "0.0.0.0"}:${port}`,
+  ];
+  return {
+    admin: { listen: INGRESS.admin, config: { persist: false } },
+    apps: {
+      http: {
+        http_port: httpPort,
+        https_port: httpsPort,
+        shutdown_delay: SHUTDOWN_DELAY,
+        servers: {
+          http: {
+            listen: listen(httpPort),
+            protocols: ["h1"],
+            read_header_timeout: READ_HEADER_TIMEOUT,
+            automatic_https: { disable: true },
+            routes: [leave(), ...sites.map((site) => plainSite(site, input)), catchAll()],
+          },
+          ...(secure.length === 0 ? {} : {
+            https: {
+              listen: listen(httpsPort),
+              protocols: ["h1", "h2"],
+              read_header_timeout: READ_HEADER_TIMEOUT,
+              automatic_https: {
+                disable_redirects: true,
+                skip_certificates: secure.filter(isCertified).map(({ host }) => host),
+              },
+              tls_connection_policies: [
+                ...secure.filter(isCertified).map(({ host }) => ({
+                  match: { sni: [host] },
+                  certificate_selection: { any_tag: [host] },
+                })),
+                {},
+              ],
+              routes: [leave(), ...secure.map((site) => secureSite(site, input)), catchAll()],
+            },
+          }),
+        },
+      },
+      ...(secure.length === 0 ? {} : { tls: tlsApp(secure, input) }),
+    },
+  };
+}
+
+/** The certificates that the routes name, each once. */
+export function certificatePins(services: Iterable<ServiceEndpoints>): Pin[] {
+  const pins = new Map<string, Pin>();
+  for (const { certificates = {} } of services) {
+    for (const pin of Object.values(certificates)) pins.set(pin.id, pin);
+  }
+  return [...pins.values()];
+}
+
+/** By host, those without a wildcard first; the routes of each, the longest path first. */
+function sitesOf(services: Iterable<ServiceEndpoints>): Site[] {
+  const sites = new Map<string, Site>();
+  const sorted = [...services].sort((a, b) => compare(a.project, b.project) || compare(a.id, b.id));
+  for (const service of sorted) {
+    for (const route of service.routes ?? []) {
+      const site = sites.get(route.host) ?? { host: route.host, routes: [] };
+      sites.set(route.host, site);
+      site.routes.push({ route, service });
+    }
+  }
+  const wild = ({ host }: Site) => host.startsWith("*.") ? 1 : 0;
+  for (const { routes } of sites.values()) {
+    routes.sort(({ route: a }, { route: b }) =>
+      b.path.length - a.path.length || compare(a.path, b.path)
+    );
+  }
+  return [...sites.values()].sort((a, b) => wild(a) - wild(b) || compare(a.host, b.host));
+}
+
+function plainSite({ host, routes }: Site, input: IngressInput): Json {
+  const to = input.settings.httpsPort === 443 ? "" : `:${input.settings.httpsPort}`;
+  return siteRoute(
+    host,
+    routes.map(({ route, service }) =>
+      route.tls === "plain" ? proxyRoute(route, service, input) : proxyRoute(route, service, {
+        ...input,
+        instead: {
+          handler: "static_response",
+          status_code: 308,
+          headers: { Location: [`https://{http.request.host}${to}{http.request.uri}`] },
+        },
+      })
+    ),
+  );
+}
+
+function secureSite({ host, routes }: Site, input: IngressInput): Json {
+  const own = routes.filter(({ route }) => route.tls !== "plain");
+  return siteRoute(host, own.map(({ route, service }) => proxyRoute(route, service, input)));
+}
+
+function siteRoute(host: string, routes: Json[]): Json {
+  return {
+    match: [{ host: [host] }],
+    handle: [{ handler: "subroute", routes: [...routes, catchAll()] }],
+    terminal: true,
+  };
+}
+
+/** Invariant 2: asks clients of a server that is about to go to connect anew. */
+function leave(): Json {
+  return {
+    match: [{
+      vars: { "{http.shutting_down}": ["true"] },
+      not: [{ header: { Upgrade: ["*"] } }],
+    }],
+    handle: [{ handler: "headers", response: { set: { Connection: ["close"] } } }],
+  };
+}
+
+function catchAll(): Json {
+  return { handle: [NOT_FOUND] };
+}
+
+function tlsApp(secure: readonly Site[], { certificate, settings }: IngressInput): Json {
+  const load = secure.flatMap((site) => {
+    const pin = pinOf(site);
+    const pem = pin && certificate(pin);
+    return pem ? [{ certificate: pem.chain, key: pem.key, tags: [site.host] }] : [];
+  });
+  const subjects = secure.filter((site) => !isCertified(site)).map(({ host }) => host);
+  const issuers = issuersOf(settings);
+  return {
+    ...(load.length === 0 ? {} : { certificates: { load_pem: load } }),
+    ...(subjects.length === 0 || !issuers
+      ? {}
+      : { automation: { policies: [{ subjects, issuers }] } }),
+  };
+}
+
+/** Absent: Caddy's own choice. */
+function issuersOf({ acmeCa: ca, acmeEmail: email }: IngressSettings): Json[] | undefined {
+  if (ca === INTERNAL_CA) return [{ module: "internal" }];
+  if (ca === undefined && email === undefined) return undefined;
+  return [{
+    module: "acme",
+    ...(ca === undefined ? {} : { ca }),
+    ...(email === undefined ? {} : { email }),
+  }];
+}
+
+/** Services that share a host may differ in this: the first one's certificate is the host's. */
+function pinOf({ routes }: Site): Pin | undefined {
+  for (const { route, service } of routes) {
+    const name = certificateOf(route);
+    const pin = name === undefined ? undefined : service.certificates?.[name];
+    if (pin) return pin;
+  }
+  return undefined;
+}
+
+const isSecure = ({ routes }: Site) => routes.some(({ route }) => route.tls !== "plain");
+const isCertified = ({ routes }: Site) => routes.some(({ route }) => certificateOf(route));
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
