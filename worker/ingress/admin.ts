@@ -5,7 +5,6 @@
  * @module
  */
 import { INGRESS } from "../../kv/schema/ingress.ts";
-import { oneLine } from "../probes/result.ts";
 import type { Outcome, Runtime } from "../runtime.ts";
 import type { Json } from "./caddy_config.ts";
 
@@ -16,6 +15,7 @@ export interface CaddyAdmin {
 
 const COMMAND = ["caddy", "reload", "--config", "-", "--address", INGRESS.admin];
 const KEPT_CHARS = 2_000;
+const REASON_CHARS = 400;
 /** A configuration with certificates to check takes its time; the servers before leave for 0.3 s. */
 const LOAD_MS = 20_000;
 
@@ -48,10 +48,11 @@ export function createCaddyAdmin(runtime: Pick<Runtime, "exec">): CaddyAdmin {
   };
 }
 
-/** What the client says at its end, after its log. */
+/** What the client says at its end, after its log; of a long chain of reasons the last ones. */
 function reasonIn(text: string): string {
   const at = text.lastIndexOf("Error: ");
-  return oneLine(at === -1 ? text : text.slice(at + "Error: ".length));
+  const said = (at === -1 ? text : text.slice(at + "Error: ".length)).replaceAll('\\"', '"');
+  return said.replace(/\s+/g, " ").trim().slice(-REASON_CHARS);
 }
 
 async function lastChars(output: AsyncIterable<{ data: Uint8Array }>): Promise<string> {

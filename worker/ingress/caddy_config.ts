@@ -31,7 +31,7 @@ export interface IngressSettings {
 }
 
 export interface IngressInput {
-  services: Iterable<ServiceEndpoints>;
+  services: readonly ServiceEndpoints[];
   settings: IngressSettings;
   certificate(pin: Pin): Pem | undefined;
   /** Counts configurations; invariant 2. */
@@ -105,7 +105,7 @@ export function caddyConfig(input: IngressInput): Json {
 }
 
 /** The certificates that the routes name, each once. */
-export function certificatePins(services: Iterable<ServiceEndpoints>): Pin[] {
+export function certificatePins(services: readonly ServiceEndpoints[]): Pin[] {
   const pins = new Map<string, Pin>();
   for (const { certificates = {} } of services) {
     for (const pin of Object.values(certificates)) pins.set(pin.id, pin);
@@ -114,7 +114,7 @@ export function certificatePins(services: Iterable<ServiceEndpoints>): Pin[] {
 }
 
 /** By host, those without a wildcard first; the routes of each, the longest path first. */
-function sitesOf(services: Iterable<ServiceEndpoints>): Site[] {
+function sitesOf(services: readonly ServiceEndpoints[]): Site[] {
   const sites = new Map<string, Site>();
   const sorted = [...services].sort((a, b) => compare(a.project, b.project) || compare(a.id, b.id));
   for (const service of sorted) {

@@ -15,6 +15,7 @@ import type { Assignment } from "../../kv/schema/agent.ts";
 import { INGRESS, INGRESS_LABEL } from "../../kv/schema/ingress.ts";
 import type { Observed } from "../../kv/schema/task.ts";
 import type { Clock } from "../../kv/schema/time.ts";
+import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import type { Table } from "../balancer/table.ts";
 import type { Log } from "../log.ts";
 import { createBackOff, createWake } from "../wake.ts";
@@ -65,13 +66,17 @@ export function createIngress(deps: IngressDeps): Ingress {
   let told = "";
 
   /** Whether the proxy has what it is to have. */
-  async function bring(task: IngressTask, { services }: Table, signal: AbortSignal) {
+  async function bring(
+    task: IngressTask,
+    services: readonly ServiceEndpoints[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const run = `${task.taskId} ${task.attempt}`;
     const before = store.get(run);
-    const complete = await certificates.refresh(certificatePins(services.values()), signal);
+    const complete = await certificates.refresh(certificatePins(services), signal);
     if (!complete && before) return false; // invariant 2
     const input = {
-      services: services.values(),
+      services,
       settings: task.settings,
       certificate: certificates.get,
       ipv6: deps.ipv6,
@@ -90,7 +95,7 @@ export function createIngress(deps: IngressDeps): Ingress {
     if (signal.aborted) return false;
     if (input.recent && OLDER.test(loaded.message)) {
       older.add(run);
-      return await bring(task, { services, version: 0 }, signal);
+      return await bring(task, services, signal);
     }
     if (told !== loaded.message) {
       log("warn", "the ingress proxy takes no configuration; trying again", {
@@ -115,8 +120,9 @@ export function createIngress(deps: IngressDeps): Ingress {
         const runs = new Set(tasks.map(({ taskId, attempt }) => `${taskId} ${attempt}`));
         for (const run of older) if (!runs.has(run)) older.delete(run);
         let done = true;
-        for (const task of table ? tasks : []) {
-          if (table) done = await bring(task, table, signal) && done;
+        const services = table && [...table.services.values()];
+        for (const task of services ? tasks : []) {
+          done = await bring(task, services ?? [], signal) && done;
         }
         if (done) {
           backOff.reset();
