@@ -68,3 +68,22 @@ export const EndpointsResponse = z.object({
   removed: z.array(Id).default([]).meta({ description: "Services that are gone" }),
 }).meta({ id: "EndpointsResponse" });
 export type EndpointsResponse = z.infer<typeof EndpointsResponse>;
+
+/** Whom connections go to, the best first; who is still starting gets none. */
+const TIERS: readonly EndpointState[] = ["ready", "unreachable", "draining"];
+
+/** Where the best tasks that there are answer for a TCP port of the service, each place once. */
+export function answeringAt({ endpoints }: ServiceEndpoints, target: number): string[] {
+  for (const tier of TIERS) {
+    const found = endpoints.flatMap(({ state, address, ports }) => {
+      const bound = ports.find((port) => port.target === target && port.protocol === "tcp");
+      return state === tier && bound ? [hostPort(address, bound.port)] : [];
+    });
+    if (found.length > 0) return [...new Set(found)];
+  }
+  return [];
+}
+
+export function hostPort(address: string, port: number): string {
+  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
+}

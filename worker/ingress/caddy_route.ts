@@ -3,13 +3,11 @@
  *
  * @module
  */
-import type { EndpointState, ServiceEndpoints } from "../../kv/schema/endpoint.ts";
+import { answeringAt, type ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import { type Balancing, balancingOf } from "../../kv/schema/port.ts";
 import { type HeaderChanges, type Route, routePort } from "../../kv/schema/route.ts";
 import type { Json } from "./caddy_config.ts";
 
-/** Whom connections go to, the best first, as in the balancer; who is still starting gets none. */
-const TIERS: readonly EndpointState[] = ["ready", "unreachable", "draining"];
 const POLICIES = {
   "least-connections": "least_conn",
   "round-robin": "round_robin",
@@ -80,7 +78,7 @@ function reverseProxy(
 ): Json {
   const { project, name, ports } = service;
   const target = routePort(route, ports);
-  const upstreams = target === undefined ? [] : upstreamsOf(service, target);
+  const upstreams = target === undefined ? [] : answeringAt(service, target);
   if (target === undefined || upstreams.length === 0) {
     return {
       handler: "static_response",
@@ -114,19 +112,6 @@ function reverseProxy(
     },
     ...(recent ? { stream_close_delay: STREAM_CLOSE_DELAY } : {}),
   };
-}
-
-/** Addresses of the best tasks that there are, each once. */
-export function upstreamsOf({ endpoints }: ServiceEndpoints, target: number): string[] {
-  for (const tier of TIERS) {
-    const found = endpoints.flatMap(({ state, address, ports }) => {
-      const bound = ports.find((port) => port.target === target && port.protocol === "tcp");
-      const host = address.includes(":") ? `[${address}]` : address;
-      return state === tier && bound ? [`${host}:${bound.port}`] : [];
-    });
-    if (found.length > 0) return [...new Set(found)];
-  }
-  return [];
 }
 
 function headerOps({ set, add, remove }: HeaderChanges = {}): Json | undefined {
