@@ -16,7 +16,8 @@ interface Options {
   certResolver?: string;
 }
 
-type Http = Required<TraefikDocument["http"]>;
+type Sections = TraefikDocument["http"];
+type Http = { [K in keyof Sections]-?: Exclude<Sections[K], undefined> };
 
 /** An exact host comes before a wildcard, then the longer path. */
 const EXACT_HOST = 10_000;

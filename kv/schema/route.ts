@@ -150,7 +150,7 @@ export function routeIssues(
   return issues;
 }
 
-/** In the form in which names are compared; what is none is left as it is. */
+/** In the form in which names are compared; what is none stays one that is refused. */
 function hostOf(text: string): string {
   const wild = text.startsWith("*.") ? "*." : "";
   const name = text.slice(wild.length).replace(/\.$/, "");
@@ -159,7 +159,7 @@ function hostOf(text: string): string {
   try {
     return wild + new URL(`http://${name}/`).hostname;
   } catch {
-    return text;
+    return "";
   }
 }
 
