@@ -3,6 +3,14 @@
  *
  * @module
  */
+import { ingressSpec, START_CONFIG } from "../../cli/ingress_spec.ts";
+import type { Assignment } from "../../kv/schema/agent.ts";
+import { INGRESS, INTERNAL_CA } from "../../kv/schema/ingress.ts";
+import { ServiceSpec } from "../../kv/schema/service.ts";
+import { createDockerRuntime } from "../../worker/docker/docker.ts";
+import type { IngressTask } from "../../worker/ingress/ingress.ts";
+import type { Runtime } from "../../worker/runtime.ts";
+import { freePort } from "./traffic.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 import { connectEngine } from "../../worker/docker/client.ts";
 import { importTar } from "../../worker/docker/offline_image.ts";
@@ -69,4 +77,65 @@ async function librariesOf(path: string): Promise<string[]> {
   const { stdout } = await new Deno.Command("ldd", { args: [path] }).output();
   const paths = new TextDecoder().decode(stdout).matchAll(/(\/\S+) \(0x/g);
   return [...new Set(Array.from(paths, ([, library = ""]) => library))];
+}
+
+export interface RunningCaddy extends AsyncDisposable {
+  runtime: Runtime;
+  task: IngressTask;
+  /** What the container has said. */
+  log(): Promise<string>;
+}
+
+/** An ingress proxy as an agent would start it, told nothing yet. */
+export async function startCaddy(
+  connection: EngineConnection,
+  { taskId, nodeId, ports = [freePort(), freePort()] }: {
+    taskId: string;
+    nodeId: string;
+    ports?: [number, number];
+  },
+): Promise<RunningCaddy> {
+  await ensureCaddyImage(connection);
+  const runtime = createDockerRuntime({ connection, nodeId });
+  const signal = AbortSignal.timeout(30_000);
+  const [httpPort, httpsPort] = ports;
+  const spec = ServiceSpec.parse(ingressSpec({
+    ...{ nodes: [], image: CADDY_IMAGE, httpPort, httpsPort, acmeCa: INTERNAL_CA },
+  }));
+  const template = { ...spec.template, mounts: [], pullPolicy: "never" as const };
+  const assignment: Assignment = {
+    ...{ taskId, serviceId: taskId, service: spec.name, project: spec.project },
+    ...{ slot: 1, revision: 1, desired: "run", template },
+  };
+  const data = new TextEncoder().encode(START_CONFIG);
+  const file = {
+    kind: "config" as const,
+    path: INGRESS.configPath,
+    data,
+    uid: 0,
+    gid: 0,
+    mode: 0o444,
+  };
+  const created = await runtime.create(assignment, signal);
+  if (!created.ok) throw new Error(created.message);
+  const started = await runtime.start(taskId, signal, [file]);
+  if (!started.ok) throw new Error(started.message);
+  return {
+    runtime,
+    task: { taskId, attempt: 1, settings: { httpPort, httpsPort, acmeCa: INTERNAL_CA } },
+    async log() {
+      const logs = await runtime.logs(taskId, { follow: false, timestamps: false }, signal);
+      let text = "";
+      if (logs.ok) {
+        for await (const { data } of logs.value) {
+          text += new TextDecoder().decode(data);
+        }
+      }
+      return text;
+    },
+    async [Symbol.asyncDispose]() {
+      await runtime.remove(taskId, AbortSignal.timeout(30_000));
+      await runtime.close();
+    },
+  };
 }

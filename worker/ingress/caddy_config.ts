@@ -53,6 +53,13 @@ interface Site {
 /** How long the old servers go on after a change: a change is live once they are gone. */
 const SHUTDOWN_DELAY = "300ms";
 const READ_HEADER_TIMEOUT = "30s";
+/** Older Caddys take a body over the limit for a failure of the upstream. */
+const ERRORS = {
+  routes: [{
+    match: [{ vars_regexp: { "{http.error.message}": { pattern: "request body too large" } } }],
+    handle: [{ handler: "static_response", status_code: 413, body: "the body is too large\n" }],
+  }],
+};
 const NOT_FOUND = { handler: "static_response", status_code: 404, body: "no such route\n" };
 
 /** The configuration; the same input gives the same text. */
@@ -75,6 +82,7 @@ export function caddyConfig(input: IngressInput): Json {
             listen: listen(httpPort),
             protocols: ["h1"],
             read_header_timeout: READ_HEADER_TIMEOUT,
+            errors: ERRORS,
             automatic_https: { disable: true },
             routes: [leave(), ...sites.map((site) => plainSite(site, input)), catchAll()],
           },
@@ -83,6 +91,7 @@ export function caddyConfig(input: IngressInput): Json {
               listen: listen(httpsPort),
               protocols: ["h1", "h2"],
               read_header_timeout: READ_HEADER_TIMEOUT,
+              errors: ERRORS,
               automatic_https: {
                 disable_redirects: true,
                 skip_certificates: secure.filter(isCertified).map(({ host }) => host),
