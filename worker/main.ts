@@ -72,8 +72,7 @@ async function loadEngine(config: WorkerConfig, log: Log): Promise<Engine | { mi
   const { createNameService } = await import("./dns/name_service.ts");
   const names = { stateDir, clock: systemClock, random: secureRandom, log };
   const { createNodeIngress } = await import("./ingress/node_ingress.ts");
-  const ipv6 = interfaces().some(({ family }) => family === "IPv6");
-  const ingress = { stateDir, clock: systemClock, random: Math.random, log, ipv6 };
+  const ingress = { stateDir, clock: systemClock, random: Math.random, log };
   const guard = { stateDir, target: connection, clock: systemClock, newId: newKey, log };
   return {
     createRuntime: (nodeId) =>

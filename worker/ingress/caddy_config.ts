@@ -2,9 +2,10 @@
  * From routes and endpoints to the whole of Caddy's configuration. Pure.
  *
  * 1. A request goes to the route of its host (an exact one before a wildcard) with the longest path.
- * 2. Two configurations in a row listen at the same place under different names. Only then does Caddy keep
- *    the old servers for a while, and they ask clients to come again: without that it closes
- *    connections on which a request may be under way (docs/decisions/0009).
+ * 2. Beside its port, which stays open over all changes, each server listens on a socket that the next
+ *    configuration does not have. Only for that does Caddy keep the old servers for a while, in which they
+ *    ask clients to come again: without it, it closes connections on which a request may be under way
+ *    (docs/decisions/0009-the-ingress-proxy.md).
  * 3. What users wrote reaches Caddy as text: its braces are no placeholders there.
  *
  * @module
@@ -36,8 +37,6 @@ export interface IngressInput {
   certificate(pin: Pin): Pem | undefined;
   /** Counts configurations; invariant 2. */
   generation: number;
-  /** The machine has IPv6. */
-  ipv6: boolean;
   /** Caddy 2.7 or newer: it keeps WebSockets over a change, and speaks the PROXY protocol. */
   recent: boolean;
 }
@@ -64,11 +63,12 @@ const NOT_FOUND = { handler: "static_response", status_code: 404, body: "no such
 
 /** The configuration; the same input gives the same text. */
 export function caddyConfig(input: IngressInput): Json {
-  const { settings: { httpPort, httpsPort }, generation, ipv6 } = input;
+  const { settings: { httpPort, httpsPort }, generation } = input;
   const sites = sitesOf(input.services);
   const secure = sites.filter(isSecure);
   const listen = (port: number) => [
-    generation % 2 === 0 ? `:${port}` : `${ipv6 ? "[::]" : "0.0.0.0"}:${port}`,
+    `:${port}`,
+    `unix//run/berth-ingress-${port}-${generation % 2}.sock`,
   ];
   return {
     admin: { listen: INGRESS.admin, config: { persist: false } },

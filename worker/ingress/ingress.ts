@@ -18,6 +18,7 @@ import type { Clock } from "../../kv/schema/time.ts";
 import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import type { Table } from "../balancer/table.ts";
 import type { Log } from "../log.ts";
+import type { Outcome } from "../runtime.ts";
 import { createBackOff, createWake } from "../wake.ts";
 import type { CaddyAdmin } from "./admin.ts";
 import { caddyConfig, certificatePins, type IngressSettings } from "./caddy_config.ts";
@@ -26,6 +27,8 @@ import type { LoadedStore } from "./loaded.ts";
 
 export interface IngressDeps {
   admin: CaddyAdmin;
+  /** Sees to it that a listener that closes resets no connection. */
+  migrateConnections: (signal: AbortSignal) => Promise<Outcome>;
   certificates: Certificates;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -33,7 +36,6 @@ export interface IngressDeps {
   log: Log;
   /** What the proxies of this node were told last. */
   store: LoadedStore;
-  ipv6: boolean;
   /** The node's tasks, as the agent knows them now. */
   tasks: () => Iterable<IngressTask>;
 }
@@ -79,7 +81,6 @@ export function createIngress(deps: IngressDeps): Ingress {
       services,
       settings: task.settings,
       certificate: certificates.get,
-      ipv6: deps.ipv6,
       recent: !older.has(run),
     };
     const hash = await sha256(JSON.stringify(caddyConfig({ ...input, generation: 0 })));
@@ -107,6 +108,18 @@ export function createIngress(deps: IngressDeps): Ingress {
     return false;
   }
 
+  /** Once per life of the agent: a machine that has been restarted has forgotten it. */
+  async function prepare(signal: AbortSignal): Promise<void> {
+    const done = await deps.migrateConnections(signal);
+    if (done.ok || signal.aborted) return;
+    log(
+      "warn",
+      "a change of routes may reset connections that are just being opened: set " +
+        "net.ipv4.tcp_migrate_req=1 on this machine",
+      { reason: done.message },
+    );
+  }
+
   return {
     update(next) {
       table = next;
@@ -115,8 +128,13 @@ export function createIngress(deps: IngressDeps): Ingress {
     look: () => bell.ring(),
     async run(signal) {
       await store.load();
+      let prepared = false;
       while (!signal.aborted) {
         const tasks = [...deps.tasks()];
+        if (tasks.length > 0 && !prepared) {
+          prepared = true;
+          await prepare(signal);
+        }
         const runs = new Set(tasks.map(({ taskId, attempt }) => `${taskId} ${attempt}`));
         for (const run of older) if (!runs.has(run)) older.delete(run);
         let done = true;

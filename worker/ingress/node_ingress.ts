@@ -16,7 +16,7 @@ import { createLoadedStore } from "./loaded.ts";
 /** What lives as long as the agent. */
 export interface IngressNode {
   nodeId: string;
-  runtime: Pick<Runtime, "exec">;
+  runtime: Pick<Runtime, "exec" | "migrateConnections">;
   client: Pick<Client, "certificate">;
   agent: Pick<Agent, "assignments" | "rows">;
 }
@@ -27,13 +27,14 @@ export function createNodeIngress(
     clock: Clock;
     random: () => number;
     log: Log;
-    ipv6: boolean;
   },
   { nodeId, runtime, client, agent }: IngressNode,
 ): Ingress {
   return createIngress({
     ...{ ...deps, log },
     admin: createCaddyAdmin(runtime),
+    migrateConnections: (signal) =>
+      runtime.migrateConnections?.(signal) ?? Promise.resolve({ ok: true, value: undefined }),
     certificates: createCertificates({ client, nodeId, log }),
     store: createLoadedStore(stateDir, log),
     tasks: () => ingressTasks(agent.assignments(), agent.rows()),

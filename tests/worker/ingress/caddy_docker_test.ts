@@ -48,12 +48,13 @@ async function withIngress(
   };
   const ingress = createIngress({
     admin: createCaddyAdmin(caddy.runtime),
+    migrateConnections: (signal) =>
+      caddy.runtime.migrateConnections?.(signal) ?? Promise.reject(new Error("it cannot")),
     certificates: createCertificates({ client, nodeId: NODE, log: say }),
     clock: systemClock,
     random: Math.random,
     log: say,
     store: createLoadedStore(dir, say),
-    ipv6: false,
     tasks: () => tasks,
   });
   const running = ingress.run(stop.signal);
