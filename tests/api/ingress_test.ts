@@ -155,7 +155,8 @@ Deno.test({
       okValue(await node.putFacts(NODE, { ...factsOf("n1"), address: "127.0.0.1" }));
       const labels = { "prometheus.io/scrape": "true" };
       await serve(t, "web", { labels, port: metrics.addr.port });
-      const authorization = { credentials: t.admin };
+      // The type is told: discovery has no default for it in every version.
+      const authorization = { type: "Bearer", credentials: t.admin };
       const sd = (of: string) => ({
         ...{ url: `http://127.0.0.1:${server.addr.port}/v1/prometheus/targets?of=${of}` },
         ...{ authorization, refresh_interval: "1s" },
