@@ -5,7 +5,6 @@
  */
 import { list, serverCommand, value } from "../command.ts";
 import { parsePortNumber } from "../format/quantity.ts";
-import { parseNodeSelector } from "../format/routes.ts";
 
 const GROUP = "Reach services:";
 
@@ -35,7 +34,6 @@ export const ingressCommands = [
       nodes: list(
         "--nodes <selector>",
         "NAME, LABEL=VALUE, a constraint, or all; may be repeated, and all must hold",
-        parseNodeSelector,
       ),
       image: value("--image <image>", "Image that has caddy (default: caddy:2)"),
       httpPort: value("--http-port <port>", "For HTTP (default: 80)", parsePortNumber),

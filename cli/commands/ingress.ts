@@ -10,11 +10,13 @@ import type { ServiceSpecInput, ServiceView } from "../../kv/schema/service.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode, exitOf } from "../exit.ts";
 import { isNotFound, listAll, listTasksOf } from "../find.ts";
+import { constraintOf } from "../format/routes.ts";
+import { checkSpec } from "../spec_check.ts";
 import { ingressSpec, START_CONFIG } from "../ingress_spec.ts";
-import { failCall, hint, printList, printValue } from "../report.ts";
+import { fail, failCall, hint, printList, printValue } from "../report.ts";
 
 export interface EnableOptions {
-  nodes: (string | undefined)[];
+  nodes: string[];
   image: string | undefined;
   httpPort: number | undefined;
   httpsPort: number | undefined;
@@ -29,13 +31,15 @@ const OFF = "It is not enabled: berth ingress enable --nodes NAME|LABEL=VALUE";
 export async function enable(options: EnableOptions, deps: ServerDeps): Promise<ExitCode> {
   const { acmeEmail, acmeCa } = options;
   const spec = ingressSpec({
-    nodes: options.nodes.flatMap((one) => one ?? []),
+    nodes: options.nodes.flatMap((one) => constraintOf(one) ?? []),
     image: options.image ?? "caddy:2",
     httpPort: options.httpPort ?? 80,
     httpsPort: options.httpsPort ?? 443,
     ...(acmeEmail === undefined ? {} : { acmeEmail }),
     ...(acmeCa === undefined ? {} : { acmeCa }),
   });
+  const checked = checkSpec(spec);
+  if (!checked.ok) return fail(deps, checked.message, "berth ingress enable --help", EXIT.usage);
   const started = await putConfig(deps);
   if (!started.ok) return failCall(deps, started.error, "cannot enable the ingress proxy");
   const put = await putService(spec, deps);

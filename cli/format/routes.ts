@@ -4,7 +4,6 @@
  * @module
  */
 import type { Parsed } from "../command.ts";
-import { parseConstraint } from "../../kv/schema/constraint.ts";
 import type { RouteInput, RouteTls } from "../../kv/schema/route.ts";
 
 const USAGE =
@@ -43,15 +42,10 @@ export function tlsText(tls: RouteTls): string {
   return typeof tls === "object" ? `secret ${tls.certificate}` : tls;
 }
 
-/** A constraint, `LABEL=VALUE` for one on a label, or a node's name; `all` is no constraint. */
-export function parseNodeSelector(text: string): Parsed<string | undefined> {
-  if (text === "all") return { ok: true, value: undefined };
+/** The constraint that a selector is: one as it is, LABEL=VALUE, or a node's name; none for `all`. */
+export function constraintOf(text: string): string | undefined {
+  if (text === "all") return undefined;
   const label = /^([^=!]+)=([^=]+)$/.exec(text);
-  const constraint = label
-    ? `node.labels.${label[1]}==${label[2]}`
-    : /[=!]=/.test(text)
-    ? text
-    : `node.name==${text}`;
-  const parsed = parseConstraint(constraint);
-  return parsed.ok ? { ok: true, value: constraint } : parsed;
+  if (label) return `node.labels.${label[1]}==${label[2]}`;
+  return /[=!]=/.test(text) ? text : `node.name==${text}`;
 }

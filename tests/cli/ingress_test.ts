@@ -3,7 +3,7 @@ import { decodeBase64 } from "../../kv/schema/base64.ts";
 import { INGRESS } from "../../kv/schema/ingress.ts";
 import { Route } from "../../kv/schema/route.ts";
 import { ServiceSpec } from "../../kv/schema/service.ts";
-import { parseNodeSelector } from "../../cli/format/routes.ts";
+import { constraintOf } from "../../cli/format/routes.ts";
 import { serviceOf } from "../support/traffic.ts";
 import { berth } from "./support.ts";
 import { serviceView } from "./support.ts";
@@ -58,15 +58,17 @@ Deno.test("ingress enable makes a config and a global service on the nodes chose
   ]]);
 });
 
-Deno.test("a selector is a constraint, a label, a node's name or all", () => {
+Deno.test("a selector is a constraint, a label, a node's name or all", async () => {
+  const wrong = await berth(["ingress", "enable", "--nodes", "node.disk==ssd"]);
+  assertEquals(wrong.code, 2);
+  assertStringIncludes(wrong.err, "'node.disk' is not one of");
   const cases: [string, string | undefined][] = [
     ["all", undefined],
     ["n1", "node.name==n1"],
     ["zone=a", "node.labels.zone==a"],
     ["node.pool!=core", "node.pool!=core"],
   ];
-  for (const [text, value] of cases) assertEquals(parseNodeSelector(text), { ok: true, value });
-  assertEquals(parseNodeSelector("node.disk==ssd").ok, false);
+  for (const [text, value] of cases) assertEquals(constraintOf(text), value);
 });
 
 Deno.test("routes are listed by host and path, with what they lead to", async () => {
