@@ -59,7 +59,9 @@ Deno.test("ingress enable makes a config and a global service on the nodes chose
 });
 
 Deno.test("a selector is a constraint, a label, a node's name or all", async () => {
-  const wrong = await berth(["ingress", "enable", "--nodes", "node.disk==ssd"]);
+  const wrong = await berth(["ingress", "enable", "--nodes", "node.disk==ssd"], {
+    handler: () => Promise.reject(new Error("nothing is to be sent")),
+  });
   assertEquals(wrong.code, 2);
   assertStringIncludes(wrong.err, "'node.disk' is not one of");
   const cases: [string, string | undefined][] = [
