@@ -175,10 +175,8 @@ function siteRoute(host: string, routes: Json[]): Json {
 /** Invariant 2: asks clients of a server that is about to go to connect anew. */
 function leave(): Json {
   return {
-    match: [{
-      vars: { "{http.shutting_down}": ["true"] },
-      not: [{ header: { Upgrade: ["*"] } }],
-    }],
+    // An expression is compiled once: the other matchers cost a request several times as much.
+    match: [{ expression: '{http.shutting_down} == true && {http.request.header.Upgrade} == ""' }],
     handle: [{ handler: "headers", response: { set: { Connection: ["close"] } } }],
   };
 }
