@@ -175,7 +175,7 @@ function siteRoute(host: string, routes: Json[]): Json {
 /** Invariant 2: asks clients of a server that is about to go to connect anew. */
 function leave(): Json {
   return {
-    // An expression is compiled once: the other matchers cost a request several times as much.
+    // Compiled once; by ingressRatio it costs a request less than matchers of variables and headers.
     match: [{ expression: '{http.shutting_down} == true && {http.request.header.Upgrade} == ""' }],
     handle: [{ handler: "headers", response: { set: { Connection: ["close"] } } }],
   };
