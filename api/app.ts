@@ -29,6 +29,7 @@ import { agentRoutes } from "./routes/agents.ts";
 import { endpointRoutes } from "./routes/endpoints.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { forecastRoutes } from "./routes/forecast.ts";
+import { ingressRoutes } from "./routes/ingress.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { playgroundRoutes } from "./routes/playground.ts";
 import { projectRoutes } from "./routes/projects.ts";
@@ -89,6 +90,7 @@ export function createApp(deps: ApiDeps): Api {
   rolloutRoutes(app, rooms);
   taskRoutes(app, rooms);
   endpointRoutes(app, rooms);
+  ingressRoutes(app, rooms);
   sealedRoutes(app, rooms);
   volumeRoutes(app, rooms);
   registryRoutes(app, rooms);

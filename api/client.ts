@@ -13,6 +13,7 @@ import { RevisionView, type RolloutCommand } from "../kv/schema/rollout.ts";
 import { type ServiceSpecInput, ServiceView } from "../kv/schema/service.ts";
 import { TaskView } from "../kv/schema/task.ts";
 import { type NodeSpecInput, NodeView } from "../kv/schema/node.ts";
+import { CertificateView } from "../kv/schema/ingress.ts";
 import {
   Forecast,
   type PlanRequestInput,
@@ -415,6 +416,8 @@ export function createClient(options: ClientOptions) {
         body: pin,
       }),
     /** The secrets and configs of a task that this node is to run. */
+    certificate: (nodeId: string, secretId: string, o: CallOptions = {}) =>
+      call("GET", `/v1/nodes/${seg(nodeId)}/certificates/${seg(secretId)}`, CertificateView, o),
     taskFiles: (nodeId: string, taskId: string, o: CallOptions = {}) =>
       call("GET", `/v1/nodes/${seg(nodeId)}/tasks/${seg(taskId)}/files`, TaskFilesView, o),
     report: (nodeId: string, report: ReportRequest, o: CallOptions = {}) =>

@@ -28,6 +28,7 @@ const TITLES: Record<RefusalKind, { status: number; title: string }> = {
   "not-found": { status: 404, title: "No such object" },
   "name-taken": { status: 409, title: "The name is taken" },
   "port-taken": { status: 409, title: "The port is taken" },
+  "route-taken": { status: 409, title: "The route is taken" },
   "ambiguous": { status: 409, title: "The reference fits several objects" },
   "busy": { status: 409, title: "The object's state does not allow it now" },
   "changed": { status: 412, title: "The object changed since" },

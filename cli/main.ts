@@ -12,6 +12,7 @@ import { forecastCommands } from "./catalog/forecast.ts";
 import { GLOBAL, type GlobalOptions } from "./catalog/global.ts";
 import { rolloutCommands } from "./catalog/rollout.ts";
 import { trafficCommands } from "./catalog/traffic.ts";
+import { ingressCommands } from "./catalog/ingress.ts";
 import { lookCommands, serviceLs } from "./catalog/look.ts";
 import { modeCommands } from "./catalog/modes.ts";
 import { nodeCommands } from "./catalog/nodes.ts";
@@ -39,6 +40,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   ...lookCommands,
   ...operateCommands,
   ...trafficCommands,
+  ...ingressCommands,
   serviceLs,
   ...dataCommands,
   ...forecastCommands,
@@ -58,6 +60,7 @@ const GROUPS: Record<string, string> = {
   registry: "Registries with credentials: ls",
   volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
+  ingress: "The proxy that serves routes: enable, disable, status",
   node: "Nodes: ls, drain, cordon, label, rm, …",
   context: "Known servers: ls, use, add, set, rm, show",
 };

@@ -42,6 +42,7 @@ export function withFlags(spec: ServiceSpecInput, flags: Flags): Parsed<ServiceS
     },
     ...named({
       priority: flags.priority,
+      routes: listed(flags.route),
       disruption: changed(spec.disruption, { maxUnavailable: flags.maxUnavailable }),
       update: changed(spec.update, updateFields(flags)),
       rollback: changed(spec.rollback, rollbackFields(flags)),

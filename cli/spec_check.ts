@@ -52,6 +52,7 @@ const FLAG_OF: Record<string, string> = {
   "template.placement.maxPerNode": "--max-per-node",
   "update.canary": "--canary",
   "update.parallelism": "--update-parallelism",
+  routes: "--route",
   update: "--update-…",
   rollback: "--rollback-…",
   disruption: "--max-unavailable",

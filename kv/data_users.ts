@@ -6,6 +6,7 @@
 import { key, prefix } from "./keys.ts";
 import { Id } from "./schema/common.ts";
 import { Rollout } from "./schema/rollout.ts";
+import { certificateOf } from "./schema/route.ts";
 import { Revision, Service, type TaskTemplate } from "./schema/service.ts";
 import { isTerminal } from "./schema/task_state.ts";
 import { namedVolumes } from "./schema/volume.ts";
@@ -19,6 +20,11 @@ export function referencesOf(template: TaskTemplate): string[] {
     ...template.configs.map(({ source }) => `config/${source}`),
     ...namedVolumes(template.mounts).map(({ source }) => `volume/${source}`),
   ];
+}
+
+/** The secrets that a service's routes have certificates in. */
+export function certificatesOf({ routes = [] }: Pick<Service, "routes">): string[] {
+  return routes.flatMap((route) => certificateOf(route) ?? []);
 }
 
 /** The services of a project. */
@@ -36,6 +42,7 @@ export async function usersIn(kv: Kv, project: string): Promise<Map<string, stri
     const revisions = [...await revisionsInUse(kv, service)];
     const rows = await getRows(kv, revisions.map((r) => key.revision(service.id, r)), Revision);
     const references = new Set(rows.flatMap((row) => row ? referencesOf(row.row.template) : []));
+    for (const name of certificatesOf(service)) references.add(`secret/${name}`);
     for (const reference of references) {
       users.set(reference, [...users.get(reference) ?? [], service.name]);
     }

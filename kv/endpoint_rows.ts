@@ -54,12 +54,15 @@ export function createEndpointRows(
 
   function putService(row: Service): void {
     const { id, project, name, aliases, balance, ingressPorts, revision, mode } = row;
+    const { routes, certificates } = row;
     // Tasks that run to their end serve nobody.
     if (mode.type === "job" || mode.type === "cron") return;
     const service = {
       ...{ id, project, name, ingressPorts, revision },
       ...(balance === undefined ? {} : { balance }),
       ...(aliases === undefined ? {} : { aliases }),
+      ...(routes === undefined ? {} : { routes }),
+      ...(certificates === undefined ? {} : { certificates }),
     };
     const known = services.get(id);
     if (known) known.service = service;

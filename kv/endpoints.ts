@@ -13,7 +13,15 @@ import { sameValue } from "./same.ts";
 /** What of a service's row matters to clients. */
 export type KnownService = Pick<
   Service,
-  "id" | "project" | "name" | "balance" | "ingressPorts" | "revision" | "aliases"
+  | "id"
+  | "project"
+  | "name"
+  | "balance"
+  | "ingressPorts"
+  | "revision"
+  | "aliases"
+  | "routes"
+  | "certificates"
 >;
 
 /** What of a node's rows matters. */
@@ -86,8 +94,12 @@ export function serviceEndpoints({ service, portsOf, tasks, node }: Scene): Serv
     });
   }
   endpoints.sort((a, b) => a.slot - b.slot || (a.taskId < b.taskId ? -1 : 1));
-  const { id, project, name } = service;
-  return { id, project, name, aliases: service.aliases ?? [], ports, endpoints };
+  const { id, project, name, routes = [], certificates } = service;
+  return {
+    ...{ id, project, name, aliases: service.aliases ?? [], ports, endpoints },
+    ...(routes.length > 0 ? { routes } : {}),
+    ...(certificates ? { certificates } : {}),
+  };
 }
 
 /** The number that the service holds for one of its ports. */

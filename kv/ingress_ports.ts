@@ -21,8 +21,8 @@ import {
   type PortRange,
   type Protocol,
 } from "./schema/port.ts";
-import { Service } from "./schema/service.ts";
-import { getRow, getRows, type Kv, listRows } from "./store.ts";
+import { nameOf } from "./service_reads.ts";
+import { getRows, type Kv, listRows } from "./store.ts";
 
 export interface Claim {
   /** For the service's row. */
@@ -31,8 +31,11 @@ export interface Claim {
   addTo(op: Deno.AtomicOperation): Deno.AtomicOperation;
 }
 
-/** New ports that are checked one by one: with the other checks of a commit below denokv's ten. */
-const CHECKED_ONE_BY_ONE = 6;
+/**
+ * New ports that are checked one by one: with the other checks of a commit (its row, its idempotency key,
+ * the head of its secrets, twice, a route) they are denokv's ten.
+ */
+const CHECKED_ONE_BY_ONE = 5;
 
 /** Works out which ports a template needs of the cluster; refused when another service has one. */
 export async function claimPorts(
@@ -117,13 +120,6 @@ async function refuseTaken(kv: Kv, id: string, ports: readonly Port[]) {
     hint: "Publish another port, or remove it from the service that has it.",
     errors,
   });
-}
-
-async function nameOf(kv: Kv, serviceId: string): Promise<string> {
-  const service = (await getRow(kv, key.service(serviceId), Service))?.row;
-  if (!service) return `service ${serviceId}`;
-  const going = service.deleting ? ", which is being removed" : "";
-  return `service ${service.project}/${service.name}${going}`;
 }
 
 /** Services begin to look at different places, so that those that are made together do not collide. */

@@ -5,7 +5,7 @@
  * | --- | --- |
  * | service, service_name, revision, node_spec | users, through the API |
  * | rollout_request, task_restarts, node_restart, playground | users, through the API |
- * | port | users, through the API; deleted by the leader with the service |
+ * | port, route | users, through the API; deleted by the leader with the service |
  * | project_lock | the users who hold it, through the API |
  * | sealed, sealed_name, data_head, rotation | users, through the API |
  * | sealed_value | users, through the API; old versions are deleted by the leader |
@@ -40,6 +40,10 @@ export const key = {
   port: (protocol: string, published: number) => ["port", protocol, published],
   /** Written with every change of those, so that one check guards many. */
   portHead: () => ["port_head"],
+  /** The id of the service that requests for the place (host and path) go to. */
+  route: (place: string) => ["route", place],
+  /** Written with every change of those, as with ports. */
+  routeHead: () => ["route_head"],
   projectLock: (project: string) => ["project_lock", project],
 
   run: (serviceId: string, runId: string) => ["run", serviceId, runId],

@@ -7,7 +7,8 @@
 
 /**
  * - `not-found`: no such object. `name-taken`: the name belongs to another one.
- * - `port-taken`: the cluster listens on the port for another service.
+ * - `port-taken`: the cluster listens on the port for another service. `route-taken`: requests for that
+ *   host and path go to another one.
  * - `ambiguous`: the reference fits several. `busy`: the object's state forbids it now.
  * - `changed`: it is not at the version that the caller named.
  * - `key-reused`: the idempotency key stands for another request.
@@ -18,6 +19,7 @@ export type RefusalKind =
   | "not-found"
   | "name-taken"
   | "port-taken"
+  | "route-taken"
   | "ambiguous"
   | "busy"
   | "changed"

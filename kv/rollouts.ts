@@ -7,6 +7,7 @@
  */
 import { recordUse, writeOnce } from "./idempotency.ts";
 import { type Claim, claimPorts } from "./ingress_ports.ts";
+import { carryDigest } from "./digests.ts";
 import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
@@ -14,6 +15,7 @@ import { missingPins } from "./resolve.ts";
 import { getRevision, newestRevision } from "./revisions.ts";
 import { timestamp } from "./schema/common.ts";
 import { goalOf, Rollout, type RolloutCommand, type RolloutRequest } from "./schema/rollout.ts";
+import { routeIssues } from "./schema/route.ts";
 import type { Revision, Service, ServiceView } from "./schema/service.ts";
 import { findService, type ServiceRef, viewOf } from "./service_reads.ts";
 import { refuseStale, replay, type ServiceDeps, type WriteOptions } from "./services.ts";
@@ -44,7 +46,10 @@ export async function steerRollout(
       recordUse(op, once, { status: 200, objectId: id });
       const { row, claim, request, revision } = change.value;
       if (row) op.set(key.service(id), row);
-      if (revision) op.set(key.revision(id, revision.revision), revision);
+      if (revision) {
+        op.set(key.revision(id, revision.to.revision), revision.to);
+        await carryDigest(kv, op, revision);
+      }
       claim?.addTo(op);
       if (request) op.set(key.rolloutRequest(id), request);
       enqueue(op, { kind: "service", id }, deps.newId);
@@ -61,7 +66,8 @@ interface Change {
   row?: Service;
   claim?: Claim;
   request?: RolloutRequest;
-  revision?: Revision;
+  /** A new one that takes over the image of an earlier one. */
+  revision?: { from: Revision; to: Revision };
 }
 
 async function changeFor(
@@ -135,9 +141,10 @@ async function restart(
   }
   const newest = await newestRevision(deps.kv, row);
   const createdAt = timestamp(deps.clock.wallMs());
-  const revision = { ...current, revision: newest + 1, createdAt };
-  const change = await pointAt(deps, row, revision, "Put them back, or update the service.");
-  return change.ok ? done({ ...change.value, revision }) : change;
+  const { pull: _, ...same } = current;
+  const to: Revision = { ...same, revision: newest + 1, createdAt };
+  const change = await pointAt(deps, row, to, "Put them back, or update the service.");
+  return change.ok ? done({ ...change.value, revision: { from: current, to } }) : change;
 }
 
 /** Makes a revision the wanted one. */
@@ -152,6 +159,14 @@ async function pointAt(
     const what = missing.join(", ");
     return refuse("busy", `revision ${revision} of ${row.name} needs what is gone: ${what}`, {
       hint,
+    });
+  }
+  const [issue] = routeIssues(row.routes ?? [], { ports: template.ports, serves: true });
+  if (issue) {
+    const field = ["routes", ...issue.path].join(".");
+    return refuse("busy", `revision ${revision} of ${row.name} does not fit its routes`, {
+      hint: "Change the routes first.",
+      errors: [{ field, message: issue.message }],
     });
   }
   const service = { id: row.id, held: row.ingressPorts };

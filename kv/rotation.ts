@@ -17,7 +17,7 @@ import { sameValue } from "./same.ts";
 import { timestamp } from "./schema/common.ts";
 import { Sealed, SealedKind } from "./schema/sealed.ts";
 import { Revision, Service } from "./schema/service.ts";
-import { referencesOf, servicesIn } from "./data_users.ts";
+import { certificatesOf, referencesOf, servicesIn } from "./data_users.ts";
 import type { ServiceDeps } from "./services.ts";
 import { getRow } from "./store.ts";
 
@@ -45,6 +45,37 @@ export async function finishRotation(
   await kv.atomic().check(rotation).delete(rotation.key).commit();
 }
 
+/** A certificate is no part of a revision: the proxies have the new one at once. */
+function renewCertificate(service: Service, { kind, name, id, version }: Sealed): boolean {
+  if (kind !== "secret" || !certificatesOf(service).includes(name)) return false;
+  const pin = service.certificates?.[name];
+  if (pin?.id === id && pin.version >= version) return false;
+  service.certificates = { ...service.certificates, [name]: { id, version } };
+  return true;
+}
+
+/** Puts into `op` and `next` the revision that is needed, if one is. */
+async function revise(
+  deps: ServiceDeps,
+  next: Service,
+  { current, changed, op }: { current: Revision; changed: Sealed; op: Deno.AtomicOperation },
+): Promise<boolean> {
+  const { template } = current;
+  if (!referencesOf(template).includes(`${changed.kind}/${changed.name}`)) return false;
+  const resolution = await resolveTemplate(deps, next.project, template);
+  if (!resolution.ok || sameValue(resolution.value.resolved, current.resolved)) return false;
+  const { resolved } = resolution.value;
+  next.revision = await newestRevision(deps.kv, next) + 1;
+  const { id: serviceId, revision, updatedAt: createdAt } = next;
+  const renewed: Revision = {
+    ...{ serviceId, revision, createdAt, template },
+    ...(resolved ? { resolved } : {}),
+  };
+  resolution.value.addTo(op).set(key.revision(serviceId, revision), renewed);
+  await carryDigest(deps.kv, op, { from: current, to: renewed });
+  return true;
+}
+
 /**
  * A new revision of the same template, if what it names stands for something else now. A job is left
  * alone: its tasks are one piece of work, begun with what there was.
@@ -57,22 +88,13 @@ async function renew(deps: ServiceDeps, serviceId: string, changed: Sealed): Pro
     const { row, versionstamp } = found;
     const current = await getRevision(kv, serviceId, row.revision);
     if (!current) continue;
-    const { template } = current;
-    if (!referencesOf(template).includes(`${changed.kind}/${changed.name}`)) return;
-    const resolution = await resolveTemplate(deps, row.project, template);
-    if (!resolution.ok || sameValue(resolution.value.resolved, current.resolved)) return;
-    const { resolved } = resolution.value;
-    const revision = await newestRevision(kv, row) + 1;
     const at = timestamp(deps.clock.wallMs());
-    const next: Service = { ...row, revision, updatedAt: at };
-    const renewed: Revision = {
-      ...{ serviceId, revision, createdAt: at, template },
-      ...(resolved ? { resolved } : {}),
-    };
-    const op = resolution.value.addTo(kv.atomic())
-      .check({ key: key.service(serviceId), versionstamp })
-      .set(key.service(serviceId), next).set(key.revision(serviceId, revision), renewed);
-    await carryDigest(kv, op, { from: current, to: renewed });
+    const next: Service = { ...row, updatedAt: at };
+    const certified = renewCertificate(next, changed);
+    const op = kv.atomic().check({ key: key.service(serviceId), versionstamp });
+    const revised = await revise(deps, next, { current, changed, op });
+    if (!certified && !revised) return;
+    op.set(key.service(serviceId), next);
     if ((await enqueue(op, { kind: "service", id: serviceId }, deps.newId).commit()).ok) return;
   }
   throw new Error(`service ${serviceId} kept changing while it was to get a new version`);

@@ -5,6 +5,7 @@
  * 1. Every write touches the project's data head, and a service's revision is committed only if the head
  *    is where its names were looked up (resolve.ts): no service is made with what is being replaced.
  * 2. A new version is on record as a rotation until every service has it (rotation.ts).
+ *    Nor does a certificate get a value that it cannot have (ingress_routes.ts).
  * 3. Removal marks first and looks for users then: from the mark on there can be no new ones.
  *
  * @module
@@ -32,7 +33,8 @@ import {
 } from "./schema/sealed.ts";
 import type { SealedKind } from "./schema/sealed.ts";
 import { aboutPart, findSealed, openSealed, type SealedRef, sealedView } from "./sealed_reads.ts";
-import { usersIn } from "./data_users.ts";
+import { certificateTrouble } from "./certificates.ts";
+import { certificatesOf, servicesIn, usersIn } from "./data_users.ts";
 import type { ServiceDeps } from "./services.ts";
 import { getRow, type Kv, type Versioned } from "./store.ts";
 import type { Vault } from "./vault.ts";
@@ -95,6 +97,9 @@ export async function rotateSealed(
       if (!found.ok) return found;
       const { row, versionstamp } = found.value;
       if (row.removing) return beingRemoved(row);
+      const head = await kv.get(key.dataHead(row.project));
+      const unfit = await refuseCertificate(kv, row, value.value);
+      if (unfit) return unfit;
       const same = await isSame(deps, row, value.value);
       const labels = request.labels ?? row.labels;
       const op = kv.atomic().check({ key: key.sealed(row.kind, row.id), versionstamp });
@@ -109,7 +114,7 @@ export async function rotateSealed(
       op.set(key.sealed(row.kind, row.id), next);
       if (!same) {
         await sealInto(op, deps, next, value.value);
-        touch(op, deps, row.project).set(key.rotation(row.kind, row.id), version); // invariant 2
+        touch(op.check(head), deps, row.project).set(key.rotation(row.kind, row.id), version); // invariant 2
       }
       return (await op.commit()).ok ? done({ value: await sealedView(kv, next) }) : undefined;
     },
@@ -177,6 +182,19 @@ async function refuseUsed(kv: Kv, { kind, name, project }: Sealed) {
     hint:
       `Remove ${users.length === 1 ? "it" : "them"}, or the reference, and wait until no task ` +
       "with it is left.",
+  });
+}
+
+/** A value that the routes which have their certificate in this secret could not be served with. */
+async function refuseCertificate(kv: Kv, { kind, name, project }: Sealed, value: Uint8Array) {
+  const trouble = kind === "secret" ? certificateTrouble(value) : undefined;
+  if (trouble === undefined) return undefined;
+  const user = (await servicesIn(kv, project)).find((one) => certificatesOf(one).includes(name));
+  if (!user) return undefined;
+  const message = `the certificate of service ${user.name}'s routes ${trouble}`;
+  return refuse("invalid", `secret ${name} keeps its value: ${message}`, {
+    hint: "It must have the certificate chain and its private key, both as PEM.",
+    errors: [{ field: "data", message }],
   });
 }
 

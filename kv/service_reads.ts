@@ -37,6 +37,14 @@ export async function findService(
   });
 }
 
+/** A service by its id, for people. */
+export async function nameOf(kv: Kv, serviceId: string): Promise<string> {
+  const service = (await getRow(kv, key.service(serviceId), Service))?.row;
+  if (!service) return `service ${serviceId}`;
+  const going = service.deleting ? ", which is being removed" : "";
+  return `service ${service.project}/${service.name}${going}`;
+}
+
 export async function getService(
   kv: Kv,
   ref: ServiceRef,

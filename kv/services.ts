@@ -6,6 +6,7 @@
 import { type Once, recordUse, writeOnce } from "./idempotency.ts";
 import { claimPorts } from "./ingress_ports.ts";
 import { carryDigest, refusePull } from "./digests.ts";
+import { claimRoutes } from "./ingress_routes.ts";
 import { key } from "./keys.ts";
 import { done, type Outcome, refuse, type Written } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
@@ -24,11 +25,14 @@ import type { Clock } from "./schema/time.ts";
 import { serviceView } from "./service_view.ts";
 import { sameValue } from "./same.ts";
 import { getRow, type Kv, storeFailure, type Versioned } from "./store.ts";
+import type { Vault } from "./vault.ts";
 
 export interface ServiceDeps {
   kv: Kv;
   clock: Clock;
   newId: () => string;
+  /** Opens the certificates that routes name; a service without such needs none. */
+  vault?: Vault;
 }
 
 export interface WriteOptions {
@@ -62,11 +66,15 @@ export async function createService(
       const id = deps.newId();
       const claim = await claimPorts(kv, { id, held: [] }, template.ports);
       if (!claim.ok) return claim;
+      const routed = await claimRoutes(deps, { ...rest, id, held: [] }, spec.routes ?? []);
+      if (!routed.ok) return routed;
+      const { certificates } = routed.value;
       const row: Service = {
         ...rest,
         id,
         revision: 1,
         ingressPorts: claim.value.ports,
+        ...(certificates ? { certificates } : {}),
         createdAt: at,
         updatedAt: at,
         deleting: false,
@@ -80,7 +88,7 @@ export async function createService(
         .set(nameKey, id)
         .set(key.service(id), row)
         .set(key.revision(id, 1), revision);
-      resolution.value.addTo(claim.value.addTo(op));
+      resolution.value.addTo(routed.value.addTo(claim.value.addTo(op)));
       recordUse(op, once, { status: 201, objectId: id });
       enqueue(op, { kind: "service", id }, deps.newId);
       const committed = await commitSpec(op, spec.name);
@@ -131,8 +139,14 @@ export async function putService(
         const held = current.row.ingressPorts;
         const claim = await claimPorts(kv, { id, held }, spec.template.ports);
         if (!claim.ok) return claim;
-        change.row.ingressPorts = claim.value.ports;
-        claim.value.addTo(op).set(key.service(id), change.row);
+        const claimant = { ...spec, id, held: current.row.routes ?? [] };
+        const routed = await claimRoutes(deps, claimant, spec.routes ?? []);
+        if (!routed.ok) return routed;
+        const { certificates } = routed.value;
+        const row = { ...change.row, ...(certificates ? { certificates } : {}) };
+        row.ingressPorts = claim.value.ports;
+        routed.value.addTo(claim.value.addTo(op)).set(key.service(id), row);
+        change.row = row;
         enqueue(op, { kind: "service", id }, deps.newId);
       }
       const committed = await commitSpec(op, spec.name);
@@ -285,7 +299,7 @@ function withResolved(revision: Revision, { resolved }: Resolution): Revision {
 /** What of a service is its user's spec, beside the template. */
 function specFieldsOf(row: Service): Omit<ServiceSpec, "template"> {
   const { id: _, revision: _r, createdAt: _c, updatedAt: _u, ...rest } = row;
-  const { ingressPorts: _p, deleting: _d, ...spec } = rest;
+  const { ingressPorts: _p, certificates: _k, deleting: _d, ...spec } = rest;
   return spec;
 }
 

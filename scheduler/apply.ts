@@ -16,6 +16,7 @@ import { appendLog } from "../kv/log.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { Event } from "../kv/schema/event.ts";
 import type { Rollout } from "../kv/schema/rollout.ts";
+import { routePlace } from "../kv/schema/route.ts";
 import type { Service } from "../kv/schema/service.ts";
 import type { Task } from "../kv/schema/task.ts";
 import type { Clock } from "../kv/schema/time.ts";
@@ -122,6 +123,7 @@ function deleteService(
   for (const { protocol, published } of service.ingressPorts) {
     op.delete(key.port(protocol, published));
   }
+  for (const route of service.routes ?? []) op.delete(key.route(routePlace(route)));
   for (const runId of runs.keys()) op.delete(key.run(service.id, runId));
   for (const slot of elapsed.keys()) op.delete(key.elapsed(service.id, slot));
   const newest = Math.max(service.revision, ...templates.keys());

@@ -59,6 +59,8 @@ export interface AgentDeps {
   log: Log;
   /** Watches over strict tasks. */
   guard: Guard;
+  /** Called when something has become of a task. */
+  onNews?: () => void;
   config: AgentConfig;
 }
 
@@ -92,6 +94,8 @@ export interface Agent {
   run(signal: AbortSignal): Promise<AgentEnd>;
   /** The row of every task, as it would be reported now. */
   rows(): Observed[];
+  /** The set in effect. */
+  assignments(): Iterable<Assignment>;
   /** When the next task is due, in ms of the monotonic clock. */
   nextDueMs(): number | undefined;
 }
@@ -119,6 +123,7 @@ export function createAgent(deps: AgentDeps): Agent {
     factsChanged: () => parts.bells.facts(),
     run: createLoops(deps, parts),
     rows: () => book.rows(),
+    assignments: () => book.set?.assignments.values() ?? [],
     nextDueMs: () => driver.nextDueMs(),
   };
 }
@@ -135,7 +140,17 @@ function createParts(deps: AgentDeps) {
     facts: () => {},
     task: (_taskId: string) => {},
   };
-  const reporter = createReporter({ now: () => bells.rows(), later: () => bells.later() });
+  const { onNews = () => {} } = deps;
+  const reporter = createReporter({
+    now() {
+      bells.rows();
+      onNews();
+    },
+    later() {
+      bells.later();
+      onNews();
+    },
+  });
   const engine = createEngineCalls({ runtime, clock });
   const book = createBook({ nodeId, state, reporter, clock, log });
   const monitor = createMonitor(

@@ -34,7 +34,7 @@ const machine: Machine = {
   },
 };
 
-type Engine = Pick<WorkerDeps, "createRuntime" | "createGuard" | "createNames">;
+type Engine = Pick<WorkerDeps, "createRuntime" | "createGuard" | "createNames" | "createIngress">;
 
 /** Loads the one runtime that is asked for: dockerode is heavy. */
 async function loadEngine(config: WorkerConfig, log: Log): Promise<Engine | { missing: string }> {
@@ -71,11 +71,14 @@ async function loadEngine(config: WorkerConfig, log: Log): Promise<Engine | { mi
   const { createDockerRuntime } = await import("./docker/docker.ts");
   const { createNameService } = await import("./dns/name_service.ts");
   const names = { stateDir, clock: systemClock, random: secureRandom, log };
+  const { createNodeIngress } = await import("./ingress/node_ingress.ts");
+  const ingress = { stateDir, clock: systemClock, random: Math.random, log };
   const guard = { stateDir, target: connection, clock: systemClock, newId: newKey, log };
   return {
     createRuntime: (nodeId) =>
       createDockerRuntime({ connection, nodeId, ...bindAddress, ...networks }),
     createGuard: () => createGuard(guard),
+    createIngress: (node) => createNodeIngress(ingress, node),
     ...(pool
       ? {
         createNames: (nodeId, networks) => createNameService({ ...names, pool, nodeId, networks }),

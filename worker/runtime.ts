@@ -203,6 +203,11 @@ export interface Runtime {
   readonly networks?: ProjectNetworks;
   /** What the machine is. The first call an agent makes; fails as `unavailable` without an engine. */
   info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
+  /**
+   * Has the machine pass connections that wait at a listener that closes on to another one of the same
+   * port, where the kernel can. Absent where there are no connections.
+   */
+  migrateConnections?(signal: AbortSignal): Promise<Outcome>;
   /** All containers of this node, whatever their state. */
   list(signal: AbortSignal): Promise<Outcome<ContainerStatus[]>>;
   /** One container with everything in {@link ContainerStatus}, or `undefined` when it is gone. */

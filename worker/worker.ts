@@ -20,6 +20,8 @@ import {
   loadIdentity,
   saveIdentity,
 } from "./join.ts";
+import type { Ingress } from "./ingress/ingress.ts";
+import type { IngressNode } from "./ingress/node_ingress.ts";
 import type { Guard } from "./guard_client.ts";
 import type { Log } from "./log.ts";
 import type { EngineInfo, ProjectNetworks, Runtime } from "./runtime.ts";
@@ -37,6 +39,8 @@ export interface WorkerDeps {
   createGuard: () => Guard;
   /** Names for the containers in a node's networks, for one life of the agent. */
   createNames?: (nodeId: string, networks: ProjectNetworks) => Promise<NameService>;
+  /** Configures the ingress proxy, if one is to run on the node. */
+  createIngress?: (node: IngressNode) => Ingress;
   clock: Clock;
   random: () => number;
   /** Mints an idempotency key. */
@@ -158,6 +162,7 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
     state: createFileStore(config.stateDir),
     log,
     guard: deps.createGuard(),
+    onNews: () => ingress?.look(), // It is made of the agent, and the agent runs later.
     config: {
       nodeId,
       facts: (info) => ({
@@ -166,10 +171,12 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
       }),
     },
   });
+  const ingress = deps.createIngress?.({ nodeId, runtime, client, agent });
   const over = new AbortController();
   const until = AbortSignal.any([signal, over.signal]);
   const names = runtime.networks && await deps.createNames?.(nodeId, runtime.networks);
   const naming = names?.run(until);
+  const proxying = ingress?.run(until);
   // Simulated containers answer on no port.
   const balancing = config.runtime === "sim" ? undefined : runTraffic({
     ...{ client, nodeId, clock, random, log, stateDir: config.stateDir },
@@ -177,7 +184,10 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
       unboundPorts = ports;
       agent.factsChanged();
     },
-    onTable: (table) => names?.update(table),
+    onTable(table) {
+      names?.update(table);
+      ingress?.update(table);
+    },
   }, until);
   log("info", "agent runs", { node: config.name, nodeId, server: config.server });
   try {
@@ -187,6 +197,7 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
       agent.run(until).finally(leave),
       balancing?.finally(leave),
       naming?.finally(leave),
+      proxying?.finally(leave),
     ]);
     if (end.status === "rejected") throw end.reason;
     for (const other of others) if (other.status === "rejected") throw other.reason;

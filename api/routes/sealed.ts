@@ -19,6 +19,8 @@ import {
 import { Id } from "../../kv/schema/common.ts";
 import { createSealed, removeSealed, rotateSealed } from "../../kv/sealed.ts";
 import { getSealed, listSealed, readConfigValue } from "../../kv/sealed_reads.ts";
+import { readCertificate } from "../../kv/ingress_certificate.ts";
+import { CertificateView } from "../../kv/schema/ingress.ts";
 import { readTaskValues } from "../../kv/task_values.ts";
 import type { ApiApp, Rooms } from "../deps.ts";
 import { guarded, onceOf } from "../guard.ts";
@@ -156,6 +158,28 @@ const files = createRoute({
   responses: { 200: json("The values", TaskFilesView), ...problems(400, 401, 403, 404, 409, 503) },
 });
 
+const certificate = createRoute({
+  method: "get",
+  path: "/v1/nodes/{id}/certificates/{secretId}",
+  operationId: "getCertificate",
+  tags: ["agents"],
+  summary: "Read a certificate of the cluster's routes",
+  description: "For nodes that run the ingress proxy; its newest version.",
+  ...access("node"),
+  request: {
+    params: NodeIdParam.extend({
+      secretId: Id.meta({
+        description: "The id of the secret that it is in",
+        param: { name: "secretId", in: "path" },
+      }),
+    }),
+  },
+  responses: {
+    200: json("The certificate and its key", CertificateView),
+    ...problems(400, 401, 403, 404, 409, 503),
+  },
+});
+
 export function sealedRoutes(app: ApiApp, rooms: Rooms): void {
   routesFor(app, rooms, "secret");
   routesFor(app, rooms, "config");
@@ -170,6 +194,11 @@ export function sealedRoutes(app: ApiApp, rooms: Rooms): void {
   app.openapi(guarded(rooms, files), async (c) => {
     const { id, taskId } = c.req.valid("param");
     return c.json(valueOf(await readTaskValues(deps, id, taskId)), 200);
+  });
+
+  app.openapi(guarded(rooms, certificate), async (c) => {
+    const { id, secretId } = c.req.valid("param");
+    return c.json(valueOf(await readCertificate(deps, id, secretId)), 200);
   });
 }
 

@@ -15,6 +15,7 @@ import {
   parseSpread,
   parseToleration,
 } from "../format/rules.ts";
+import { parseRoute } from "../format/routes.ts";
 
 const HEALTH_FLAGS = under("Health:", {
   healthCmd: value("--health-cmd <command>", "Shell command that fails when it is unhealthy"),
@@ -85,6 +86,14 @@ const RESTART_FLAGS = under("Restarts and disruptions:", {
     "--disconnect-reconcile <which>",
     "Which task stays when the node comes back",
     ["keep-new", "keep-old"],
+  ),
+});
+
+const ROUTE_FLAGS = under("Routes:", {
+  route: list(
+    "--route <host[/path]>",
+    "Requests from outside, like www.example.com/api,port=80,tls=plain; may be repeated",
+    parseRoute,
   ),
 });
 
@@ -188,6 +197,7 @@ export type UpdateFlags = OptionsOf<typeof UPDATE_FLAGS>;
 export const SERVICE_FLAGS = {
   ...HEALTH_FLAGS,
   ...RESTART_FLAGS,
+  ...ROUTE_FLAGS,
   ...PLACEMENT_FLAGS,
   ...UPDATE_FLAGS,
 };

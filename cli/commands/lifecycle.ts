@@ -95,8 +95,8 @@ export async function setStopped(
 /** The spec in a service's view. */
 export function specOf(service: ServiceView): ServiceSpecInput {
   const { id: _i, revision: _r, createdAt: _c, updatedAt: _u, deleting: _d, ...rest } = service;
-  const { ingressPorts: _g, version: _v, counts: _n, phase: _p, rollout: _o, ...more } = rest;
-  const { resolved: _s, imagePin: _m, ...spec } = more;
+  const { ingressPorts: _g, certificates: _k, version: _v, counts: _n, ...more } = rest;
+  const { phase: _p, rollout: _o, resolved: _s, imagePin: _m, ...spec } = more;
   return spec;
 }
 

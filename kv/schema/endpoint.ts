@@ -7,6 +7,9 @@
 import { z } from "zod";
 import { Id, Name } from "./common.ts";
 import { Balancing, PortNumber, Protocol } from "./port.ts";
+import { Pin } from "./resolved.ts";
+import { Route } from "./route.ts";
+import { DataName } from "./sealed.ts";
 
 export const EndpointState = z.enum(["ready", "starting", "draining", "unreachable"]).meta({
   id: "EndpointState",
@@ -48,6 +51,9 @@ export const ServiceEndpoints = z.object({
   aliases: z.array(Name).default([]).meta({ description: "Further names in the project" }),
   ports: z.array(ServicePort),
   endpoints: z.array(Endpoint).meta({ description: "By slot, then by age" }),
+  routes: z.array(Route).optional().meta({ description: "What ingress proxies pass on to it" }),
+  certificates: z.record(DataName, Pin).optional()
+    .meta({ description: "The versions of the secrets that `routes` name" }),
 }).meta({ id: "ServiceEndpoints", description: "A service as clients see it" });
 export type ServiceEndpoints = z.infer<typeof ServiceEndpoints>;
 
@@ -62,3 +68,22 @@ export const EndpointsResponse = z.object({
   removed: z.array(Id).default([]).meta({ description: "Services that are gone" }),
 }).meta({ id: "EndpointsResponse" });
 export type EndpointsResponse = z.infer<typeof EndpointsResponse>;
+
+/** Whom connections go to, the best first; who is still starting gets none. */
+const TIERS: readonly EndpointState[] = ["ready", "unreachable", "draining"];
+
+/** Where the best tasks that there are answer for a TCP port of the service, each place once. */
+export function answeringAt({ endpoints }: ServiceEndpoints, target: number): string[] {
+  for (const tier of TIERS) {
+    const found = endpoints.flatMap(({ state, address, ports }) => {
+      const bound = ports.find((port) => port.target === target && port.protocol === "tcp");
+      return state === tier && bound ? [hostPort(address, bound.port)] : [];
+    });
+    if (found.length > 0) return [...new Set(found)];
+  }
+  return [];
+}
+
+export function hostPort(address: string, port: number): string {
+  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
+}

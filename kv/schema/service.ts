@@ -11,10 +11,11 @@ import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
 import { BalanceOptions, IngressPort, Port, Ports } from "./port.ts";
 import { ImagePin } from "./registry.ts";
-import { Resolved } from "./resolved.ts";
+import { Pin, Resolved } from "./resolved.ts";
 import { RolloutView } from "./rollout.ts";
+import { routeIssues, Routes } from "./route.ts";
 import { CronMode, MAX_COMPLETIONS } from "./run.ts";
-import { ConfigRef, SecretRef } from "./sealed.ts";
+import { ConfigRef, DataName, SecretRef } from "./sealed.ts";
 import { checkFiles } from "./task_files.ts";
 import { Mount } from "./volume.ts";
 import { RollbackConfig, UpdateConfig } from "./update.ts";
@@ -140,6 +141,8 @@ const SpecFields = z.object({
   }),
   disruption: Disruption.prefault({}),
   balance: BalanceOptions.optional().meta({ description: "For all its ports; see also there" }),
+  routes: Routes.optional()
+    .meta({ description: "What the ingress proxy passes on to it; changing them is no rollout" }),
   update: UpdateConfig.prefault({}),
   rollback: RollbackConfig.prefault({}),
   stopped: z.boolean().default(false)
@@ -152,10 +155,18 @@ const SpecFields = z.object({
 });
 
 /** What a user sends: the whole of a service. */
-export const ServiceSpec = SpecFields.overwrite(settle)
+export const ServiceSpec = SpecFields.overwrite(settle).superRefine(checkRoutes)
   .meta({ id: "ServiceSpec", description: "What a user asks for" });
 export type ServiceSpec = z.infer<typeof ServiceSpec>;
 export type ServiceSpecInput = z.input<typeof ServiceSpec>;
+
+function checkRoutes(spec: z.infer<typeof SpecFields>, context: z.core.$RefinementCtx): void {
+  const { routes = [], mode, template: { ports } } = spec;
+  const serves = mode.type !== "job" && mode.type !== "cron";
+  for (const { path, message } of routeIssues(routes, { ports, serves })) {
+    context.addIssue({ code: "custom", path: ["routes", ...path], message });
+  }
+}
 
 /** The task of a job or run that succeeded is done, so `any` can only mean `on-failure` there. */
 function settle(spec: z.infer<typeof SpecFields>): z.infer<typeof SpecFields> {
@@ -179,6 +190,8 @@ export const Service = SpecFields.omit({ template: true }).extend({
   updatedAt: Timestamp,
   ingressPorts: z.array(IngressPort).max(64).default([])
     .meta({ description: "Ports that every node listens on for it: it has them to itself" }),
+  certificates: z.record(DataName, Pin).optional()
+    .meta({ description: "The versions of the secrets that its routes have certificates in" }),
   deleting: z.boolean().default(false)
     .meta({ description: "Asked to go: gone once its last container is" }),
 });

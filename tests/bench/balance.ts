@@ -3,13 +3,17 @@
  * stay, and requests on a new connection each. Interleaved in one run, so that whatever else the machine
  * does meets all of them.
  *
- * Needs wrk and haproxy. The backend is haproxy too, answering by itself: it costs little, and the same
+ * And the ingress: Caddy as an agent configures it, beside the same Caddy with upstreams written by hand.
+ *
+ * Needs wrk, haproxy and caddy. The backend is haproxy too, answering by itself: it costs little, and the same
  * for everybody.
  *
  * @module
  */
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/traffic.ts";
+import { ingressRatio } from "./balance_ingress.ts";
+import { type Load, type Measured, wrk } from "./wrk.ts";
 import {
   type Bench,
   type BenchOptions,
@@ -21,8 +25,8 @@ import {
 
 export const balance: Bench = {
   name: "balance",
-  summary: "requests and new connections through the balancer, beside haproxy (--peer haproxy)",
-  goals: "requestRatio ≥ 0.8, connectRatio ≥ 0.65, p99Ratio ≤ 3",
+  summary: "through the balancer, beside haproxy (--peer haproxy), and through the ingress",
+  goals: "requestRatio ≥ 0.8, connectRatio ≥ 0.65, p99Ratio ≤ 3, ingressRatio ≥ 0.95",
   run,
 };
 
@@ -30,14 +34,7 @@ const BACKENDS = 2;
 /** As the worker's task runs it. */
 const WORKER_FLAGS = "--v8-flags=--max-semi-space-size=1,--no-memory-reducer";
 
-interface Measured {
-  perSecond: number;
-  p99Ms: number;
-  errors: number;
-}
-
 type Way = "direct" | "haproxy" | "berth";
-type Load = "requests" | "connections";
 
 async function run(options: BenchOptions): Promise<BenchResult> {
   const peer = options.flags.peer ?? "haproxy";
@@ -59,7 +56,9 @@ async function run(options: BenchOptions): Promise<BenchResult> {
     processes.push(await haproxy(dir, "peer", peerConfig(ports.haproxy, backends)));
     processes.push(berth(ports.berth, backends));
     for (const port of [...backends, ports.haproxy, ports.berth]) await answers(port);
-    return await compare(ports, { options, seconds, rounds, clients });
+    const { figures, samples } = await compare(ports, { options, seconds, rounds, clients });
+    const ingress = await ingressRatio(backends, { dir, options, seconds, rounds, clients });
+    return { figures: { ...figures, ...ingress }, samples };
   } finally {
     for (const process of processes) {
       process.kill("SIGTERM");
@@ -129,9 +128,9 @@ async function compare(
 }
 
 async function requireTools(): Promise<void> {
-  for (const tool of ["wrk", "haproxy"]) {
+  for (const tool of ["wrk", "haproxy", "caddy"]) {
     const found = await new Deno.Command("sh", { args: ["-c", `command -v ${tool}`] }).output();
-    if (!found.success) throw new Error(`${tool} is missing: apt-get install wrk haproxy`);
+    if (!found.success) throw new Error(`${tool} is missing: apt-get install wrk haproxy caddy`);
   }
 }
 
@@ -193,28 +192,4 @@ async function answers(port: number): Promise<void> {
       return false;
     }
   }, { what: `port ${port} to answer`, timeoutMs: 20_000 });
-}
-
-async function wrk(
-  port: number,
-  load: Load,
-  { seconds, clients }: { seconds: number; clients: number },
-): Promise<Measured> {
-  const { stdout } = await new Deno.Command("wrk", {
-    args: [
-      ...["-t1", `-c${clients}`, `-d${seconds}s`, "--latency"],
-      ...(load === "connections" ? ["-H", "Connection: close"] : []),
-      `http://127.0.0.1:${port}/`,
-    ],
-  }).output();
-  const text = new TextDecoder().decode(stdout);
-  const [, value = "", unit = ""] = /99%\s+([\d.]+)(us|ms|s)/.exec(text) ?? [];
-  const toMs: Record<string, number> = { us: 0.001, ms: 1, s: 1000 };
-  const errors = /connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1) ?? [];
-  const wrong = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
-  return {
-    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]),
-    p99Ms: round(Number(value) * (toMs[unit] ?? NaN)),
-    errors: errors.reduce((sum, count) => sum + Number(count), wrong),
-  };
 }

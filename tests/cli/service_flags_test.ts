@@ -97,6 +97,8 @@ const CASES: Case[] = [
   ["--rollback-order start-first", "rollback.order", "start-first"],
   ["--rollback-monitor 1s", "rollback.monitorMs", 1000],
   ["--rollback-max-failure-ratio 1", "rollback.maxFailureRatio", 1],
+  ["--route a.test/x,tls=plain,redirect=/y", "routes.0.redirect.to", "/y"],
+  ["--route a.test,certificate=pem,redirect=/y", "routes.0.tls.certificate", "pem"],
   ["--rollback-failure-action continue", "rollback.failureAction", "continue"],
 ];
 
@@ -189,6 +191,10 @@ Deno.test("flags that cannot be are refused with code 2, before anything is sent
     ["--constraint node.disk==ssd", "'node.disk' is not one of"],
     ["--toleration gpu:never", "no-schedule"],
     ["--toleration =x", "KEY[=VALUE]"],
+    ["--route http://a.test", "HOST[/PATH]"],
+    ["--route a.test,near", "not near"],
+    ["--route 1.2.3.4", "--route: must be a host name"],
+    ["--route a.test,port=1", "--route: must be a TCP port of the service"],
     ["--affinity db,near", "'near' is not one of required, topology=…, weight=…"],
     ["--affinity db,weight=500", "--affinity:"],
     ["--affinity node.ip==x", "neither an address"],

@@ -36,6 +36,7 @@ import { createInside } from "./inside.ts";
 import { engineLabels } from "./labels.ts";
 import { createOptions, wholeSeconds } from "./spec.ts";
 import { Listing } from "./listing.ts";
+import { migrateConnections } from "./migrate.ts";
 import { createNetworks, type Networks, type NetworksDeps } from "./networks.ts";
 import { statusFromInspect } from "./status.ts";
 import { bytesOf, demux } from "./streams.ts";
@@ -141,6 +142,9 @@ class DockerRuntime implements Runtime {
       labels: engineLabels(Labels ?? []),
     });
   };
+
+  migrateConnections: NonNullable<Runtime["migrateConnections"]> = (signal) =>
+    migrateConnections(this.#client.docker, this.#nodeId, signal);
 
   list: Runtime["list"] = async (signal) => {
     const answer = await this.#listing.list(signal);

@@ -215,7 +215,7 @@ export function createNetworks(
       });
       return { ok: true, value: new Map(addresses) };
     },
-    takeAddresses: (network, signal) => routeToMachine(docker, { network, nodeId, exists }, signal),
+    takeAddresses: (network, signal) => routeToMachine(docker, { network, nodeId }, signal),
     onUse(listener) {
       serve = listener;
     },
@@ -228,5 +228,3 @@ export function createNetworks(
 export function networkName(project: string, nodeId: string): string {
   return `berth-${project}-${nodeId}`;
 }
-
-const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
