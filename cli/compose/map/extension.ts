@@ -8,6 +8,7 @@ import { z } from "zod";
 import { Name } from "../../../kv/schema/common.ts";
 import { HealthCheck, ReadinessCheck } from "../../../kv/schema/health.ts";
 import { Affinity, Spread, StrategyName, Toleration } from "../../../kv/schema/placement.ts";
+import { Routes } from "../../../kv/schema/route.ts";
 import { CronMode } from "../../../kv/schema/run.ts";
 import { Disconnect, Disruption, Mode } from "../../../kv/schema/service.ts";
 import { UpdateConfig } from "../../../kv/schema/update.ts";
@@ -24,6 +25,8 @@ export const XBerth = z.object({
     .meta({ description: "With or away from nodes or another service's tasks" }),
   spread: z.array(Spread).max(8).optional()
     .meta({ description: "Evenly over a label of the nodes" }),
+  routes: Routes.optional()
+    .meta({ description: "Which requests from outside the ingress proxy passes on to it" }),
   priority: z.int().min(-1000).max(1000).optional()
     .meta({ description: "When room is short, the lower is stopped for the higher" }),
   singleton: z.enum(["strict"]).optional()

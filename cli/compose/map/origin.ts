@@ -9,6 +9,7 @@ import { get, type Place, type Tree } from "../tree.ts";
 /** Prefixes of fields, the longest that fits counts, and the keys that may have set them. */
 const ORIGINS: readonly (readonly [field: string, ...keys: string[]])[] = [
   ["labels", "deploy.labels"],
+  ["routes", "x-berth.routes"],
   ["mode", "x-berth.schedule", "x-berth.job", "deploy.replicas", "scale", "deploy.mode"],
   ["update", "x-berth.update", "deploy.update_config"],
   ["rollback", "deploy.rollback_config"],

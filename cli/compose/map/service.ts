@@ -113,6 +113,7 @@ function withExtension(spec: ServiceSpecInput, service: ComposeService): Service
   return {
     ...spec,
     ...present({
+      routes: x.routes,
       priority: x.priority,
       singleton: x.singleton,
       disconnect: x.disconnect,

@@ -123,6 +123,11 @@ const KEYS: [lines: string, path: string, value: unknown][] = [
     "template.placement.strategy",
     "binpack",
   ],
+  [
+    "ports: ['80']\n    x-berth: {routes: [{host: www.example.com, path: /api, tls: plain}]}",
+    "routes",
+    [{ host: "www.example.com", path: "/api", tls: "plain" }],
+  ],
   ["x-berth: {schedule: {schedule: '0 3 * * *'}}", "mode.type", "cron"],
   ["x-berth: {job: {retries: 2}}", "mode.retries", 2],
   [
@@ -273,6 +278,14 @@ const WRONG: [lines: string, message: string][] = [
   [
     "deploy: {placement: {constraints: [node.colour==red]}}",
     "compose.yaml:4:40: services.web.deploy.placement.constraints: ",
+  ],
+  [
+    "x-berth: {routes: [{host: a.test, prot: 80}]}",
+    "compose.yaml:4:39: services.web.x-berth.routes.0.prot: there is no such setting",
+  ],
+  [
+    "x-berth: {routes: [{host: a.test, port: 80}]}",
+    "compose.yaml:4:45: services.web.x-berth.routes: must be a TCP port of the service",
   ],
   ["x-berth: {singleton: loose}", "compose.yaml:4:15: services.web.x-berth.singleton: "],
   [
