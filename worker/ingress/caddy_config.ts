@@ -5,7 +5,7 @@
  * 2. Beside its port, which stays open over all changes, each server listens on a socket that the next
  *    configuration does not have. Only for that does Caddy keep the old servers for a while, in which they
  *    ask clients to come again: without it, it closes connections on which a request may be under way
- *    (docs/decisions/0009-the-ingress-proxy.md).
+ *    (docs/decisions/0011-the-ingress-proxy.md).
  * 3. What users wrote reaches Caddy as text: its braces are no placeholders there.
  *
  * @module
