@@ -71,7 +71,13 @@ export function launch(
     return s;
   });
   const signal = (name: Deno.Signal) => {
-    if (!ended) child.kill(name);
+    if (ended) return;
+    try {
+      child.kill(name);
+    } catch (error) {
+      // It ended a moment ago, and its status is on the way.
+      if (!(error instanceof TypeError)) throw error;
+    }
   };
   return {
     pid: child.pid,
