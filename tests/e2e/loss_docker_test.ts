@@ -101,10 +101,14 @@ engineTest("workers without their control plane, and a restarted agent", async (
         },
       );
       await t.step("cut off, the agent heals in place and stops what asked for it", async () => {
-        const [running] = await rig.live("steady");
+        // `running` is told when the engine has answered the start, the container's id with the next look.
+        const containerId = await rig.until(
+          "the container's id",
+          async () => (await rig.live("steady"))[0]?.observed?.containerId,
+        );
         await rig.killServer();
         const engine = connectEngine(connection);
-        await engine.docker.getContainer(running?.observed?.containerId ?? "").kill();
+        await engine.docker.getContainer(containerId).kill();
         engine.close();
         await rig.until("the killed container to run again", () => steady.startsMs().length === 1);
         await rig.until("the leashed one to stop", () => short.running() === 0);
