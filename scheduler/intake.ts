@@ -117,6 +117,7 @@ export async function readMessages(context: Context): Promise<number> {
       await fail(context, queued, error);
     }
   }
+  if (read.length + unreadable.length < QUEUE_BATCH + skip) term.unheard.clear();
   return messages.length + unreadable.length;
 }
 
@@ -217,7 +218,7 @@ function refreshObserved(
   if (!before || !refreshTask(term.world, taskId, entry, deps.clock.monoMs())) return;
   const after = term.world.tasks.get(taskId);
   if (!after?.observed) return;
-  const moved = after.state !== before.state ||
+  const moved = term.unheard.delete(taskId) || after.state !== before.state ||
     after.observed.attempt !== before.observed?.attempt;
   const readiness = isReady(after.state, after.observed);
   if (!moved && readiness === isReady(before.state, before.observed)) return;

@@ -45,6 +45,11 @@ export interface Term {
   dirtyNodes: Set<string>;
   /** Events that nodes' reports caused, to be logged with the next commit. */
   events: Event[];
+  /**
+   * Tasks of which something was observed when the world was loaded, until the messages of that time are
+   * read: whoever led before may not have logged what a message of theirs is about.
+   */
+  unheard: Set<string>;
   /** Read but not consumed yet, by message id. */
   inFlight: Map<string, QueuedMessage>;
   /** Messages that failed, and when to try them again. */
@@ -95,6 +100,7 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
     dirtyServices: new Set([...world.services.keys()].sort()),
     dirtyNodes: new Set(world.nodes.keys()),
     events: [{ type: "leader.elected", why: `epoch ${lease.epoch}` }],
+    unheard: new Set(observedTasks(world)),
     inFlight: new Map(),
     retryAtMs: new Map(),
     broken: new Map(),
@@ -105,4 +111,8 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
     deepSweepAtMs: nowMs + DEEP_SWEEP_MS,
     orphans,
   };
+}
+
+function* observedTasks({ tasks }: World): Generator<string> {
+  for (const [id, { observed }] of tasks) if (observed) yield id;
 }

@@ -120,6 +120,31 @@ Deno.test("a wake-up that was lost is made up for by the next leader's resync", 
     assertEquals((await tasks()).length, 2);
   }));
 
+Deno.test("what was reported while nobody led is in the log once, though the new leader's world has it", () =>
+  withBench(async ({ kv, newId, ticker, create, tasks }) => {
+    const serviceId = await create("web", 2);
+    await ticker().tick();
+    const [one, other] = await tasks();
+    assert(one && other);
+    const told = async () => {
+      const records = await readLog(kv, { afterSeq: 0, limit: 100 });
+      return records.flatMap(({ record }) => record.events)
+        .filter(({ type }) => type === "task.state")
+        .map(({ taskId, state, attempt }) => `${taskId} ${state} ${attempt}`);
+    };
+    await seedObserved(kv, seen(one.id, { state: "stopped" }));
+    await enqueue(kv.atomic(), { kind: "task", id: one.id }, newId).commit();
+    await seedObserved(kv, seen(other.id));
+    await ticker().tick();
+    assertEquals(await told(), [`${one.id} stopped 1`], "nobody asked to look at the other");
+    const leader = ticker();
+    await leader.tick();
+    await enqueue(kv.atomic(), { kind: "task", id: other.id }, newId).commit();
+    await enqueue(kv.atomic(), { kind: "service", id: serviceId }, newId).commit();
+    await leader.tick();
+    assertEquals(await told(), [`${one.id} stopped 1`], "what the world knows is not told again");
+  }));
+
 Deno.test("a wake-up that comes twice, or for nothing, changes nothing", () =>
   withBench(async ({ kv, newId, ticker, create, tasks }) => {
     const leader = ticker();
