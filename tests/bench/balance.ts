@@ -13,7 +13,7 @@
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/traffic.ts";
 import { ingressRatio } from "./balance_ingress.ts";
-import { type Load, type Measured, wrk } from "./wrk.ts";
+import { type Load, type Measured, wrk } from "../support/wrk.ts";
 import {
   type Bench,
   type BenchOptions,

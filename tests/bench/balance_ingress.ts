@@ -9,7 +9,7 @@ import { caddyConfig } from "../../worker/ingress/caddy_config.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort, serviceOf } from "../support/traffic.ts";
 import { type BenchOptions, median, round } from "./harness.ts";
-import { type Measured, wrk } from "./wrk.ts";
+import { type Measured, wrk } from "../support/wrk.ts";
 
 export interface IngressOptions {
   dir: string;
