@@ -63,6 +63,7 @@ async function withIngress(
     log: say,
     store: createLoadedStore(dir, say),
     tasks: () => tasks,
+    onProblems: () => {},
   });
   const running = ingress.run(stop.signal);
   let version = 0;
