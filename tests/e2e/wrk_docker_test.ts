@@ -67,7 +67,7 @@ caddyTest(
         });
         for (const port of [published, http]) await serves(rig, port, "two");
       } finally {
-        for (const { stop } of loads) stop();
+        for (const { signal } of loads) signal("SIGINT");
       }
       const results = await Promise.all(loads.map(({ done }) => done));
       for (const [i, { errors, requests, text }] of results.entries()) {

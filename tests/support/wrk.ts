@@ -33,12 +33,12 @@ export async function wrk(port: number, load: Load, options: WrkOptions): Promis
   return await startWrk(port, load, options).done;
 }
 
-/** `stop` ends it before its time; what it measured until then counts. */
+/** SIGINT ends it before its time; what it measured until then counts. */
 export function startWrk(
   port: number,
   load: Load,
   { seconds, clients, host }: WrkOptions,
-): { done: Promise<Measured>; stop(): void } {
+): { done: Promise<Measured>; signal(name: Deno.Signal): void } {
   const child = new Deno.Command(WRK, {
     args: [
       ...["-t1", `-c${clients}`, `-d${seconds}s`, "--latency"],
@@ -50,7 +50,7 @@ export function startWrk(
     stderr: "null",
   }).spawn();
   const measured = async () => read(new TextDecoder().decode((await child.output()).stdout));
-  return { done: measured(), stop: () => child.kill("SIGINT") };
+  return { done: measured(), signal: (name) => child.kill(name) };
 }
 
 const IN_MS: Record<string, number> = { us: 0.001, ms: 1, s: 1000 };
