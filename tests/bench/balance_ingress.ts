@@ -92,8 +92,8 @@ async function inTurns(
   const perSecond: Record<Way, number> = { berth: 0, hand: 0 };
   let errors = 0;
   for (const { way, ms, signal, done } of loads) {
+    signal("SIGCONT"); // Only who runs takes it in the right thread.
     signal("SIGINT");
-    signal("SIGCONT");
     const measured = await done;
     perSecond[way] = measured.requests / (ms / 1000);
     if (way === "berth") errors += measured.errors;
