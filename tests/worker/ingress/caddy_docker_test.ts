@@ -201,7 +201,9 @@ for (const kind of CADDY_KINDS) {
           const socket = await openSocket(http);
           const greeting = await socket.say("hello");
           const stop = new AbortController();
-          const clients = [true, true, true, true, true, true, false, false].map((keepAlive) =>
+          // A newer one may hang up on a connection that it took at the very last moment (decision 11).
+          const fresh = kind.recent ? [] : [false, false];
+          const clients = [true, true, true, true, true, true, ...fresh].map((keepAlive) =>
             steadyClient({ port: http, keepAlive, signal: stop.signal, paceMs: 1 })
           );
           const first = await curl(at, "sticky.test/");
