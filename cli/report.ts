@@ -30,6 +30,13 @@ export function failCall(deps: Says, error: CallError, doing: string, next?: str
   return fail(deps, `${doing}: ${whatHappened(error)}`, advice, exitOf(error));
 }
 
+/** The error with its fields called as the user knows them. */
+export function naming(error: CallError, nameOf: (field: string) => string): CallError {
+  if (error.kind !== "problem" || !error.problem.errors) return error;
+  const errors = error.problem.errors.map((e) => ({ ...e, field: nameOf(e.field) }));
+  return { ...error, problem: { ...error.problem, errors } };
+}
+
 function whatHappened(error: CallError): string {
   if (error.kind !== "problem") return oneLine(error.message);
   const { title, detail, errors } = error.problem;

@@ -65,10 +65,14 @@ export function checkSpec(spec: ServiceSpecInput): Parsed<ServiceSpecInput> {
   if (parsed.success) return { ok: true, value: spec };
   const [issue] = parsed.error.issues;
   const path = issue?.path.map(String) ?? [];
-  return { ok: false, message: `${blame(path)}: ${issue?.message ?? "is not valid"}` };
+  return { ok: false, message: `${flagOf(path)}: ${issue?.message ?? "is not valid"}` };
 }
 
-function blame(path: readonly string[]): string {
+/** As {@link flagOf}, of a field as the server names it: `template.ports.0`. */
+export const flagOfField = (field: string) => flagOf(field.split("."));
+
+/** The flag that sets what the path leads to; the path when there is none. */
+function flagOf(path: readonly string[]): string {
   for (let length = path.length; length > 0; length--) {
     const flag = FLAG_OF[path.slice(0, length).join(".")];
     if (flag !== undefined) return flag;

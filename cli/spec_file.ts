@@ -10,7 +10,14 @@ import { ServiceSpec } from "../kv/schema/service.ts";
 import type { Deps } from "./deps.ts";
 import { readBytes, readStream } from "./input.ts";
 
-export type SpecsRead = { ok: true; specs: ServiceSpec[] } | { ok: false; message: string };
+export type SpecsRead =
+  | {
+    ok: true;
+    specs: ServiceSpec[];
+    /** A field of one of them, like `routes.0.host`, with its place before it. */
+    placed(spec: ServiceSpec, field: string): string;
+  }
+  | { ok: false; message: string };
 
 /** A path into a document. */
 type Path = (string | number)[];
@@ -43,6 +50,7 @@ export async function parseSpecs(text: string, name: string): Promise<SpecsRead>
   const file = { name, lines };
   const specs: ServiceSpec[] = [];
   const places = new Map<string, string>();
+  const placeIn = new Map<ServiceSpec, (path: Path) => string>();
   for (const document of Array.isArray(documents) ? documents : []) {
     const [error] = document.errors;
     if (error) return wrong(placeOf(file, error.pos[0]), error.message);
@@ -55,9 +63,19 @@ export async function parseSpecs(text: string, name: string): Promise<SpecsRead>
       if (before) return wrong(place(["name"]), `service ${name} is in ${before} already`);
       places.set(`${project}/${name}`, place([]));
       specs.push(checked.spec);
+      placeIn.set(checked.spec, place);
     }
   }
-  if (specs.length > 0) return { ok: true, specs };
+  if (specs.length > 0) {
+    return {
+      ok: true,
+      specs,
+      placed(spec, field) {
+        const path = field.split(".").map((step) => /^\d+$/.test(step) ? Number(step) : step);
+        return `${placeIn.get(spec)?.(path) ?? name}: ${field}`;
+      },
+    };
+  }
   return wrong(name, "there is no service in it");
 }
 

@@ -191,7 +191,7 @@ async function refuseCertificate(kv: Kv, { kind, name, project }: Sealed, value:
   if (trouble === undefined) return undefined;
   const user = (await servicesIn(kv, project)).find((one) => certificatesOf(one).includes(name));
   if (!user) return undefined;
-  const message = `the certificate of service ${user.name}'s routes ${trouble}`;
+  const message = `the new value ${trouble}, and the routes of service ${user.name} need it`;
   return refuse("invalid", `secret ${name} keeps its value: ${message}`, {
     hint: "It must have the certificate chain and its private key, both as PEM.",
     errors: [{ field: "data", message }],

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { Labels, Name } from "../kv/schema/common.ts";
+import { parseAddress } from "../kv/schema/ip.ts";
 import { DEFAULT_POOL, parsePool, type Pool } from "./dns/pool.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
@@ -52,7 +53,9 @@ Options (and the environment variables that give them):
   --server URL        the API, like http://10.0.0.1:7070      BERTH_SERVER
   --join TOKEN        join token; needed the first time       BERTH_JOIN_TOKEN
   --name NAME         the node's name (default: host name)    BERTH_NODE_NAME
-  --address ADDRESS   where published ports answer            BERTH_NODE_ADDRESS
+  --advertise ADDRESS where the other nodes reach this one's  BERTH_ADVERTISE
+                      tasks: of a private network, best
+                      (default: as seen from the server)
   --address-pool NET  for networks and names of projects on   BERTH_ADDRESS_POOL
                       this machine (default: ${DEFAULT_POOL}),
                       or none: no names
@@ -102,7 +105,7 @@ function readConfig(
       server: { type: "string" },
       join: { type: "string" },
       name: { type: "string" },
-      address: { type: "string" },
+      advertise: { type: "string" },
       cpus: { type: "string" },
       memory: { type: "string" },
       gpus: { type: "string" },
@@ -155,7 +158,8 @@ function readConfig(
       server: server.href,
       ...(joinToken === undefined ? {} : { joinToken }),
       name,
-      address: given(values.address, "BERTH_NODE_ADDRESS") ?? machine.addressFor(server),
+      address: readAdvertised(given(values.advertise, "BERTH_ADVERTISE")) ??
+        machine.addressFor(server),
       ...(cpus === undefined ? {} : { cpus }),
       ...(memoryMiB === undefined ? {} : { memoryMiB }),
       ...(gpus === undefined ? {} : { gpus }),
@@ -204,6 +208,19 @@ function readName(text: string | undefined, hostname: string): string {
     throw new Error(`--name must be a DNS label (a-z, 0-9, -; at most 63 characters): ${text}`);
   }
   return text;
+}
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+const EVERYWHERE = ["0.0.0.0", "::"];
+
+function readAdvertised(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const numeric = /^[\d.]+$/.test(text);
+  const named = parseAddress(text) !== undefined || (!numeric && HOST_NAME.test(text));
+  if (named && !EVERYWHERE.includes(text)) return text;
+  throw new Error(
+    `--advertise must be one address or host name at which other machines reach this one: ${text}`,
+  );
 }
 
 function readNumber(

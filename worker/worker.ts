@@ -153,7 +153,8 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
   const { nodeId, credential } = identity;
   const runtime = deps.createRuntime(nodeId);
   const client = clientOf(deps, credential);
-  let unboundPorts: UnboundPort[] = [];
+  /** By who cannot listen on them. */
+  const unbound = new Map<"balancer" | "ingress", UnboundPort[]>();
   const agent = createAgent({
     runtime,
     client,
@@ -165,13 +166,18 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
     onNews: () => ingress?.look(), // It is made of the agent, and the agent runs later.
     config: {
       nodeId,
-      facts: (info) => ({
-        ...factsOf(info, config),
-        ...(unboundPorts.length === 0 ? {} : { unboundPorts }),
-      }),
+      facts(info) {
+        const unboundPorts = [...unbound.values()].flat();
+        return { ...factsOf(info, config), ...(unboundPorts.length === 0 ? {} : { unboundPorts }) };
+      },
     },
   });
-  const ingress = deps.createIngress?.({ nodeId, runtime, client, agent });
+  const cannotListen = (who: "balancer" | "ingress") => (ports: UnboundPort[]) => {
+    unbound.set(who, ports);
+    agent.factsChanged();
+  };
+  const onProblems = cannotListen("ingress");
+  const ingress = deps.createIngress?.({ nodeId, runtime, client, agent, onProblems });
   const over = new AbortController();
   const until = AbortSignal.any([signal, over.signal]);
   const names = runtime.networks && await deps.createNames?.(nodeId, runtime.networks);
@@ -180,10 +186,7 @@ async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) 
   // Simulated containers answer on no port.
   const balancing = config.runtime === "sim" ? undefined : runTraffic({
     ...{ client, nodeId, clock, random, log, stateDir: config.stateDir },
-    onProblems(ports) {
-      unboundPorts = ports;
-      agent.factsChanged();
-    },
+    onProblems: cannotListen("balancer"),
     onTable(table) {
       names?.update(table);
       ingress?.update(table);

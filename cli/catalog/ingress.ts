@@ -5,6 +5,7 @@
  */
 import { list, serverCommand, value } from "../command.ts";
 import { parsePortNumber } from "../format/quantity.ts";
+import { parseAuthority, parseEmail, parseSelector } from "../format/routes.ts";
 
 const GROUP = "Reach services:";
 
@@ -34,14 +35,20 @@ export const ingressCommands = [
       nodes: list(
         "--nodes <selector>",
         "NAME, LABEL=VALUE, a constraint, or all; may be repeated, and all must hold",
+        parseSelector,
       ),
       image: value("--image <image>", "Image that has caddy (default: caddy:2)"),
       httpPort: value("--http-port <port>", "For HTTP (default: 80)", parsePortNumber),
       httpsPort: value("--https-port <port>", "For HTTPS (default: 443)", parsePortNumber),
-      acmeEmail: value("--acme-email <address>", "Of the account at the certificate authority"),
+      acmeEmail: value(
+        "--acme-email <address>",
+        "Of the account at the certificate authority",
+        parseEmail,
+      ),
       acmeCa: value(
         "--acme-ca <url>",
         "Another authority's ACME directory, or internal: sign them here",
+        parseAuthority,
       ),
     },
     examples: [

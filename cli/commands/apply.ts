@@ -10,7 +10,7 @@ import { EXIT, type ExitCode, exitOf } from "../exit.ts";
 import { isNotFound } from "../find.ts";
 import { qualified } from "../format/state.ts";
 import { style } from "../format/style.ts";
-import { fail, failCall, hint, printList } from "../report.ts";
+import { fail, failCall, hint, naming, printList } from "../report.ts";
 import { readSpecs } from "../spec_file.ts";
 
 export interface Applied {
@@ -31,7 +31,7 @@ export async function apply(path: string, deps: ServerDeps): Promise<ExitCode> {
     const name = qualified(spec.project, spec.name);
     const done = await applyOne(spec, deps);
     if (!done.ok) {
-      failure = { name, error: done.error };
+      failure = { name, error: naming(done.error, (field) => read.placed(spec, field)) };
       break;
     }
     applied.push({ service: name, ...done.value });

@@ -6,6 +6,7 @@
 import type { Result } from "../../api/client.ts";
 import { encodeBase64 } from "../../kv/schema/base64.ts";
 import { INGRESS, INGRESS_LABEL } from "../../kv/schema/ingress.ts";
+import type { NodeView } from "../../kv/schema/node.ts";
 import type { ServiceSpecInput, ServiceView } from "../../kv/schema/service.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode, exitOf } from "../exit.ts";
@@ -100,7 +101,7 @@ export async function status(deps: ServerDeps): Promise<ExitCode> {
   const tasks = await listTasksOf(deps.client, service);
   if (!tasks.ok) return failCall(deps, tasks.error, "cannot list the ingress proxy's tasks");
   const nodes = await listAll((query) => deps.client.listNodes(query));
-  const names = new Map((nodes.ok ? nodes.value : []).map((node) => [node.id, node.name]));
+  const byId = new Map((nodes.ok ? nodes.value : []).map((node) => [node.id, node]));
   const live = tasks.value.filter(({ state }) => !ENDED.includes(state));
   const { output } = deps.view;
   if (output === "json" || output === "yaml") {
@@ -111,10 +112,18 @@ export async function status(deps: ServerDeps): Promise<ExitCode> {
   const code = await printList(deps, {
     rows: live,
     columns: [
-      { header: "NODE", cell: (t) => names.get(t.nodeId ?? "") ?? t.nodeId ?? "-", minWidth: 6 },
+      {
+        header: "NODE",
+        cell: (t) => byId.get(t.nodeId ?? "")?.name ?? t.nodeId ?? "-",
+        minWidth: 6,
+      },
       { header: "STATE", cell: (t) => t.state },
       { header: "TASK", cell: (t) => t.id, wide: true },
-      { header: "MESSAGE", cell: (t) => t.observed?.message ?? "", minWidth: 10 },
+      {
+        header: "MESSAGE",
+        cell: (t) => deafness(byId.get(t.nodeId ?? ""), service) || (t.observed?.message ?? ""),
+        minWidth: 10,
+      },
     ],
     name: (t) => t.id,
     empty: "No node has it. See why: berth why " + `${INGRESS.project}/${INGRESS.service}`,
@@ -122,6 +131,13 @@ export async function status(deps: ServerDeps): Promise<ExitCode> {
   const ports = [labels[INGRESS_LABEL.httpPort], labels[INGRESS_LABEL.httpsPort]].join(" and ");
   hint(deps, `${image} on ports ${ports} of these nodes. What it serves: berth routes`);
   return code;
+}
+
+/** On which of the proxy's ports the node cannot listen, and why. */
+function deafness(node: NodeView | undefined, { template }: ServiceView): string {
+  const own = new Set(template.ports.map(({ published }) => published));
+  return (node?.unboundPorts ?? []).filter(({ published }) => own.has(published))
+    .map(({ published, reason }) => `cannot listen on ${published}: ${reason}`).join("; ");
 }
 
 const ENDED: readonly string[] = ["succeeded", "failed", "stopped", "rejected", "lost"];

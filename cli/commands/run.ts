@@ -9,8 +9,9 @@ import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode, exitOf } from "../exit.ts";
 import { parseEnvFile } from "../format/quantity.ts";
 import { qualified } from "../format/state.ts";
-import { fail, failCall, hint, printValue } from "../report.ts";
+import { fail, failCall, hint, naming, printValue } from "../report.ts";
 import { type RunOptions, runSpec } from "../run_spec.ts";
+import { flagOfField } from "../spec_check.ts";
 import { attach } from "./attach.ts";
 
 export type { RunOptions };
@@ -32,10 +33,11 @@ export async function run(
   if (!created.result.ok) {
     const { error } = created.result;
     const name = options.name ?? "the service";
-    const taken = exitOf(error) === EXIT.conflict
+    const fields = error.kind === "problem" ? error.problem.errors ?? [] : [];
+    const taken = exitOf(error) === EXIT.conflict && fields.length === 0
       ? `choose another --name, or remove that one: berth rm -f ${name}`
       : undefined;
-    const code = failCall(deps, error, `cannot create ${name}`, taken);
+    const code = failCall(deps, naming(error, flagOfField), `cannot create ${name}`, taken);
     return options.detach || code === EXIT.usage ? exitOf(error) : EXIT.own;
   }
   const service = created.result.value;

@@ -9,7 +9,8 @@ import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { refOf } from "../find.ts";
 import { qualified } from "../format/state.ts";
-import { fail, failCall } from "../report.ts";
+import { fail, failCall, naming } from "../report.ts";
+import { flagOfField } from "../spec_check.ts";
 import { changedSpec, type ChangeFlags } from "../update_spec.ts";
 import { specOf } from "./lifecycle.ts";
 import { watchRollout } from "./rollout.ts";
@@ -35,7 +36,9 @@ export async function update(
   if (!found.ok) return failCall(deps, found.error, `cannot update ${ref}`);
   const changed = await change(found.value, options, command, deps);
   if ("usage" in changed) return fail(deps, changed.usage, "berth update --help", EXIT.usage);
-  if (!changed.ok) return failCall(deps, changed.error, `cannot update ${ref}`);
+  if (!changed.ok) {
+    return failCall(deps, naming(changed.error, flagOfField), `cannot update ${ref}`);
+  }
   const service = changed.value;
   const rolls = service.rollout !== undefined && service.revision !== found.value.revision;
   if (rolls && !options.noWait) return await watchRollout(service, deps);

@@ -49,3 +49,26 @@ export function constraintOf(text: string): string | undefined {
   if (label) return `node.labels.${label[1]}==${label[2]}`;
   return /[=!]=/.test(text) ? text : `node.name==${text}`;
 }
+
+const SELECTOR = /[=!]=|^[^=!]+=[^=]+$|^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+
+/** A selector; what its constraint says is for the schema to check. */
+export function parseSelector(text: string): Parsed<string> {
+  return SELECTOR.test(text)
+    ? { ok: true, value: text }
+    : { ok: false, message: "write a node's NAME, LABEL=VALUE, a constraint, or all" };
+}
+
+/** The directory of a certificate authority, or the word for none. */
+export function parseAuthority(text: string): Parsed<string> {
+  const known = text === "internal" || /^https?:\/\/[^/]/i.test(text) && URL.canParse(text);
+  return known
+    ? { ok: true, value: text }
+    : { ok: false, message: "write an http or https URL, or internal" };
+}
+
+export function parseEmail(text: string): Parsed<string> {
+  return /^[^\s@]+@[^\s@]+$/.test(text)
+    ? { ok: true, value: text }
+    : { ok: false, message: "write an e-mail address" };
+}

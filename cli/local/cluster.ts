@@ -107,7 +107,7 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
       `--allow-run=${Deno.execPath()}`, // For the guard of strict singletons.
       "worker/main.ts",
       "--supervised",
-      ...["--server", url, "--name", name, "--address", "127.0.0.1"],
+      ...["--server", url, "--name", name, "--advertise", "127.0.0.1"],
       ...["--state-dir", `${dir}/${name}`],
       ...["--cpus", (Math.floor(share(options.cpus) * 100) / 100).toString()],
       ...["--memory", Math.floor(share(options.memoryMiB)).toString()],
@@ -118,7 +118,7 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
     start("playground", [
       "-P=worker",
       "worker/main.ts",
-      ...["--server", url, "--address", "127.0.0.1", "--state-dir", `${dir}/playground`],
+      ...["--server", url, "--advertise", "127.0.0.1", "--state-dir", `${dir}/playground`],
       ...["--sim", String(options.simNodes)],
     ], { BERTH_JOIN_TOKEN: join.value.token }); // Invariant 3
   }

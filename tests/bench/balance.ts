@@ -13,7 +13,7 @@
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/traffic.ts";
 import { ingressRatio } from "./balance_ingress.ts";
-import { type Load, type Measured, wrk } from "./wrk.ts";
+import { type Load, type Measured, wrk } from "../support/wrk.ts";
 import {
   type Bench,
   type BenchOptions,
@@ -39,8 +39,8 @@ type Way = "direct" | "haproxy" | "berth";
 async function run(options: BenchOptions): Promise<BenchResult> {
   const peer = options.flags.peer ?? "haproxy";
   if (peer !== "haproxy") throw new Error(`--peer: must be haproxy, is ${peer}`);
-  const seconds = intFlag(options, "seconds", 4);
-  const rounds = intFlag(options, "rounds", 5);
+  const seconds = intFlag(options, "seconds", 1);
+  const rounds = intFlag(options, "rounds", 20);
   const clients = intFlag(options, "clients", 32);
   await requireTools();
   const dir = await Deno.makeTempDir({ prefix: "berth-bench-" });

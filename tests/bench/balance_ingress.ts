@@ -1,15 +1,17 @@
 /**
  * The ingress' part of the benchmark: one Caddy with the configuration that an agent makes of a route, and
- * one with the same upstreams in the fewest words. Interleaved, as the rest.
+ * one with the same upstreams in the fewest words. What they differ in is less than what a machine's speed
+ * varies by from one second to the next, so they are loaded in short turns.
  *
  * @module
  */
+import { systemClock } from "../../kv/schema/time.ts";
 import { Route } from "../../kv/schema/route.ts";
 import { caddyConfig } from "../../worker/ingress/caddy_config.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort, serviceOf } from "../support/traffic.ts";
 import { type BenchOptions, median, round } from "./harness.ts";
-import { type Measured, wrk } from "./wrk.ts";
+import { startWrk, wrk } from "../support/wrk.ts";
 
 export interface IngressOptions {
   dir: string;
@@ -22,6 +24,8 @@ export interface IngressOptions {
 type Way = "berth" | "hand";
 
 const HOST = "localhost";
+/** Long beside what a turn costs, short beside what else the machine does. */
+const TURN_MS = 100;
 
 export async function ingressRatio(
   backends: readonly number[],
@@ -33,7 +37,8 @@ export async function ingressRatio(
     hand: handConfig(ports.hand, backends),
   };
   const processes: Deno.ChildProcess[] = [];
-  const samples: Record<Way, Measured[]> = { berth: [], hand: [] };
+  const rates: Record<Way, number>[] = [];
+  let errors = 0;
   try {
     const ways: Way[] = ["hand", "berth"];
     for (const way of ways) {
@@ -42,11 +47,12 @@ export async function ingressRatio(
       await wrk(ports[way], "requests", { seconds: 1, clients, host: HOST });
     }
     for (let i = 0; i < rounds; i++) {
-      for (const way of i % 2 === 0 ? ways : [...ways].reverse()) {
-        const measured = await wrk(ports[way], "requests", { seconds, clients, host: HOST });
-        samples[way].push(measured);
-        options.say(`  ingress ${way}: ${Math.round(measured.perSecond)}/s`);
-      }
+      const order = i % 2 === 0 ? ways : [...ways].reverse();
+      const measured = await inTurns(order, ports, { seconds, clients });
+      rates.push(measured.perSecond);
+      errors += measured.errors;
+      const { berth, hand } = measured.perSecond;
+      options.say(`  ingress berth: ${Math.round(berth)}/s, hand: ${Math.round(hand)}/s`);
     }
   } finally {
     for (const process of processes) {
@@ -54,14 +60,45 @@ export async function ingressRatio(
       await process.status;
     }
   }
-  const perSecond = (way: Way) => samples[way].map((one) => one.perSecond);
-  const ratios = perSecond("berth").map((one, i) => one / (samples.hand[i]?.perSecond ?? NaN));
+  const perSecond = (way: Way) => Math.round(median(rates.map((one) => one[way])));
   return {
-    ingressRatio: round(median(ratios), 2),
-    ingressRequestsPerSecond: Math.round(median(perSecond("berth"))),
-    handRequestsPerSecond: Math.round(median(perSecond("hand"))),
-    ingressErrors: samples.berth.reduce((sum, one) => sum + one.errors, 0),
+    ingressRatio: round(median(rates.map(({ berth, hand }) => berth / hand)), 2),
+    ingressRequestsPerSecond: perSecond("berth"),
+    handRequestsPerSecond: perSecond("hand"),
+    ingressErrors: errors,
   };
+}
+
+/** Each has so many seconds, in turns: while one is loaded, the load of the other stands still. */
+async function inTurns(
+  order: readonly Way[],
+  ports: Record<Way, number>,
+  { seconds, clients }: { seconds: number; clients: number },
+): Promise<{ perSecond: Record<Way, number>; errors: number }> {
+  const loads = order.map((way) => ({
+    ...{ way, ms: 0 },
+    ...startWrk(ports[way], "requests", { seconds: 60 + 2 * seconds, clients, host: HOST }),
+  }));
+  for (const load of loads) load.signal("SIGSTOP");
+  while (loads.some(({ ms }) => ms < seconds * 1000)) {
+    for (const load of loads) {
+      const beganMs = performance.now();
+      load.signal("SIGCONT");
+      await systemClock.sleep(TURN_MS);
+      load.signal("SIGSTOP");
+      load.ms += performance.now() - beganMs;
+    }
+  }
+  const perSecond: Record<Way, number> = { berth: 0, hand: 0 };
+  let errors = 0;
+  for (const { way, ms, signal, done } of loads) {
+    signal("SIGCONT"); // Only who runs takes it in the right thread.
+    signal("SIGINT");
+    const measured = await done;
+    perSecond[way] = measured.requests / (ms / 1000);
+    if (way === "berth") errors += measured.errors;
+  }
+  return { perSecond, errors };
 }
 
 function berthConfig(port: number, backends: readonly number[]) {

@@ -64,6 +64,21 @@ Deno.test("a selector is a constraint, a label, a node's name or all", async () 
   });
   assertEquals(wrong.code, 2);
   assertStringIncludes(wrong.err, "'node.disk' is not one of");
+  for (
+    const [flag, value] of [
+      ["--nodes", "no node"],
+      ["--nodes", "a="],
+      ["--acme-ca", "nonsense"],
+      ["--acme-email", "ops"],
+      ["--http-port", "70000"],
+    ] as const
+  ) {
+    const refused = await berth(["ingress", "enable", "--nodes", "n1", flag, value], {
+      handler: () => Promise.reject(new Error("nothing is to be sent")),
+    });
+    assertEquals(refused.code, 2, flag);
+    assertStringIncludes(refused.err, `argument '${value}' is invalid`);
+  }
   const cases: [string, string | undefined][] = [
     ["all", undefined],
     ["n1", "node.name==n1"],

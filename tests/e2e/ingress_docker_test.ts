@@ -3,14 +3,14 @@ import { encodeBase64 } from "../../kv/schema/base64.ts";
 import { INGRESS } from "../../kv/schema/ingress.ts";
 import type { RouteInput } from "../../kv/schema/route.ts";
 import { okValue } from "../support/api.ts";
+import { berth } from "../support/berth.ts";
 import { CADDY_IMAGE, caddyTest, ensureCaddyImage } from "../support/caddy.ts";
 import { certificateFor } from "../support/certificates.ts";
 import { steadyClient } from "../support/http_clients.ts";
 import { keepAliveCommand } from "../support/keepalive_server.ts";
-import { inRig, type Rig, type SpecInput } from "../support/rig.ts";
+import { inRig, type SpecInput } from "../support/rig.ts";
 import { freePort } from "../support/traffic.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
 const CERTIFIED: RouteInput = { host: "tls.test", tls: { certificate: "pem" } };
 const PLAIN: RouteInput = { host: "test", tls: "plain" };
 
@@ -29,36 +29,26 @@ function web(page: string, routes: RouteInput[]): SpecInput {
   };
 }
 
-async function output(command: string, args: string[], env: Record<string, string> = {}) {
-  const options = { args, env, cwd: ROOT, stdin: "null" } as const;
-  const { stdout, stderr, code } = await new Deno.Command(command, options).output();
-  const decoder = new TextDecoder();
-  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-}
-
-async function berth({ server: { url, token } }: Rig, ...args: string[]): Promise<string> {
-  const run = ["run", "--quiet", "-P=cli", "cli/main.ts", ...args];
-  const env = { BERTH_SERVER: url, BERTH_TOKEN: token };
-  const { code, out, err } = await output(Deno.execPath(), run, env);
-  assertEquals(code, 0, err);
-  return out;
+async function output(command: string, args: string[]): Promise<string> {
+  const { stdout } = await new Deno.Command(command, { args }).output();
+  return new TextDecoder().decode(stdout);
 }
 
 const status = async (port: number, host: string) =>
-  (await output("curl", [
+  await output("curl", [
     ...["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5"],
     ...["-H", `Host: ${host}`, `http://127.0.0.1:${port}/`],
-  ])).out;
+  ]);
 
 /** The answer over HTTPS by who trusts this certificate alone. */
 async function trusting(port: number, ca: string): Promise<string> {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, ca);
-    return (await output("curl", [
+    return await output("curl", [
       ...["-s", "-w", " over %{http_version}", "--http2", "--cacert", file, "--max-time", "5"],
       ...["--resolve", `tls.test:${port}:127.0.0.1`, `https://tls.test:${port}/`],
-    ])).out;
+    ]);
   } finally {
     await Deno.remove(file);
   }
@@ -75,7 +65,7 @@ caddyTest(
       const data = (pem: typeof one) => encodeBase64(new TextEncoder().encode(pem.chain + pem.key));
       okValue(await client.createSecret({ name: "pem", project: rig.project, data: data(one) }));
       await berth(
-        rig,
+        rig.server,
         ...["ingress", "enable", "--nodes", "n1", "--image", CADDY_IMAGE, "--acme-ca", "internal"],
         ...["--http-port", String(http), "--https-port", String(https)],
       );
@@ -127,21 +117,21 @@ caddyTest(
         "the new certificate",
         async () => await trusting(https, two.chain) === "two\n over 2",
       );
-      assertStringIncludes(await berth(rig, "routes"), "tls.test");
-      assertStringIncludes(await berth(rig, "ingress", "status"), "running");
+      assertStringIncludes(await berth(rig.server, "routes"), "tls.test");
+      assertStringIncludes(await berth(rig.server, "ingress", "status"), "running");
 
       const { id: nodeId } = okValue(await client.getNode("n1"));
       await rig.killServer();
       const own = [`label=berth.node=${nodeId}`, `label=berth.service=${INGRESS.service}`];
       const filters = own.flatMap((filter) => ["--filter", filter]);
-      const proxy = (await output("docker", ["ps", "-q", ...filters])).out.trim();
+      const proxy = (await output("docker", ["ps", "-q", ...filters])).trim();
       await output("docker", ["kill", proxy]);
       await rig.until(
         "the restarted proxy",
         async () => await trusting(https, two.chain) === "two\n over 2",
       );
       await rig.reviveServer();
-      await berth(rig, "ingress", "disable");
+      await berth(rig.server, "ingress", "disable");
       await rig.until("the proxy to be gone", async () => {
         const gone = await rig.server.client.getService(INGRESS.service, INGRESS.project);
         return !gone.ok && gone.error.kind === "problem" && gone.error.problem.status === 404;

@@ -3,6 +3,7 @@ import type { Client } from "../../api/client.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 import { okValue, problemOf } from "../support/api.ts";
+import { berthCommand, ranBerth } from "../support/berth.ts";
 import { clearNode, engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { steadyClient } from "../support/http_clients.ts";
@@ -223,18 +224,8 @@ engineTest(
       await eventually(async () => okValue(await client.getService("web")).counts.ready === 2, {
         timeoutMs: 60_000,
       });
-      const command = (...args: string[]) =>
-        new Deno.Command(Deno.execPath(), {
-          args: ["run", "-q", "-P=cli", "cli/main.ts", ...args],
-          env: { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir },
-          stdout: "piped",
-          stderr: "piped",
-        });
-      const berth = async (...args: string[]) => {
-        const { code, stdout, stderr } = await command(...args).output();
-        const text = new TextDecoder();
-        return { code, out: text.decode(stdout), err: text.decode(stderr) };
-      };
+      const options = { server, configDir: dir };
+      const berth = (...args: string[]) => ranBerth(options, args);
       const plain = await berth("curl", "-i", "web/some/path");
       assertEquals([plain.code, plain.err], [0, ""]);
       assertStringIncludes(plain.out, "HTTP 200");
@@ -247,7 +238,7 @@ engineTest(
       assertEquals([endpoints.length, ports], [2, []]);
       assertStringIncludes((await berth("endpoints", "web")).out, "ready");
       const local = freePort();
-      const forwarding = command("port-forward", "web", `${local}:80`).spawn();
+      const forwarding = berthCommand(options, ["port-forward", "web", `${local}:80`]).spawn();
       await answers(local, "hidden");
       forwarding.kill("SIGINT");
       assertEquals((await forwarding.output()).code, 0);

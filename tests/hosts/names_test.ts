@@ -1,34 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { specOf } from "../../cli/commands/lifecycle.ts";
-import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Hosts, hostsTest } from "../support/hosts.ts";
-import { type Run, runService, settled, within } from "../support/hosts_services.ts";
+import { type Run, serving, SERVING_PORT as PORT, within } from "../support/hosts_services.ts";
 
-const TTL_MS = 4000;
-const bed = { count: 3, nodeTtlMs: TTL_MS };
-const PORT = 8080;
-
-type Template = Partial<ServiceSpecInput["template"]>;
-
-/** A service of project shop, unless it says `name.project`, whose tasks answer with its name. */
-async function serving(
-  { server }: Hosts,
-  fullName: string,
-  { replicas = 1, where = [], ...template }: Template & { replicas?: number; where?: string[] } =
-    {},
-): Promise<void> {
-  const [name = "", project = "shop"] = fullName.split(".");
-  const serve = `mkdir /w; echo ${name}.${project} $HOSTNAME > /w/index.html; ` +
-    `exec httpd -f -p ${PORT} -h /w`;
-  await runService(server, { name, project, mode: { type: "replicated", replicas } }, {
-    command: ["sh", "-c", serve],
-    ports: [{ target: PORT }],
-    placement: { constraints: where.map((rule) => `node.name ${rule}`) },
-    ...template,
-  });
-  await settled(server, `${project}/${name}`, replicas);
-}
+const bed = { count: 3, nodeTtlMs: 4000 };
 
 /** Three hosts with a client on the third. */
 function namesTest(name: string, body: (at: Hosts & Client) => Promise<void>): void {
@@ -145,28 +121,5 @@ namesTest(
       what: "the name to have its address again",
     });
     assert((await get("api")).startsWith("api.shop "));
-  },
-);
-
-namesTest(
-  "when a host is cut off, requests by name fail no more after its TTL and a second; healed, nothing is doubled",
-  async (all) => {
-    const { get, hosts, look } = all;
-    await serving(all, "api", { replicas: 2, where: ["!= h3"] });
-    const before = await several(4, () => get("api"));
-    assertEquals(before.size, 2);
-    const [h1] = hosts;
-    const cutMs = performance.now();
-    await h1?.cut();
-    await eventually(() => performance.now() - cutMs > TTL_MS + 1000, { timeoutMs: 2 * TTL_MS });
-    for (let i = 0; i < 8; i++) {
-      const said = await get("api");
-      assert(said.startsWith("api.shop "), said);
-    }
-    await h1?.heal();
-    await eventually(async () => (await look("tasks.api")).length === 2, {
-      timeoutMs: 20_000,
-      what: "two tasks to be known again",
-    });
   },
 );

@@ -19,41 +19,77 @@ import { engineTest, exists, required } from "./engine.ts";
 
 export const CADDY_IMAGE = "berth-test/caddy:1";
 const CADDY = "/usr/bin/caddy";
+/** Another one, of version 2.7 or later: it can do what Debian's cannot. */
+const NEWER_CADDY = Deno.env.get("BERTH_TEST_NEWER_CADDY") || undefined;
 const IMPORT_MS = 60_000;
 
-const present = await exists(CADDY);
+/** Why there is no Caddy. */
+export const missingCaddy = await exists(CADDY) ? undefined : `no ${CADDY}: apt-get install caddy`;
 
-/** Defines a test that needs an engine and Caddy: ignored, or failing, as {@link engineTest} says. */
+export interface CaddyKind {
+  /** For the names of tests. */
+  name: string;
+  path: string;
+  image: string;
+  /** It knows what Caddy knows since 2.7. */
+  recent: boolean;
+}
+
+const DEBIAN: CaddyKind = {
+  ...{ name: "Debian's Caddy", path: CADDY, image: CADDY_IMAGE, recent: false },
+};
+/** Those to test with. */
+export const CADDY_KINDS: readonly CaddyKind[] = [
+  DEBIAN,
+  ...(NEWER_CADDY === undefined ? [] : [{
+    ...{ name: "a newer Caddy", path: NEWER_CADDY, image: "berth-test/caddy:newer", recent: true },
+  }]),
+];
+
+/**
+ * Defines a test that needs an engine and Caddy: ignored, or failing, as {@link engineTest} says.
+ * `unless` says what else it lacks, if anything.
+ */
 export function caddyTest(
   name: string,
   fn: (connection: EngineConnection, t: Deno.TestContext) => Promise<void>,
+  { unless }: { unless?: string | undefined } = {},
 ): void {
-  if (present) return engineTest(name, fn);
-  const reason = `no ${CADDY}: apt-get install caddy`;
+  const missing = missingCaddy ?? unless;
+  if (missing === undefined) return engineTest(name, fn);
   Deno.test({
-    name: `${name} [needs Caddy: ${reason}]`,
+    name: `${name} [needs Caddy and its like: ${missing}]`,
     ignore: !required,
     fn() {
-      throw new Error(`BERTH_REQUIRE_ENGINE=1, and ${reason}`);
+      throw new Error(`BERTH_REQUIRE_ENGINE=1, and ${missing}`);
     },
   });
 }
 
-let imported: Promise<void> | undefined;
+const imported = new Map<string, Promise<void>>();
 
-/** Makes {@link CADDY_IMAGE} present on the machine's engine, once per process. */
-export function ensureCaddyImage(connection: EngineConnection): Promise<void> {
-  return imported ??= importCaddyImage(connection);
+/** Makes {@link CADDY_IMAGE}, or that of another kind, present on the engine, once per process. */
+export function ensureCaddyImage(connection: EngineConnection, kind = DEBIAN): Promise<void> {
+  const name = `${connection.description} ${kind.image}`;
+  const known = imported.get(name) ?? importCaddyImage(connection, kind);
+  imported.set(name, known);
+  return known;
 }
 
-async function importCaddyImage(connection: EngineConnection): Promise<void> {
-  const files = [CADDY, ...await librariesOf(CADDY)];
+async function importCaddyImage(
+  connection: EngineConnection,
+  { path: caddy, image: tag }: CaddyKind,
+): Promise<void> {
+  const files = [
+    [caddy, CADDY] as const,
+    ...(await librariesOf(caddy)).map((f) => [f, f] as const),
+  ];
   const folder = (name: string, mode = 0o755) => tarEntry({ name, type: "directory", mode });
   const tar = joined([
     ...[folder("run/"), folder("data/"), folder("tmp/", 0o1777)],
-    ...await Promise.all(files.map(async (path) =>
+    ...await Promise.all(files.map(async ([path, name]) =>
       tarEntry({
-        name: path.replace(/^\//, ""),
+        name: name.replace(/^\//, ""),
         type: "file",
         mode: 0o755,
         data: await Deno.readFile(path),
@@ -65,7 +101,7 @@ async function importCaddyImage(connection: EngineConnection): Promise<void> {
   try {
     const signal = AbortSignal.timeout(IMPORT_MS);
     const changes = [`ENV PATH=/usr/bin`, `CMD ["caddy","run"]`];
-    const made = await importTar(client.docker, { tag: CADDY_IMAGE, tar, changes }, signal);
+    const made = await importTar(client.docker, { tag, tar, changes }, signal);
     if (!made.ok) throw new Error(made.message);
   } finally {
     client.close();
@@ -89,18 +125,14 @@ export interface RunningCaddy extends AsyncDisposable {
 /** An ingress proxy as an agent would start it, told nothing yet. */
 export async function startCaddy(
   connection: EngineConnection,
-  { taskId, nodeId, ports = [freePort(), freePort()] }: {
-    taskId: string;
-    nodeId: string;
-    ports?: [number, number];
-  },
+  { taskId, nodeId, kind = DEBIAN }: { taskId: string; nodeId: string; kind?: CaddyKind },
 ): Promise<RunningCaddy> {
-  await ensureCaddyImage(connection);
+  await ensureCaddyImage(connection, kind);
   const runtime = createDockerRuntime({ connection, nodeId });
   const signal = AbortSignal.timeout(30_000);
-  const [httpPort, httpsPort] = ports;
+  const [httpPort, httpsPort] = [freePort(), freePort()];
   const spec = ServiceSpec.parse(ingressSpec({
-    ...{ nodes: [], image: CADDY_IMAGE, httpPort, httpsPort, acmeCa: INTERNAL_CA },
+    ...{ nodes: [], image: kind.image, httpPort, httpsPort, acmeCa: INTERNAL_CA },
   }));
   const template = { ...spec.template, mounts: [], pullPolicy: "never" as const };
   const assignment: Assignment = {

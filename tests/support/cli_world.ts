@@ -3,9 +3,8 @@
  *
  * @module
  */
+import { berthCommand, type Ran, ranBerth } from "./berth.ts";
 import { type ServerProcess, startServer, startWorker } from "./processes.ts";
-
-const ROOT = new URL("../..", import.meta.url).pathname;
 
 export interface CliWorld {
   server: ServerProcess;
@@ -16,12 +15,6 @@ export interface CliWorld {
   start(...args: string[]): Deno.ChildProcess;
 }
 
-export interface Ran {
-  code: number;
-  out: string;
-  err: string;
-}
-
 /** A server and two simulated workers, all of them processes of their own. */
 export async function inWorld(run: (world: CliWorld) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir();
@@ -29,30 +22,13 @@ export async function inWorld(run: (world: CliWorld) => Promise<void>): Promise<
   const workers = await Promise.all(
     ["n1", "n2"].map((name) => startWorker(server, { name, stateDir: dir, args: ["--sim"] })),
   );
-  const command = (args: string[]) =>
-    new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-P=cli", "cli/main.ts", ...args],
-      cwd: ROOT,
-      env: {
-        BERTH_SERVER: server.url,
-        BERTH_TOKEN: server.token,
-        XDG_CONFIG_HOME: dir,
-        BERTH_CONTEXT: "",
-      },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    });
+  const options = { server, configDir: dir };
   try {
     await run({
       server,
       dir,
-      async berth(...args) {
-        const { code, stdout, stderr } = await command(args).output();
-        const decoder = new TextDecoder();
-        return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-      },
-      start: (...args) => command(args).spawn(),
+      berth: (...args) => ranBerth(options, args),
+      start: (...args) => berthCommand(options, args).spawn(),
     });
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));

@@ -39,6 +39,8 @@ export interface HostsOptions {
   /** Further arguments of the server and of all workers. */
   serverArgs?: string[];
   workerArgs?: string[];
+  /** What else it lacks, if anything. */
+  unless?: string | undefined;
 }
 
 export interface Hosts {
@@ -76,15 +78,16 @@ export function hostsTest(
   options: HostsOptions,
   fn: (bed: Hosts) => Promise<void>,
 ): void {
-  if (missing === undefined) {
+  const lacking = missing ?? options.unless;
+  if (lacking === undefined) {
     Deno.test(name, () => withHosts(options, fn));
     return;
   }
   Deno.test({
-    name: `${name} [needs hosts of its own: ${missing}]`,
+    name: `${name} [needs hosts of its own: ${lacking}]`,
     ignore: !required,
     fn() {
-      throw new Error(`BERTH_REQUIRE_ENGINE=1, and ${missing}`);
+      throw new Error(`BERTH_REQUIRE_ENGINE=1, and ${lacking}`);
     },
   });
 }

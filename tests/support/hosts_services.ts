@@ -5,6 +5,7 @@
  */
 import { assert } from "@std/assert";
 import { ExecOptions } from "../../kv/schema/agent.ts";
+import type { RouteInput } from "../../kv/schema/route.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
 import { ok, text } from "../contract/runtime_bench.ts";
@@ -16,11 +17,13 @@ import type { ServerProcess } from "./processes.ts";
 const EXEC_MS = 30_000;
 const LIVE = ["pending", "assigned", "preparing", "starting", "running"];
 
+type Template = Partial<ServiceSpecInput["template"]>;
+
 /** Creates a service that does nothing but run, unless the template says more. */
 export async function runService(
   { client }: ServerProcess,
   spec: Omit<ServiceSpecInput, "template">,
-  template: Partial<ServiceSpecInput["template"]> = {},
+  template: Template = {},
 ): Promise<void> {
   const made = await client.createService({
     ...spec,
@@ -33,6 +36,33 @@ export async function runService(
     },
   });
   assert(made.ok, JSON.stringify(made));
+}
+
+/** Where tasks of {@link serving} answer. */
+export const SERVING_PORT = 8080;
+
+/** A service of project shop, unless it says `name.project`, whose tasks answer with its name. */
+export async function serving(
+  { server }: Pick<Hosts, "server">,
+  fullName: string,
+  { replicas = 1, where = [], routes = [], ...template }: Template & {
+    replicas?: number;
+    /** Constraints of its tasks' nodes, like `== h1`. */
+    where?: string[];
+    routes?: RouteInput[];
+  } = {},
+): Promise<void> {
+  const [name = "", project = "shop"] = fullName.split(".");
+  const serve = `mkdir /w; echo ${name}.${project} $HOSTNAME > /w/index.html; ` +
+    `exec httpd -f -p ${SERVING_PORT} -h /w`;
+  const mode = { type: "replicated" as const, replicas };
+  await runService(server, { name, project, mode, routes }, {
+    command: ["sh", "-c", serve],
+    ports: [{ target: SERVING_PORT }],
+    placement: { constraints: where.map((rule) => `node.name ${rule}`) },
+    ...template,
+  });
+  await settled(server, `${project}/${name}`, replicas);
 }
 
 /** The live tasks of a service, given as `name` or `project/name`. */

@@ -42,3 +42,35 @@ export async function curl(
   const [head = "", body = ""] = text.split("\r\n\r\n").slice(-2);
   return { head, body, status: Number(/^HTTP\/\S+ (\d+)/.exec(head)?.[1] ?? 0) };
 }
+
+/** A WebSocket at `localhost`, where an {@link upstream} is. */
+export async function openSocket(port: number) {
+  const socket = new WebSocket(`ws://localhost:${port}/`);
+  let ended = false;
+  const closed = new Promise<void>((resolve) => {
+    socket.onclose = () => {
+      ended = true;
+      resolve();
+    };
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.onopen = () => resolve();
+    socket.onerror = (event) => reject(new Error((event as ErrorEvent).message));
+  });
+  return {
+    ended: () => ended,
+    /** What comes back; rejects when the connection ends. */
+    say: (text: string) =>
+      Promise.race([
+        new Promise<string>((resolve) => {
+          socket.onmessage = ({ data }) => resolve(String(data));
+          socket.send(text);
+        }),
+        closed.then(() => Promise.reject(new Error("the WebSocket was closed"))),
+      ]),
+    async close() {
+      socket.close();
+      await closed;
+    },
+  };
+}

@@ -45,6 +45,18 @@ Deno.test("a pool of addresses may be given, or none", () => {
   assertEquals([pool("172.20.0.0/18"), pool("none")], ["172.20.0.0/18", undefined]);
 });
 
+Deno.test("the address that others are to use is one of the machine's, or a name of it", () => {
+  for (const address of ["10.1.0.7", "fd00::7", "n1.tail1234.ts.net", "edge-1"]) {
+    const parsed = parse(["--server", "http://a", "--advertise", address]);
+    assertEquals(parsed.kind === "run" && parsed.config.address, address);
+  }
+  for (const address of ["0.0.0.0", "::", "10.1.0", "10.1.0.7:80", "http://n1", "a b", "", "n1."]) {
+    const parsed = parse(["--server", "http://a", `--advertise=${address}`]);
+    assert(parsed.kind === "error", address);
+    assertStringIncludes(parsed.message, "--advertise must be one address or host name");
+  }
+});
+
 Deno.test("the name defaults to the host's, as a DNS label", () => {
   const parsed = parse(["--server", "http://a"]);
   assertEquals(parsed.kind === "run" && parsed.config.name, "box");

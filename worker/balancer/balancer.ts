@@ -13,6 +13,7 @@ import type { Protocol } from "../../kv/schema/port.ts";
 import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import type { UnboundPort } from "../../kv/schema/node.ts";
 import type { Clock } from "../../kv/schema/time.ts";
+import { bindFailure } from "../bind_failure.ts";
 import { claimAddress } from "../datagram.ts";
 import type { Log } from "../log.ts";
 import { messageOf } from "../state_file.ts";
@@ -114,7 +115,7 @@ export function createBalancer(deps: BalancerDeps): Balancer {
         }
       }
     }
-    const reason = reasonOf(failure);
+    const reason = bindFailure(failure);
     if (problems.get(name)?.reason === reason) return;
     problems.set(name, { protocol, published, reason }); // invariant 2
     log("warn", "cannot listen on a published port; trying again", { port: name, service, reason });
@@ -192,16 +193,4 @@ async function claimPort(
     if (/EADDRNOTAVAIL/.test(messageOf(error))) return undefined;
     throw error;
   }
-}
-
-/** Why a port cannot be bound, for people. */
-function reasonOf(error: unknown): string {
-  const message = messageOf(error);
-  if (error instanceof Deno.errors.AddrInUse || /EADDRINUSE|in use/i.test(message)) {
-    return "another program of this machine has it";
-  }
-  if (error instanceof Deno.errors.PermissionDenied || /EACCES|permission/i.test(message)) {
-    return "the worker may not bind it: ports below 1024 need root or CAP_NET_BIND_SERVICE";
-  }
-  return message.slice(0, 200);
 }

@@ -13,10 +13,12 @@
  */
 import type { Assignment } from "../../kv/schema/agent.ts";
 import { INGRESS, INGRESS_LABEL } from "../../kv/schema/ingress.ts";
+import type { UnboundPort } from "../../kv/schema/node.ts";
 import type { Observed } from "../../kv/schema/task.ts";
 import type { Clock } from "../../kv/schema/time.ts";
 import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import type { Table } from "../balancer/table.ts";
+import { unboundIn } from "../bind_failure.ts";
 import type { Log } from "../log.ts";
 import type { Outcome } from "../runtime.ts";
 import { createBackOff, createWake } from "../wake.ts";
@@ -38,6 +40,8 @@ export interface IngressDeps {
   store: LoadedStore;
   /** The node's tasks, as the agent knows them now. */
   tasks: () => Iterable<IngressTask>;
+  /** Called with the ports that a proxy cannot listen on, whenever that changes. */
+  onProblems(ports: UnboundPort[]): void;
 }
 
 /** A run of the proxy's container. */
@@ -66,6 +70,13 @@ export function createIngress(deps: IngressDeps): Ingress {
   const older = new Set<string>();
   let table: Table | undefined;
   let told = "";
+  let unbound: UnboundPort | undefined;
+
+  function tell(port: UnboundPort | undefined): void {
+    if (JSON.stringify(port) === JSON.stringify(unbound)) return;
+    unbound = port;
+    deps.onProblems(port ? [port] : []);
+  }
 
   /** Whether the proxy has what it is to have. */
   async function bring(
@@ -90,6 +101,7 @@ export function createIngress(deps: IngressDeps): Ingress {
     if (loaded.ok) {
       await store.put(run, { generation, hash });
       told = "";
+      tell(undefined);
       log("info", "the ingress proxy has a new configuration", { taskId: task.taskId, generation });
       return complete;
     }
@@ -105,6 +117,7 @@ export function createIngress(deps: IngressDeps): Ingress {
       });
     }
     told = loaded.message;
+    tell(unboundIn(loaded.message));
     return false;
   }
 
@@ -135,6 +148,7 @@ export function createIngress(deps: IngressDeps): Ingress {
           prepared = true;
           await prepare(signal);
         }
+        if (tasks.length === 0) tell(undefined);
         const runs = new Set(tasks.map(({ taskId, attempt }) => `${taskId} ${attempt}`));
         for (const run of older) if (!runs.has(run)) older.delete(run);
         let done = true;

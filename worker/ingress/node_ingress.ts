@@ -10,7 +10,7 @@ import type { Log } from "../log.ts";
 import type { Runtime } from "../runtime.ts";
 import { createCaddyAdmin } from "./admin.ts";
 import { createCertificates } from "./certificates.ts";
-import { createIngress, type Ingress, ingressTasks } from "./ingress.ts";
+import { createIngress, type Ingress, type IngressDeps, ingressTasks } from "./ingress.ts";
 import { createLoadedStore } from "./loaded.ts";
 
 /** What lives as long as the agent. */
@@ -19,6 +19,8 @@ export interface IngressNode {
   runtime: Pick<Runtime, "exec" | "migrateConnections">;
   client: Pick<Client, "certificate">;
   agent: Pick<Agent, "assignments" | "rows">;
+  /** Called with the ports that a proxy cannot listen on, whenever that changes. */
+  onProblems: IngressDeps["onProblems"];
 }
 
 export function createNodeIngress(
@@ -28,7 +30,7 @@ export function createNodeIngress(
     random: () => number;
     log: Log;
   },
-  { nodeId, runtime, client, agent }: IngressNode,
+  { nodeId, runtime, client, agent, onProblems }: IngressNode,
 ): Ingress {
   return createIngress({
     ...{ ...deps, log },
@@ -37,6 +39,7 @@ export function createNodeIngress(
       runtime.migrateConnections?.(signal) ?? Promise.resolve({ ok: true, value: undefined }),
     certificates: createCertificates({ client, nodeId, log }),
     store: createLoadedStore(stateDir, log),
+    onProblems,
     tasks: () => ingressTasks(agent.assignments(), agent.rows()),
   });
 }

@@ -5,10 +5,12 @@
  */
 import type { Outcome } from "../../compose/apply.ts";
 import type { Change } from "../../compose/changes.ts";
-import type { Project } from "../../compose/resolve.ts";
+import { originOf } from "../../compose/map/origin.ts";
+import type { ComposeService, Project } from "../../compose/resolve.ts";
+import { placeText } from "../../compose/tree.ts";
 import type { ServerDeps } from "../../deps.ts";
 import { EXIT, type ExitCode, exitOf } from "../../exit.ts";
-import { fail, failCall, hint } from "../../report.ts";
+import { fail, failCall, hint, naming } from "../../report.ts";
 import type { Held } from "./locked.ts";
 import { printOutcomes, type Row } from "./print.ts";
 import { warn } from "./project.ts";
@@ -35,8 +37,12 @@ export async function finish(ending: Ending, code: ExitCode): Promise<ExitCode> 
 export async function failed(ending: Ending): Promise<ExitCode> {
   const { deps, outcomes, project } = ending;
   await printOutcomes(deps, rowsOf(outcomes, project));
+  const services = new Map([...project.services.values()].map((one) => [one.berthName, one]));
   for (const [name, outcome] of outcomes) {
-    if (outcome.kind === "failed") failCall(deps, outcome.error, `cannot apply ${name}`);
+    if (outcome.kind === "failed") {
+      const error = naming(outcome.error, (field) => placed(field, services.get(name)));
+      failCall(deps, error, `cannot apply ${name}`);
+    }
   }
   const first = [...outcomes.values()].find(({ kind }) => kind === "failed");
   if (first?.kind === "failed") return exitOf(first.error);
@@ -61,6 +67,13 @@ export async function interrupted(ending: Ending, held: Held): Promise<ExitCode>
     "carry on with: berth up\nor take it all down: berth down",
     held.lost ? EXIT.conflict : EXIT.interrupted,
   );
+}
+
+/** A field of the spec as the files have it, with its place before it. */
+function placed(field: string, service: ComposeService | undefined): string {
+  if (!service) return field;
+  const { at, key } = originOf(service, field.split("."));
+  return `${placeText(at)}: ${key}`;
 }
 
 function rowsOf(outcomes: ReadonlyMap<string, Outcome>, project: Project): Row[] {

@@ -29,13 +29,22 @@ export function clusterName(definition: Tree | undefined, key: string): string {
   return textAt(definition, "name") ?? textAt(definition, "external", "name") ?? key;
 }
 
+/**
+ * The definitions of a section that a service uses, by their names in the files; of secrets also the
+ * certificates of its routes, which may be the cluster's own.
+ */
+export function usedBy(service: Tree, section: ExternalSection): string[] {
+  const mounted = itemsOf(get(service, section)).map((item) => textAt(item, "source"));
+  const routes = section === "secrets" ? itemsOf(get(service, "x-berth", "routes")) : [];
+  const certificates = routes.map((route) => textAt(route, "tls", "certificate"));
+  return [...mounted, ...certificates].filter((name) => name !== undefined);
+}
+
 /** Of what the services use, that which is external. */
 export function externalsOf(project: Project): External[] {
   return EXTERNAL_SECTIONS.flatMap((section) => {
     const used = new Set(
-      [...project.services.values()].flatMap(({ tree }) =>
-        itemsOf(get(tree, section)).map((item) => textAt(item, "source"))
-      ),
+      [...project.services.values()].flatMap(({ tree }) => usedBy(tree, section)),
     );
     return entriesOf(get(project.tree, section))
       .filter(([key, { value }]) => used.has(key) && isExternal(value))

@@ -8,7 +8,7 @@ import type { ServiceSpecInput } from "../../../kv/schema/service.ts";
 import type { Project } from "../resolve.ts";
 import { ComposeError, get, itemsOf, type Place, textOf, type Tree } from "../tree.ts";
 import { integerOf, modeOf } from "../values.ts";
-import { clusterName, isExternal } from "./external.ts";
+import { clusterName, isExternal, usedBy } from "./external.ts";
 import { pairsAt, present, textAt } from "./read.ts";
 
 type Template = ServiceSpecInput["template"];
@@ -38,7 +38,7 @@ export function filesOf(project: Project, service: Tree): Pick<Template, "secret
 
 function refOf(project: Project, kind: SealedKind, item: Tree): Ref {
   const key = textAt(item, "source") ?? "";
-  const source = nameOf(project, kind, key);
+  const source = sealedName(project, kind, key);
   const target = textAt(item, "target") ?? (source === key ? undefined : key);
   return {
     source,
@@ -51,7 +51,8 @@ function refOf(project: Project, kind: SealedKind, item: Tree): Ref {
   };
 }
 
-function nameOf(project: Project, kind: SealedKind, key: string): string {
+/** What a secret or config of the files is called in the cluster; another name stays what it is. */
+export function sealedName(project: Project, kind: SealedKind, key: string): string {
   return clusterName(get(project.tree, SECTION[kind], key), key);
 }
 
@@ -74,8 +75,7 @@ export function valueSources(project: Project): ValueSource[] {
   const found = new Map<string, ValueSource>();
   for (const { tree } of project.services.values()) {
     for (const kind of ["secret", "config"] as const) {
-      for (const item of itemsOf(get(tree, SECTION[kind]))) {
-        const key = textAt(item, "source") ?? "";
+      for (const key of usedBy(tree, SECTION[kind])) {
         const source = sourceOf(project, kind, key);
         if (source) found.set(`${kind} ${source.name}`, source);
       }
@@ -105,5 +105,5 @@ function sourceOf(project: Project, kind: SealedKind, key: string): ValueSource 
     );
   }
   const labels = pairsAt(definition, "labels") ?? {};
-  return { kind, name: nameOf(project, kind, key), labels, from, at: definition.at };
+  return { kind, name: sealedName(project, kind, key), labels, from, at: definition.at };
 }

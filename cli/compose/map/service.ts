@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RouteInput } from "../../../kv/schema/route.ts";
 import { ServiceSpec, type ServiceSpecInput } from "../../../kv/schema/service.ts";
 import { messageOf, unreadField } from "../../spec_file.ts";
 import type { ComposeService, Project } from "../resolve.ts";
@@ -15,7 +16,7 @@ import { runningOf } from "./mode.ts";
 import { originOf } from "./origin.ts";
 import { portsOf } from "./ports.ts";
 import { aliasesOf } from "./names.ts";
-import { filesOf } from "./files.ts";
+import { filesOf, sealedName } from "./files.ts";
 import { mountsOf } from "./mounts.ts";
 import { durationAt, flagAt, pairsAt, present, textAt, textsAt } from "./read.ts";
 
@@ -26,7 +27,7 @@ export const BUILD_LABEL = "berth.build";
 
 /** Throws a {@link ComposeError} that names the key when a value is not what the cluster takes. */
 export function specOf(project: Project, service: ComposeService): ServiceSpec {
-  const input = withExtension(inputOf(project, service), service);
+  const input = withExtension(inputOf(project, service), project, service);
   const parsed = ServiceSpec.safeParse(input);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
@@ -102,7 +103,11 @@ function pullPolicyOf(tree: Tree): "missing" | "always" | "never" {
 }
 
 /** What `x-berth` says comes on top. It is sent as it is written: what it leaves out stays. */
-function withExtension(spec: ServiceSpecInput, service: ComposeService): ServiceSpecInput {
+function withExtension(
+  spec: ServiceSpecInput,
+  project: Project,
+  service: ComposeService,
+): ServiceSpecInput {
   const tree = get(service.tree, "x-berth");
   if (!tree) return spec;
   const x = extensionOf(tree, service.name);
@@ -113,7 +118,7 @@ function withExtension(spec: ServiceSpecInput, service: ComposeService): Service
   return {
     ...spec,
     ...present({
-      routes: x.routes,
+      routes: x.routes?.map((route) => certified(route, project)),
       priority: x.priority,
       singleton: x.singleton,
       disconnect: x.disconnect,
@@ -132,6 +137,12 @@ function withExtension(spec: ServiceSpecInput, service: ComposeService): Service
       },
     },
   };
+}
+
+/** The route with its certificate as the cluster calls it. */
+function certified(route: RouteInput, project: Project): RouteInput {
+  if (typeof route.tls !== "object") return route;
+  return { ...route, tls: { certificate: sealedName(project, "secret", route.tls.certificate) } };
 }
 
 function extensionOf(tree: Tree, name: string): XBerthInput {

@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { ServiceSpec } from "../../../kv/schema/service.ts";
 import { withSteps } from "../../../cli/compose/expand.ts";
+import { externalsOf } from "../../../cli/compose/map/external.ts";
 import { valueSources } from "../../../cli/compose/map/files.ts";
 import { ownVolumes } from "../../../cli/compose/map/mounts.ts";
 import { specOf } from "../../../cli/compose/map/service.ts";
@@ -433,4 +434,30 @@ volumes:
     ["secret", "plain", { file: `${DIR}/plain.txt` }, {}],
     ["config", "inline", { content: "a = b" }, { tier: "front" }],
   ]);
+});
+
+Deno.test("the certificates of routes are secrets of the files, or of the cluster", async () => {
+  const project = await projectIn(`
+services:
+  web:
+    image: web
+    ports: ["80"]
+    x-berth:
+      routes:
+        - {host: a.test, tls: {certificate: own}}
+        - {host: b.test, tls: {certificate: named}}
+        - {host: c.test, tls: {certificate: cluster}}
+secrets:
+  own: {file: ./own.pem}
+  named: {external: true, name: prod_pem}
+`);
+  const web = project.services.get("web");
+  if (!web) throw new Error("no service");
+  assertEquals(specOf(project, web).routes?.map(({ tls }) => tls), [
+    { certificate: "own" },
+    { certificate: "prod_pem" },
+    { certificate: "cluster" },
+  ]);
+  assertEquals(valueSources(project).map(({ kind, name }) => [kind, name]), [["secret", "own"]]);
+  assertEquals(externalsOf(project).map(({ name }) => name), ["prod_pem"]);
 });

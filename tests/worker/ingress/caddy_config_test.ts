@@ -118,6 +118,13 @@ Deno.test("exact hosts come before wildcards and longer paths before shorter one
   assertEquals(JSON.stringify(config([...services].reverse())), JSON.stringify(made));
 });
 
+Deno.test("a host with one route for all of it needs no choice between routes", () => {
+  const made = config([service([{ host: "a.test", ...plain }])]);
+  const site = made.apps.http.servers.http?.routes[1] as { match: Json[]; handle: Json[] };
+  assertEquals(site.match, [{ host: ["a.test"] }]);
+  assertEquals(site.handle.map(({ handler }) => handler), ["reverse_proxy"]);
+});
+
 Deno.test("HTTPS is there for who asks for it, with its certificate or one to be got, and redirected to", () => {
   assertEquals(Object.keys(config([service([{ host: "a.test", ...plain }])]).apps.http.servers), [
     "http",
