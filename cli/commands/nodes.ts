@@ -57,8 +57,15 @@ export function nodeColumns(deps: Pick<ServerDeps, "clock" | "view">): Column<No
         Object.entries({ ...n.labels, ...n.spec.labels }).map(([k, v]) => `${k}=${v}`).join(","),
     },
     { header: "ID", wide: true, cell: (n) => n.id, paint: () => paint.dim },
-    { header: "NOTE", wide: true, cell: (n) => oneLine(drainText(n.drain, now) ?? n.status.why) },
+    { header: "NOTE", wide: true, cell: (n) => oneLine(noteOf(n, now)) },
   ];
+}
+
+/** What matters most now: a drain, services whose tasks keep failing there, or else why it is as it is. */
+function noteOf({ drain, status }: NodeView, nowMs: number): string {
+  const left = drainText(drain, nowMs);
+  const notes = [...(left === undefined ? [] : [left]), ...Object.values(status.failing ?? {})];
+  return notes.join("; ") || status.why;
 }
 
 /** `3 tasks left, what remains is stopped in 59m`; undefined when nothing is left to move. */

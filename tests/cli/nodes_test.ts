@@ -100,6 +100,14 @@ Deno.test("a list of nodes tells how far a drain is and until when it has patien
   }
 });
 
+Deno.test("a list of nodes names the services whose tasks keep failing there", async () => {
+  const failing = { [ID.service]: "2 tasks of default/web failed there: ranked last for it" };
+  const status = { state: "ready", since: "2026-01-31T09:00:00.000Z", why: "it answers", failing };
+  const handler = () => Response.json({ items: [nodeView({ name: "n1", status })] });
+  const { out } = await berth(["node", "ls", "-o", "wide"], { handler });
+  assertStringIncludes(out, "2 tasks of default/web failed there: ranked last for it\n");
+});
+
 Deno.test("a taint that is none is refused, and nothing is sent", async () => {
   for (const wrong of ["*", "gpu:never", "=x", ""]) {
     const { sent, handler } = server(ACTIVE);
