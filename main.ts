@@ -19,6 +19,7 @@ import { key } from "./kv/keys.ts";
 import { createLogFeed } from "./kv/log.ts";
 import { LeaderBeat } from "./kv/schema/control.ts";
 import { StrategyName } from "./kv/schema/service.ts";
+import { STRATEGY_NAMES } from "./kv/schema/strategies.ts";
 import { systemClock } from "./kv/schema/time.ts";
 import { getRow, messageOf, openStore } from "./kv/store.ts";
 import { finishRotations } from "./kv/rotation.ts";
@@ -43,7 +44,7 @@ Options (each also as an environment variable)
   --kv LOCATION          a KV Connect URL or :memory: instead of a file
                                                      BERTH_KV          DIR/berth.db
   --public-url URL       how others reach this one   BERTH_PUBLIC_URL
-  --strategy NAME        spread, binpack, epvm, roundrobin or random
+  --strategy NAME        ${STRATEGY_NAMES.join(", ")}
                                                      BERTH_STRATEGY    spread
   --node-ttl-ms N        silence until a node is down BERTH_NODE_TTL_MS 6000
   --mode MODE            resident or request-driven  BERTH_MODE        resident

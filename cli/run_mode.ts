@@ -17,6 +17,8 @@ export interface ModeOptions {
   timeZone?: string | undefined;
   concurrency?: "allow" | "forbid" | "replace" | undefined;
   catchUp?: number | undefined;
+  keepSucceeded?: number | undefined;
+  keepFailed?: number | undefined;
 }
 
 type ModeInput = NonNullable<ServiceSpecInput["mode"]>;
@@ -33,6 +35,8 @@ const FOR: readonly [keyof ModeOptions, string, readonly ModeName[]][] = [
   ["timeZone", "--time-zone", ["cron"]],
   ["concurrency", "--concurrency", ["cron"]],
   ["catchUp", "--catch-up", ["cron"]],
+  ["keepSucceeded", "--keep-succeeded", ["cron"]],
+  ["keepFailed", "--keep-failed", ["cron"]],
 ];
 
 /** A foreground run, and one that is removed when it ends, is a job; a schedule makes it a cron service. */
@@ -79,6 +83,10 @@ export function modeOf(
           ...(options.timeZone === undefined ? {} : { timeZone: options.timeZone }),
           ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
           ...(options.catchUp === undefined ? {} : { catchUpMs: options.catchUp }),
+          history: {
+            ...(options.keepSucceeded === undefined ? {} : { succeeded: options.keepSucceeded }),
+            ...(options.keepFailed === undefined ? {} : { failed: options.keepFailed }),
+          },
           ...ends,
         },
       };

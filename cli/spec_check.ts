@@ -19,6 +19,8 @@ const FLAG_OF: Record<string, string> = {
   "mode.retries": "--retries",
   "mode.deadlineMs": "--deadline",
   "mode.catchUpMs": "--catch-up",
+  "mode.history.succeeded": "--keep-succeeded",
+  "mode.history.failed": "--keep-failed",
   "template.image": "IMAGE",
   "template.env": "--env",
   "template.labels": "--label",

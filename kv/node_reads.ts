@@ -7,8 +7,15 @@ import type { Immutable } from "./immutable.ts";
 import { key, prefix } from "./keys.ts";
 import { done, type Outcome, refuse } from "./outcome.ts";
 import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
-import { Id } from "./schema/common.ts";
-import { Node, NodeSpec, NodeStatus, type NodeView } from "./schema/node.ts";
+import { Id, timestamp } from "./schema/common.ts";
+import {
+  DRAIN_DEADLINE_MS,
+  Node,
+  type NodeSpec,
+  NodeStatus,
+  type NodeView,
+  StoredNodeSpec,
+} from "./schema/node.ts";
 import { isTerminal } from "./schema/task_state.ts";
 import type { Holding, LiveTasks } from "./schema/tasks_known.ts";
 import { idsUnder, readTasks } from "./service_view.ts";
@@ -65,15 +72,16 @@ export async function listNodes(
 export async function nodeView(deps: NodeReadDeps, node: Node): Promise<NodeView> {
   const { kv } = deps;
   const [spec, status] = await Promise.all([
-    getRow(kv, key.nodeSpec(node.id), NodeSpec),
+    getRow(kv, key.nodeSpec(node.id), StoredNodeSpec),
     getRow(kv, key.nodeStatus(node.id), NodeStatus),
   ]);
   if (!spec) throw new Error(`node ${node.id}: its spec row is missing`);
+  const { drainingSince, ...chosen } = spec.row;
   const { tasks, milliCpus, memoryMiB } = deps.live?.onNode(node.id) ??
     await readHolding(deps, node.id);
   return {
     ...node,
-    spec: spec.row,
+    spec: chosen,
     status: status?.row ?? {
       state: "joining",
       since: node.joinedAt,
@@ -82,8 +90,14 @@ export async function nodeView(deps: NodeReadDeps, node: Node): Promise<NodeView
     version: spec.versionstamp,
     allocated: { cpus: milliCpus / 1000, memoryMiB },
     tasks,
-    ...(spec.row.availability === "drain" ? { drain: { left: tasks } } : {}),
+    ...(chosen.availability === "drain" ? { drain: drainView(chosen, tasks, drainingSince) } : {}),
   };
+}
+
+function drainView({ drain }: NodeSpec, left: number, since?: string): NodeView["drain"] {
+  if (since === undefined) return { left };
+  const deadlineMs = drain?.deadlineMs ?? DRAIN_DEADLINE_MS;
+  return { left, since, deadlineAt: timestamp(Date.parse(since) + deadlineMs) };
 }
 
 async function readHolding({ kv, immutable }: NodeReadDeps, nodeId: string): Promise<Holding> {

@@ -19,7 +19,14 @@ import {
 import { enqueue } from "./queue.ts";
 import { sameValue } from "./same.ts";
 import { Id, timestamp } from "./schema/common.ts";
-import { Node, type NodeFacts, NodeSpec, NodeStatus, type NodeView } from "./schema/node.ts";
+import {
+  Node,
+  type NodeFacts,
+  NodeSpec,
+  NodeStatus,
+  type NodeView,
+  StoredNodeSpec,
+} from "./schema/node.ts";
 import type { WriteOptions } from "./services.ts";
 import { getRow, type Kv } from "./store.ts";
 import { mintToken, type TokenDeps } from "./tokens.ts";
@@ -124,7 +131,7 @@ export async function putFacts(
 
 /** Replaces what users decide about a node. An unchanged spec writes nothing. */
 export async function putNodeSpec(
-  deps: Pick<NodeDeps, "kv" | "newId"> & { immutable: Immutable },
+  deps: Pick<NodeDeps, "kv" | "newId" | "clock"> & { immutable: Immutable },
   ref: string,
   spec: NodeSpec,
   options: WriteOptions = {},
@@ -142,20 +149,23 @@ export async function putNodeSpec(
       const found = await findNode(kv, ref);
       if (!found.ok) return found;
       const node = found.value;
-      const current = await getRow(kv, key.nodeSpec(node.id), NodeSpec);
+      const current = await getRow(kv, key.nodeSpec(node.id), StoredNodeSpec);
       if (!current) throw new Error(`node ${node.id}: its spec row is missing`);
       if (ifMatch !== undefined && ifMatch !== "*" && ifMatch !== current.versionstamp) {
         return refuse("changed", `node ${node.name} is at version ${current.versionstamp}`, {
           hint: "Read it again, apply your change to what you find, and send that version.",
         });
       }
-      const changed = !sameValue(current.row, spec);
+      const { drainingSince, ...before } = current.row;
+      const changed = !sameValue(before, spec);
       if (!changed && !once) return done({ value: await nodeView(reads, node) });
       const op = kv.atomic()
         .check({ key: key.nodeSpec(node.id), versionstamp: current.versionstamp });
       recordUse(op, once, { status: 200, objectId: node.id });
       if (changed) {
-        op.set(key.nodeSpec(node.id), spec);
+        const since = drainingSince ?? timestamp(deps.clock.wallMs());
+        const drains = spec.availability === "drain";
+        op.set(key.nodeSpec(node.id), drains ? { ...spec, drainingSince: since } : spec);
         enqueue(op, { kind: "node", id: node.id }, deps.newId);
       }
       const committed = await op.commit();

@@ -8,17 +8,16 @@
  *
  * @module
  */
+import { DRAIN_DEADLINE_MS } from "../kv/schema/node.ts";
 import { isReady } from "../kv/schema/task.ts";
 import { type Draft, drainingNodes, stop, wake } from "./draft.ts";
 import type { Policy } from "./policy.ts";
 import { evicting } from "./rules/taints.ts";
 import type { NodeRecord, ServiceRecord, TaskRecord } from "./world.ts";
 
-const DEADLINE_MS = 3600_000;
-
 /** The monotonic ms at which the patience with a draining node's tasks ends. */
 export function drainDeadlineMs(node: NodeRecord): number {
-  return (node.drainSinceMs ?? Infinity) + (node.spec.drain?.deadlineMs ?? DEADLINE_MS);
+  return (node.drainSinceMs ?? Infinity) + (node.spec.drain?.deadlineMs ?? DRAIN_DEADLINE_MS);
 }
 
 /** The service's tasks that shall run and are on draining nodes, by slot. */

@@ -19,6 +19,7 @@ import { isReady } from "../kv/schema/task.ts";
 import { taskEvent } from "./apply.ts";
 import { refreshNode, refreshService, refreshTask } from "./load.ts";
 import { globalServices } from "./modes/global.ts";
+import { nodeChange } from "./node_change.ts";
 import { pendingServices } from "./plan.ts";
 import type { Context, Term } from "./term.ts";
 import { missingPorts, missingText } from "./unbound_ports.ts";
@@ -162,6 +163,8 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
     });
   } else {
     term.dirtyNodes.add(id);
+    const known = world.nodes.get(id);
+    const before = known && { node: known.node, spec: known.spec };
     if (!await refreshNode(kv, world, id, nowMs)) {
       const node = world.nodes.get(id)?.node.name;
       if (node !== undefined) term.events.push({ type: "node.removed", nodeId: id, node });
@@ -181,7 +184,7 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
     if (record) {
       const missing = missingText(missingPorts(world, record.node));
       const ports = missing === "" ? "" : `; ${missing}`;
-      const why = `availability ${record.spec.availability}${ports}`.slice(0, MAX_WHY);
+      const why = `${nodeChange(before, record)}${ports}`.slice(0, MAX_WHY);
       term.events.push({ type: "node.changed", nodeId: id, node: record.node.name, why });
     }
   }

@@ -13,7 +13,8 @@ import { cellsOf, passes, type Search } from "./cells.ts";
 import type { Filter } from "./filters.ts";
 import { type Candidate, rank, take } from "./overlay.ts";
 import { ownPreference, sharedPreference } from "./rules/rules.ts";
-import { lotOf, scoreOf, type Strategy } from "./scores.ts";
+import { scoreOf, type Strategy } from "./scores.ts";
+import { lotOf } from "./strategies/random.ts";
 
 interface Grade {
   nodes: Set<Candidate>;

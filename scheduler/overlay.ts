@@ -33,7 +33,7 @@ export interface Request {
   rules?: Rules;
   /** Hash of the service's id, once needed. */
   hash?: number;
-  /** The lot of the slot that was asked about last; see scores.ts. */
+  /** The lot of the slot that was asked about last; see strategies/random.ts. */
   lot?: {
     slot: number;
     nodes: number;

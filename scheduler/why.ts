@@ -18,7 +18,8 @@ import {
 } from "./overlay.ts";
 import { precedes } from "./place.ts";
 import { ownPreference, type Preference, preferencesFor, sharedPreference } from "./rules/rules.ts";
-import { scoreOf, STRATEGIES, type Strategy } from "./scores.ts";
+import { scoreOf, type Strategy } from "./scores.ts";
+import { STRATEGIES } from "./strategies/table.ts";
 import { portTrouble } from "./unbound_ports.ts";
 import type { ServiceRecord, TaskRecord, World } from "./world.ts";
 

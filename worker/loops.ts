@@ -13,8 +13,6 @@ const LIST_EVERY_MS = 15_000;
 const SPACING_MS = { held: 100, notHeld: 1_000 } as const;
 /** Short enough that a server that is back sees the node well within its TTL. */
 const RETRY = { firstMs: 100, maxMs: 2_000 } as const;
-/** Short enough to watch, long enough that most tasks are past it. */
-const REPORT_HOLD_MS = 200;
 const ENGINE_RETRY = { firstMs: 250, maxMs: 5_000 } as const;
 
 /** Makes the agent's `run`. */
@@ -160,7 +158,7 @@ export function createLoops(
     async function pressLoop(): Promise<void> {
       while (!signal.aborted) {
         await laterBell.wait(signal);
-        await clock.sleep(REPORT_HOLD_MS, signal);
+        await clock.sleep(reporter.holdMs(), signal);
         reporter.press();
         rowsBell.ring();
       }

@@ -5,9 +5,10 @@
  * 2. After a failure everything is told once more, because the server may have lost it meanwhile.
  * 3. What the server does not know is not told again until everything is.
  * 4. A state on the way to another waits for company, since a report costs the server the same with one
- *    row as with several; whoever owns the reporter sees to it that it does not wait for long. So does
- *    the news that a task runs, while many others are about to: what telling each costs is the engine's
- *    then.
+ *    row as with several; whoever owns the reporter sees to it that it does not wait for longer than
+ *    `holdMs`. So does what only describes a run that is known, and, while many others are about to run,
+ *    the news that a task does: what telling each costs, on a machine that has a server as well, is the
+ *    engine's then, and whoever waits for them all has them sooner.
  *
  * @module
  */
@@ -17,6 +18,8 @@ import type { Observed } from "../kv/schema/task.ts";
 export const MAX_BATCH = 100;
 /** So many tasks on the way are many. */
 const CROWD = 4;
+/** Short enough to watch, long enough that most tasks are past it; many tasks take longer. */
+const HOLD_MS = { few: 200, many: 500 } as const;
 
 export interface Reporter {
   /** Notes the newest row of a task; nothing is due if it says what was acknowledged. */
@@ -27,6 +30,8 @@ export interface Reporter {
   batch(): Observed[];
   /** What is due now waits no longer. */
   press(): void;
+  /** How long what may wait may do so now. */
+  holdMs(): number;
   acknowledge(rows: readonly Observed[], unknown: readonly string[]): void;
   /** Everything is due again: the rows of all tasks that the agent has now. */
   resync(rows: Iterable<Observed>): void;
@@ -39,8 +44,8 @@ interface Entry {
   /** What the row says; two rows with one text are the same. */
   text: string;
   acknowledged?: string;
-  /** It has been running for the server. */
-  knownToRun?: boolean;
+  /** What runs, as the server knows it. */
+  knownRun?: string;
   released: boolean;
 }
 
@@ -66,9 +71,10 @@ export function createReporter(bells: ReporterBells): Reporter {
   }
 
   /** Invariant 4: somebody watching may want to know, but nothing waits for it. */
-  function mayWait({ row, knownToRun }: Entry): boolean {
+  function mayWait({ row, knownRun }: Entry): boolean {
     if (isUnderWay(row)) return true;
-    return row.state === "running" && !knownToRun && underWay.size >= CROWD;
+    if (row.state !== "running") return false;
+    return knownRun === undefined ? underWay.size >= CROWD : knownRun === runOf(row);
   }
 
   function put(row: Observed): void {
@@ -118,6 +124,7 @@ export function createReporter(bells: ReporterBells): Reporter {
     press() {
       pressed = true;
     },
+    holdMs: () => underWay.size >= CROWD ? HOLD_MS.many : HOLD_MS.few,
     acknowledge(rows, unknown) {
       if (rows.length < width) pressed = false;
       width = MAX_BATCH;
@@ -125,7 +132,8 @@ export function createReporter(bells: ReporterBells): Reporter {
         const entry = entries.get(row.taskId);
         if (!entry) continue;
         entry.acknowledged = JSON.stringify(row);
-        entry.knownToRun = row.state === "running";
+        if (row.state === "running") entry.knownRun = runOf(row);
+        else delete entry.knownRun;
         if (entry.row !== row && entry.acknowledged !== entry.text) continue; // invariant 1
         due.delete(row.taskId);
         if (entry.released) drop(row.taskId);
@@ -161,4 +169,9 @@ export function createReporter(bells: ReporterBells): Reporter {
 
 function isUnderWay({ state }: Observed): boolean {
   return state === "preparing" || state === "starting";
+}
+
+/** A run without what only describes it: the engine's name for its container, the exact time of its start. */
+function runOf({ containerId: _id, startedAt: _at, ...run }: Observed): string {
+  return JSON.stringify(run);
 }

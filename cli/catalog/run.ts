@@ -78,6 +78,8 @@ export const runCommands = [
         "replace",
       ]),
       catchUp: value("--catch-up <duration>", "How late a missed run may start", parseDuration),
+      keepSucceeded: value("--keep-succeeded <n>", "Succeeded runs to remember", parseCount),
+      keepFailed: value("--keep-failed <n>", "Failed runs to remember", parseCount),
       ...SERVICE_FLAGS,
       project: PROJECT,
     },

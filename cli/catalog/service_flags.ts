@@ -5,6 +5,7 @@
  * @module
  */
 import { choice, flag, list, type OptionsOf, under, value } from "../command.ts";
+import { STRATEGY_NAMES } from "../../kv/schema/strategies.ts";
 import { parseDuration } from "../format/duration.ts";
 import { parseCount, parseRatio } from "../format/quantity.ts";
 import {
@@ -125,13 +126,7 @@ const PLACEMENT_FLAGS = under("Placement:", {
     parseSpread,
   ),
   maxPerNode: value("--max-per-node <n>", "At most so many on one node", parseCount),
-  strategy: choice("--strategy <name>", "Which of the fitting nodes", [
-    "spread",
-    "binpack",
-    "epvm",
-    "roundrobin",
-    "random",
-  ]),
+  strategy: choice("--strategy <name>", "Which of the fitting nodes", STRATEGY_NAMES),
   priority: value("--priority <n>", "Higher ones displace lower ones", parsePriority),
 });
 

@@ -11,6 +11,7 @@ import type { TaintChange } from "../format/rules.ts";
 import { startProgress } from "../progress.ts";
 import { asked, fail, failCall } from "../report.ts";
 import { waitUntil } from "../wait.ts";
+import { drainText } from "./nodes.ts";
 
 /** A label to set, or to take away. */
 export type LabelChange = { key: string; value?: string };
@@ -53,7 +54,9 @@ export function drain(
       const waited = await waitUntil(
         () => deps.client.getNode(put.value.id),
         (node) => {
-          progress.update(`draining ${name}: ${total - node.tasks} of ${total} tasks moved`);
+          const left = drainText(node.drain, deps.clock.wallMs());
+          const moved = `${Math.max(0, total - node.tasks)} of ${total} tasks moved`;
+          progress.update(`draining ${name}: ${moved}${left ? `; ${left}` : ""}`);
           return node.tasks === 0 || node.spec.availability !== "drain" || undefined;
         },
         { clock: deps.clock, timeoutMs: deps.timeoutMs ?? DRAIN_TIMEOUT_MS },

@@ -46,6 +46,9 @@ export function nodeColumns(deps: Pick<ServerDeps, "clock" | "view">): Column<No
     { header: "ENGINE", cell: (n) => n.engine, minWidth: 8, drop: 1 },
     { header: "ADDRESS", cell: (n) => n.address, minWidth: 9, drop: 2 },
     { header: "OS/ARCH", wide: true, cell: (n) => `${n.os}/${n.arch}` },
+    { header: "DISK", wide: true, cell: (n) => n.diskMiB ? memory(n.diskMiB) : "-" },
+    { header: "GPUS", wide: true, cell: (n) => n.gpus ? String(n.gpus) : "-" },
+    { header: "POOL", wide: true, cell: (n) => n.spec.pool },
     { header: "AGENT", wide: true, cell: (n) => n.agentVersion },
     {
       header: "LABELS",
@@ -54,8 +57,26 @@ export function nodeColumns(deps: Pick<ServerDeps, "clock" | "view">): Column<No
         Object.entries({ ...n.labels, ...n.spec.labels }).map(([k, v]) => `${k}=${v}`).join(","),
     },
     { header: "ID", wide: true, cell: (n) => n.id, paint: () => paint.dim },
-    { header: "NOTE", wide: true, cell: (n) => oneLine(n.status.why) },
+    { header: "NOTE", wide: true, cell: (n) => oneLine(noteOf(n, now)) },
   ];
+}
+
+/** What matters most now: a drain, services whose tasks keep failing there, or else why it is as it is. */
+function noteOf({ drain, status }: NodeView, nowMs: number): string {
+  const left = drainText(drain, nowMs);
+  const notes = [...(left === undefined ? [] : [left]), ...Object.values(status.failing ?? {})];
+  return notes.join("; ") || status.why;
+}
+
+/** `3 tasks left, what remains is stopped in 59m`; undefined when nothing is left to move. */
+export function drainText(drain: NodeView["drain"], nowMs: number): string | undefined {
+  if (!drain || drain.left === 0) return undefined;
+  const left = `${drain.left} task${drain.left === 1 ? "" : "s"} left`;
+  if (drain.deadlineAt === undefined) return left;
+  const restMs = Date.parse(drain.deadlineAt) - nowMs;
+  return restMs > 0
+    ? `${left}, what remains is stopped in ${age(restMs)}`
+    : `${left}, past the deadline: being stopped`;
 }
 
 function tidy(cpus: number): string {

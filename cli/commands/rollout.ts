@@ -120,33 +120,48 @@ async function show(
     const next = nextStep(rollout, name);
     if (next) hint(deps, next);
   }
-  const asked = service.revision === rollout.stable;
-  const failed = rollout.state === "failed" || (rollout.state === "rolled-back" && !asked);
-  return failed ? EXIT.failed : EXIT.ok;
+  return hasFailed(rollout) ? EXIT.failed : EXIT.ok;
 }
 
-/** `revision 3 progressing: 2 of 10 slots updated, 8 old tasks left`. */
+/**
+ * `revision 3 progressing: 2 of 10 slots updated, 8 old tasks left`; once it is over,
+ * `revision 3 done: 10 of 10 slots serve`. Without a revision that failed it is users who went back.
+ */
 export function line(rollout: RolloutView): string {
-  const { revision, goal, state, updated, total, retiring } = rollout;
-  const back = goal === revision ? "" : ` to ${goal}`;
-  const left = retiring === 0 ? "" : `, ${retiring} old task${retiring === 1 ? "" : "s"} left`;
-  return `revision ${revision} ${state}${back}: ${updated} of ${total} slots updated${left}`;
+  const { state, updated, total, retiring } = rollout;
+  const over = state === "done" || state === "rolled-back";
+  const tasks = `${retiring} old task${retiring === 1 ? "" : "s"}`;
+  const left = retiring === 0 ? "" : `, ${tasks} ${over ? "stopping" : "left"}`;
+  return `${courseOf(rollout)}: ${updated} of ${total} slots ${over ? "serve" : "updated"}${left}`;
 }
 
-function paintOf({ state }: RolloutView, deps: ServerDeps): Paint {
+function courseOf({ revision, goal, state }: RolloutView): string {
+  if (goal !== revision) return `revision ${revision} ${state} to ${goal}`;
+  if (state === "rolling-back") return `going back to revision ${goal}`;
+  if (state === "rolled-back") return `went back to revision ${goal}`;
+  return `revision ${revision} ${state}`;
+}
+
+function paintOf(rollout: RolloutView, deps: ServerDeps): Paint {
   const paint = style(deps.view.color);
-  if (state === "done") return paint.good;
-  return state === "failed" || state === "rolled-back" ? paint.bad : paint.busy;
+  if (hasFailed(rollout)) return paint.bad;
+  return rollout.state === "done" || rollout.state === "rolled-back" ? paint.good : paint.busy;
 }
 
-function nextStep({ state }: RolloutView, name: string): string | undefined {
+/** It stands where nobody wanted it; users who went back are where they wanted to be. */
+function hasFailed({ state, revision, goal }: RolloutView): boolean {
+  return state === "failed" || (state === "rolled-back" && goal !== revision);
+}
+
+function nextStep(rollout: RolloutView, name: string): string | undefined {
+  const { state } = rollout;
   if (state === "paused") {
     return `Go on: berth rollout resume ${name}. Go back: berth rollout undo ${name}`;
   }
   if (state === "waiting-promote") {
     return `Go on: berth rollout promote ${name}. Go back: berth rollout undo ${name}`;
   }
-  return state === "failed" || state === "rolled-back" ? `See why: berth ps -a ${name}` : undefined;
+  return hasFailed(rollout) ? `See why: berth ps -a ${name}` : undefined;
 }
 
 function noRollout(service: ServiceView, deps: ServerDeps): ExitCode {

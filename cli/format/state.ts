@@ -61,14 +61,15 @@ export function phasePaint(phase: ServiceView["phase"], style: Style): Paint {
 }
 
 /** A node's state as one word: cordoned and draining nodes are ready, but that is not the news. */
-export function nodeState(node: Pick<NodeView, "status" | "spec">): string {
+export function nodeState(node: Pick<NodeView, "status" | "spec" | "drain">): string {
   if (node.status.state !== "ready" || node.spec.availability === "active") {
     return node.status.state;
   }
-  return node.spec.availability === "drain" ? "draining" : "cordoned";
+  if (node.spec.availability === "cordon") return "cordoned";
+  return node.drain?.left === 0 ? "drained" : "draining";
 }
 
-export function nodePaint(node: Pick<NodeView, "status" | "spec">, style: Style): Paint {
+export function nodePaint(node: Pick<NodeView, "status" | "spec" | "drain">, style: Style): Paint {
   const state = nodeState(node);
   return state === "ready" ? style.good : state === "down" ? style.bad : style.busy;
 }

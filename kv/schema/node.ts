@@ -51,6 +51,9 @@ export const NodeFacts = z.object({
 }).meta({ id: "NodeFacts" });
 export type NodeFacts = z.infer<typeof NodeFacts>;
 
+/** How long a drain has patience with budgets, unless it says otherwise. */
+export const DRAIN_DEADLINE_MS = 3600_000;
+
 /** What users decide about a node. */
 export const NodeSpec = z.object({
   labels: Labels.default({}),
@@ -58,7 +61,7 @@ export const NodeSpec = z.object({
   ttlMs: DurationMs.min(1000).optional()
     .meta({ description: "Silence after which it is down; absent: as the cluster has it" }),
   drain: z.object({
-    deadlineMs: DurationMs.default(3600_000).meta({
+    deadlineMs: DurationMs.default(DRAIN_DEADLINE_MS).meta({
       description: "Time after which what is left is stopped regardless of disruption budgets",
     }),
   }).optional().meta({ description: "How to drain; counts while `availability` is `drain`" }),
@@ -67,6 +70,9 @@ export const NodeSpec = z.object({
 }).meta({ id: "NodeSpec" });
 export type NodeSpec = z.infer<typeof NodeSpec>;
 export type NodeSpecInput = z.input<typeof NodeSpec>;
+
+/** The stored row: with when the drain under way was asked for, by the clock of who wrote it, for display. */
+export const StoredNodeSpec = NodeSpec.extend({ drainingSince: Timestamp.optional() });
 
 /** What the leader concluded. A row is absent until the leader has first seen the node. */
 export const NodeStatus = z.object({
@@ -97,6 +103,10 @@ export const NodeView = Node.extend({
   tasks: z.int().meta({ description: "Tasks that hold resources on it" }),
   drain: z.object({
     left: z.int().meta({ description: "Tasks that are still to move away" }),
+    since: Timestamp.optional(),
+    deadlineAt: Timestamp.optional().meta({
+      description: "When what is left is stopped regardless; after a change of leader it is later",
+    }),
   }).optional().meta({ description: "How far the drain is; present while it is being drained" }),
 }).meta({ id: "Node", description: "A machine with a worker agent" });
 export type NodeView = z.infer<typeof NodeView>;

@@ -6,9 +6,10 @@
 import { z } from "zod";
 import { LABEL_KEY, Labels, Name } from "./common.ts";
 import { ConstraintText } from "./constraint.ts";
+import { STRATEGY_NAMES } from "./strategies.ts";
 
-/** The strategies of placement, by name (scheduler/scores.ts holds them). */
-export const StrategyName = z.enum(["spread", "binpack", "epvm", "roundrobin", "random"]);
+/** A strategy of placement, by its name. */
+export const StrategyName = z.enum(STRATEGY_NAMES);
 export type StrategyName = z.infer<typeof StrategyName>;
 
 const LabelKey = z.string().regex(LABEL_KEY, "must be a label's key");

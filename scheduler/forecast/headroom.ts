@@ -7,7 +7,7 @@
 import { MAX_FITS, type NodeForecast } from "../../kv/schema/forecast.ts";
 import { type Candidate, overlayOf, requestOf } from "../overlay.ts";
 import { place } from "../place.ts";
-import { STRATEGIES } from "../scores.ts";
+import { STRATEGIES } from "../strategies/table.ts";
 import type { World } from "../world.ts";
 
 const SLOTS = Array.from({ length: MAX_FITS }, (_, i) => i + 1);

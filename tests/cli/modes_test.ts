@@ -31,11 +31,11 @@ const MODES: { flags: Partial<RunOptions>; mode: Record<string, unknown> }[] = [
   {
     flags: {
       ...{ schedule: "@daily", timeZone: "Europe/Berlin", concurrency: "replace" },
-      ...{ catchUp: 5000, retries: 2 },
+      ...{ catchUp: 5000, retries: 2, keepFailed: 7 },
     },
     mode: {
       ...{ type: "cron", schedule: "@daily", timeZone: "Europe/Berlin", concurrency: "replace" },
-      ...{ catchUpMs: 5000, retries: 2, history: { succeeded: 3, failed: 1 } },
+      ...{ catchUpMs: 5000, retries: 2, history: { succeeded: 3, failed: 7 } },
     },
   },
 ];
@@ -55,6 +55,8 @@ const REFUSED: [string[], string][] = [
   [["-d", "--mode", "global", "--replicas", "3"], "--replicas is for --mode replicated"],
   [["-d", "--retries", "3"], "--retries is for --mode job or cron"],
   [["-d", "--mode", "job", "--schedule", "@daily"], "--schedule is for --mode cron"],
+  [["-d", "--keep-failed", "3"], "--keep-failed is for --mode cron"],
+  [["-d", "--schedule", "@daily", "--keep-failed", "101"], "--keep-failed: "],
   [["-d", "--rm", "--schedule", "@daily"], "--rm is for jobs"],
   [["--completions", "3"], "need -d: a foreground run is one task"],
   [["-d", "--schedule", "99 * * * *"], "--schedule: must be a schedule"],

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parseLabel } from "../../cli/catalog/nodes.ts";
 import { berth, type Handler, ID, nodeView, problem } from "./support.ts";
 
@@ -82,6 +82,31 @@ for (const [args, first, spec] of CASES) {
     ]);
   });
 }
+
+Deno.test("a list of nodes tells how far a drain is and until when it has patience", async () => {
+  const spec = { ...ACTIVE, availability: "drain" };
+  const deadlineAt = "2026-01-31T12:10:00.000Z";
+  const states: [drain: Record<string, unknown>, state: RegExp, note: RegExp][] = [
+    [{ left: 2, deadlineAt }, / draining /, /2 tasks left, what remains is stopped in \d+m/],
+    [{ left: 1, deadlineAt: "2020-01-01T00:00:00.000Z" }, / draining /, /1 task left, past the/],
+    [{ left: 0, deadlineAt }, / drained /, /it answers/],
+  ];
+  for (const [drain, state, note] of states) {
+    const node = nodeView({ name: "n1", spec, drain });
+    const handler = () => Response.json({ items: [node] });
+    const { out } = await berth(["node", "ls", "-o", "wide"], { handler });
+    assertMatch(out, state);
+    assertMatch(out, note);
+  }
+});
+
+Deno.test("a list of nodes names the services whose tasks keep failing there", async () => {
+  const failing = { [ID.service]: "2 tasks of default/web failed there: ranked last for it" };
+  const status = { state: "ready", since: "2026-01-31T09:00:00.000Z", why: "it answers", failing };
+  const handler = () => Response.json({ items: [nodeView({ name: "n1", status })] });
+  const { out } = await berth(["node", "ls", "-o", "wide"], { handler });
+  assertStringIncludes(out, "2 tasks of default/web failed there: ranked last for it\n");
+});
 
 Deno.test("a taint that is none is refused, and nothing is sent", async () => {
   for (const wrong of ["*", "gpu:never", "=x", ""]) {

@@ -74,6 +74,23 @@ Deno.test("rollout status -f follows to the end; the code tells how it ended", a
   }
 });
 
+Deno.test("users who went back are told so, and of slots that serve once it is over", async () => {
+  const back = { revision: 2, goal: 2, stable: 2, updated: 2, retiring: 1 };
+  const said = async (state: Record<string, unknown>) =>
+    await berth(["rollout", "status", "storefront"], { handler: server([rollout(state)]) });
+  const under = await said({ ...back, state: "rolling-back", updated: 1 });
+  assertStringIncludes(
+    under.out,
+    "going back to revision 2: 1 of 2 slots updated, 1 old task left",
+  );
+  const over = await said({ ...back, state: "rolled-back" });
+  assertEquals(over.code, 0);
+  assertStringIncludes(
+    over.out,
+    "went back to revision 2: 2 of 2 slots serve, 1 old task stopping",
+  );
+});
+
 Deno.test("following a rollout is bounded", async () => {
   const { code, err } = await berth(
     ["rollout", "status", "-f", "storefront", "--timeout", "20ms"],

@@ -48,7 +48,7 @@ Deno.test("looking into what runs: logs, stats, top, wait, restart", async () =>
     const restarted = await berth("restart", "web");
     assertEquals(restarted, {
       code: 0,
-      out: "web: revision 2 done: 2 of 2 slots updated\n",
+      out: "web: revision 2 done: 2 of 2 slots serve\n",
       err: "",
     });
     assertStringIncludes((await berth("rollout", "history", "web")).out, "restart");

@@ -188,7 +188,7 @@ engineTest(
 );
 
 engineTest(
-  "a service converges when its tasks are ready, and the API says how many are",
+  "a service converges, and its tasks get traffic, once they are ready; the API says how many are",
   async (c) => {
     await ensureTestImage(c);
     const dir = await Deno.makeTempDir();
@@ -200,6 +200,7 @@ engineTest(
         name: "gated",
         template: {
           ...{ image: TEST_IMAGE, command: ["sh", "-c", idle], stopGraceMs: 0 },
+          ports: [{ target: 80 }],
           readiness: {
             startIntervalMs: 200,
             probe: { type: "exec", command: ["test", "-e", "/ready"] },
@@ -213,7 +214,13 @@ engineTest(
         return service.value;
       };
       await eventually(async () => (await view()).counts.running === 1, { timeoutMs: 20_000 });
+      const states = async () => {
+        const found = await client.getEndpoints("gated");
+        assert(found.ok);
+        return found.value.endpoints.map(({ state }) => state);
+      };
       const before = await view();
+      assertEquals(await states(), ["starting"]);
       assertEquals([before.counts.ready, before.phase], [0, "converging"]);
       const tasks = await client.listTasks({ service: "gated" });
       assert(tasks.ok);
@@ -224,6 +231,7 @@ engineTest(
       await shell(runtime, task.id, "touch /ready");
       await eventually(async () => (await view()).phase === "running", { timeoutMs: 20_000 });
       assertEquals((await view()).counts.ready, 1);
+      await eventually(async () => (await states()).join() === "ready", { timeoutMs: 20_000 });
       await client.deleteService("gated");
       await eventually(async () => !(await client.getService("gated")).ok, { timeoutMs: 20_000 });
       await eventually(async () => {

@@ -126,6 +126,8 @@ engineTest(
       try {
         const put = await server.client.putNodeSpec("a", { labels: {}, availability: "drain" });
         assert(put.ok && put.value.drain?.left === 3, JSON.stringify(put));
+        const { since = "", deadlineAt = "" } = put.value.drain;
+        assertEquals(Date.parse(deadlineAt) - Date.parse(since), 3600_000);
         await eventually(async () => (await places("web")).every((node) => node === "b"), {
           timeoutMs: 30_000,
           what: "the node to be empty",

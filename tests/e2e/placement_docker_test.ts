@@ -55,8 +55,10 @@ engineTest("placement rules on real containers", async (connection, t) => {
     await rig.setNode("b2", { pool: "edge", taints: [gpu] });
     await sideBySide(t, {
       "capacity is the engine's or what was set, less the reserve": async () => {
-        const { capacity, allocatable, arch, os } = okValue(await rig.server.client.getNode("a1"));
+        const node = okValue(await rig.server.client.getNode("a1"));
+        const { capacity, allocatable, arch, os, diskMiB = 0 } = node;
         assertEquals([capacity.memoryMiB, allocatable?.memoryMiB], [1024, 1000]);
+        assert(diskMiB > 0, "the disk of an engine on this machine is known");
         assertEquals([capacity.cpus, os], [2, "linux"]);
         assert(arch !== "");
       },

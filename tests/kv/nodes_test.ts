@@ -5,10 +5,12 @@ import { getNode, listNodes } from "../../kv/node_reads.ts";
 import { removeNode } from "../../kv/node_removal.ts";
 import { joinNode, type NodeDeps, putFacts, putNodeSpec } from "../../kv/nodes.ts";
 import { readQueue } from "../../kv/queue.ts";
-import { NodeSpec } from "../../kv/schema/node.ts";
+import { timestamp } from "../../kv/schema/common.ts";
+import { NodeSpec, type NodeSpecInput } from "../../kv/schema/node.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import type { Kv } from "../../kv/store.ts";
 import { createTokenReader } from "../../kv/tokens.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
 import { countingIds, idOf } from "../support/ids.ts";
 import { dump, withKv } from "../support/kv.ts";
 import { assertOk, assertRefused } from "../support/outcome.ts";
@@ -121,6 +123,28 @@ Deno.test("a node's spec is changed by its version, and facts do not change that
     );
     assertOk(await putNodeSpec(deps, "n1", cordon));
     assertEquals(await dump(kv), before);
+  }));
+
+Deno.test("a node that is drained says by when, from the time at which that was asked first", () =>
+  withKv(async (kv) => {
+    const clock = createFakeClock();
+    const deps = { ...depsOf(kv), clock, immutable: createImmutable(kv) };
+    assertOk(await joinNode(deps, factsOf("n1")));
+    const put = async (spec: NodeSpecInput) =>
+      assertOk(await putNodeSpec(deps, "n1", NodeSpec.parse(spec))).value;
+    const since = timestamp(clock.wallMs());
+    const asked = await put({ availability: "drain", drain: { deadlineMs: 60_000 } });
+    assertEquals(
+      asked.spec,
+      NodeSpec.parse({ availability: "drain", drain: { deadlineMs: 60_000 } }),
+    );
+    const deadlineAt = (ms: number) => timestamp(Date.parse(since) + ms);
+    assertEquals(asked.drain, { left: 0, since, deadlineAt: deadlineAt(60_000) });
+    await clock.advance(5_000);
+    assertEquals((await put({ availability: "drain" })).drain?.deadlineAt, deadlineAt(3600_000));
+    assertEquals((await put({ availability: "active" })).drain, undefined);
+    const again = await put({ availability: "drain" });
+    assertEquals(again.drain?.since, timestamp(clock.wallMs()));
   }));
 
 Deno.test("what a node has allocated is the sum over its tasks that have not ended", () =>

@@ -12,7 +12,8 @@ import {
 } from "../../scheduler/overlay.ts";
 import { place } from "../../scheduler/place.ts";
 import { ownPreference, preferencesFor, sharedPreference } from "../../scheduler/rules/rules.ts";
-import { scoreOf, STRATEGIES, type Strategy } from "../../scheduler/scores.ts";
+import { scoreOf, type Strategy } from "../../scheduler/scores.ts";
+import { STRATEGIES } from "../../scheduler/strategies/table.ts";
 import type { Affinity, Placement, Toleration } from "../../kv/schema/placement.ts";
 import type { StrategyName } from "../../kv/schema/service.ts";
 import type { z } from "zod";

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { Placement } from "../../kv/schema/placement.ts";
 import { overlayOf, requestOf } from "../../scheduler/overlay.ts";
 import { place } from "../../scheduler/place.ts";
-import { STRATEGIES } from "../../scheduler/scores.ts";
+import { STRATEGIES } from "../../scheduler/strategies/table.ts";
 import { explain } from "../../scheduler/why.ts";
 import type { World } from "../../scheduler/world.ts";
 import {

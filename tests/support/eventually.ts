@@ -4,12 +4,15 @@
  * @module
  */
 
-/** Polls `condition` until it is truthy and returns its value; fails after `timeoutMs` (10 s). */
+/**
+ * Polls `condition`, each `everyMs` (10 ms), until it is truthy and returns its value; fails after
+ * `timeoutMs` (10 s).
+ */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  options: { timeoutMs?: number; what?: string | (() => string) } = {},
+  options: { timeoutMs?: number; everyMs?: number; what?: string | (() => string) } = {},
 ): Promise<Exclude<NonNullable<T>, false>> {
-  const { timeoutMs = 10_000, what = "the condition" } = options;
+  const { timeoutMs = 10_000, everyMs = 10, what = "the condition" } = options;
   const deadline = performance.now() + timeoutMs;
   while (true) {
     const value = await condition();
@@ -18,6 +21,6 @@ export async function eventually<T>(
       const name = typeof what === "string" ? what : what();
       throw new Error(`waited ${timeoutMs} ms for ${name}, which did not come true`);
     }
-    await new Promise((tick) => setTimeout(tick, 10));
+    await new Promise((tick) => setTimeout(tick, everyMs));
   }
 }

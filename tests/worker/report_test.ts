@@ -139,3 +139,24 @@ Deno.test("that a task runs is told at once, unless many others are about to; wh
   assertEquals(it.rung.at(-1), "now");
   assertEquals(it.batch().length, 6);
 });
+
+Deno.test("what only describes a run that is known waits for company; another attempt does not", () => {
+  const it = reporter();
+  it.put(row(1));
+  it.acknowledge(it.batch(), []);
+  const described = { ...row(1), containerId: "c1", startedAt: "2026-01-01T00:00:00.000Z" };
+  it.put(described);
+  assertEquals([it.batch(), it.rung.at(-1)], [[], "later"]);
+  it.put({ ...described, attempt: 2 });
+  assertEquals([it.batch().length, it.rung.at(-1)], [1, "now"]);
+});
+
+Deno.test("what may wait does so for longer while many tasks are on their way", () => {
+  const it = reporter();
+  for (let n = 1; n <= 3; n++) it.put(row(n, "starting"));
+  const fewMs = it.holdMs();
+  it.put(row(4, "preparing"));
+  assertEquals([it.holdMs() > fewMs, it.holdMs() <= 500], [true, true]);
+  it.put(row(4));
+  assertEquals(it.holdMs(), fewMs);
+});
