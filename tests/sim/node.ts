@@ -6,6 +6,7 @@
  */
 import { createClient } from "../../api/client.ts";
 import { createAgent } from "../../worker/agent.ts";
+import { makingRoom } from "../../worker/former.ts";
 import { createNoGuard } from "../../worker/guard_client.ts";
 import { factsOf, joinCluster, removeAll } from "../../worker/join.ts";
 import type { Runtime } from "../../worker/runtime.ts";
@@ -124,13 +125,14 @@ export class SimNode {
     if (!this.nodeId && !await this.#join(process, config)) return;
     const { nodeId } = this;
     if (!nodeId) return;
-    if (!await this.#removeFormer(process)) return;
-    this.#clearFormer(process).catch((error) => sim.bug(`${process.name}: clearing threw`, error));
+    const tried = this.#removeFormer(process);
+    tried.then((alive) => alive ? this.#clearFormer(process) : undefined)
+      .catch((error) => sim.bug(`${process.name}: clearing threw`, error));
     sim.note(`${process.name} is up`);
     const runtime = createSimRuntime({ engine: this.engine, nodeId });
     const agent = createAgent({
       guard: this.guarded ? this.#guards.for(process) : createNoGuard(),
-      runtime: this.#gate(process, runtime),
+      runtime: makingRoom(this.#gate(process, runtime), tried.then(() => {})),
       client: createClient({
         url: "http://berth",
         token: this.#credential,
