@@ -36,6 +36,8 @@ export class SimNode {
   process: Process | undefined;
   /** For planted bugs: whether its strict tasks have a guard. */
   guarded = true;
+  /** For planted bugs: it is not heard before what its former identities left is gone. */
+  clearsFirst = false;
   nodeId: string | undefined;
   readonly engine: SimEngine;
   readonly control: SimControl;
@@ -128,6 +130,7 @@ export class SimNode {
     const tried = this.#removeFormer(process);
     tried.then((alive) => alive ? this.#clearFormer(process) : undefined)
       .catch((error) => sim.bug(`${process.name}: clearing threw`, error));
+    if (this.clearsFirst) await tried;
     sim.note(`${process.name} is up`);
     const runtime = createSimRuntime({ engine: this.engine, nodeId });
     const agent = createAgent({
