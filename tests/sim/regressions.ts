@@ -102,4 +102,9 @@ export const REGRESSIONS: readonly Regression[] = [
     seed: 1917,
     found: "the checker's own: nodes that lack a task's volume counted for its spread",
   },
+  {
+    seed: 2418,
+    found: "a strict task was given up though its node had been heard since the beats were read " +
+      "(tests/scheduler/tick_test.ts)",
+  },
 ];
