@@ -99,10 +99,8 @@ function jsonBody(required: boolean): MiddlewareHandler<ApiEnv> {
     const text = await readText(c.req.raw);
     if (type !== undefined) checkJson(text);
     c.set("bodyText", text);
-    const { url, method, headers, signal } = c.req.raw;
-    const plain = new Headers(headers);
-    if (type !== undefined) plain.set("content-type", "application/json");
-    c.req.raw = new Request(url, { method, headers: plain, signal, body: text });
+    // The validator, and whoever else asks for the body, finds it here (the type there says less).
+    Object.assign(c.req.bodyCache, { text: Promise.resolve(text) });
     await next();
   };
 }
@@ -125,6 +123,10 @@ function malformed(detail: string): Problematic {
   }));
 }
 
+function decode(bytes: ArrayBuffer): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+}
+
 async function readText(request: Request): Promise<string> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
@@ -133,20 +135,21 @@ async function readText(request: Request): Promise<string> {
       detail: `the body is over ${MAX_BODY_BYTES} bytes`,
       hint: "Send less at once.",
     }));
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) {
+  const announced = request.headers.get("content-length");
+  if (Number(announced ?? 0) > MAX_BODY_BYTES) {
     await request.body?.cancel();
     throw tooLarge();
   }
   try {
+    // No more comes than was announced: there is nothing to count on the way.
+    if (announced !== null) return decode(await request.arrayBuffer());
     // Leaving the loop early cancels the stream.
     for await (const chunk of request.body ?? []) {
       size += chunk.byteLength;
       if (size > MAX_BODY_BYTES) throw tooLarge();
       chunks.push(chunk);
     }
-    return new TextDecoder("utf-8", { fatal: true }).decode(
-      await new Blob(chunks).arrayBuffer(),
-    );
+    return decode(await new Blob(chunks).arrayBuffer());
   } catch (error) {
     if (error instanceof Problematic) throw error;
     throw malformed(

@@ -163,6 +163,8 @@ export interface Scope {
 export interface PlanOptions {
   /** Silence in ms after which a node is down. */
   nodeTtlMs: number;
+  /** Up to when the nodes' beats are known, in monotonic ms; absent: up to now. */
+  heardMs?: number;
   /** About how many actions to return at the most; more are left for the next call. */
   limit: number;
   /** Ended tasks kept per service, beside the last one of each wanted slot. */

@@ -65,15 +65,15 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
 }
 
 /**
- * When beats must be read next. While all nodes are ready that is when the first would be judged; but
- * soon enough that a row holds all beats since the last look, and that their age is known well: it is
- * counted from the look, not from when the row was written.
+ * When beats must be read next: when the first node, or tasks of a silent one, would be judged; within a
+ * second while somebody is not ready; and soon enough that a row holds all beats since the last look, and
+ * that their age is known well: it is counted from the look, not from when the row was written.
  */
 export function beatsDueAtMs(term: Term): number {
   let dueAtMs = term.beatsAtMs + MAX_READ_GAP_MS;
   for (const [nodeId, node] of term.world.nodes) {
-    if (node.status?.state !== "ready") return term.beatsAtMs + BEATS_MS;
-    dueAtMs = Math.min(dueAtMs, term.wakeAtMs.get(nodeId) ?? Infinity);
+    const restMs = node.status?.state === "ready" ? Infinity : term.beatsAtMs + BEATS_MS;
+    dueAtMs = Math.min(dueAtMs, restMs, term.wakeAtMs.get(nodeId) ?? Infinity);
   }
   return dueAtMs;
 }

@@ -6,7 +6,8 @@
  *    (`disconnect.reconcile`): they are then put aside instead of given up.
  * 3. When a large part of the cluster falls silent at once, the partition is as likely to be ours: the
  *    nodes count as down, but their tasks are replaced a few a second.
- * 4. Nothing is decided by a clock but the leader's own; a new leader counts from its takeover.
+ * 4. Nothing is decided by a clock but the leader's own; a new leader counts from its takeover. And
+ *    nothing by a silence that lasted since the beats were read last: there may be newer ones.
  *
  * @module
  */
@@ -80,9 +81,9 @@ function isWanted({ service }: ServiceRecord, { task }: TaskRecord): boolean {
   return service.mode.type !== "replicated" || task.slot <= service.mode.replicas;
 }
 
-/** Gives up, or puts aside, the tasks of a node that is down. */
+/** Gives up, or puts aside, the tasks of a node that is down: invariant 4. */
 export function loseTasks(draft: Draft, node: NodeRecord): void {
-  const { world, nowMs, options: { nodeTtlMs } } = draft;
+  const { world, nowMs, options: { nodeTtlMs, heardMs = nowMs } } = draft;
   const { id: nodeId, name } = node.node;
   const slow = massLoss(world, node, { nowMs, nodeTtlMs }) !== undefined;
   const why = `node ${name} is down`;
@@ -94,7 +95,7 @@ export function loseTasks(draft: Draft, node: NodeRecord): void {
       !isStrict(service.service) && isWanted(service, record);
     if (aside && record.task.disconnected) continue;
     const atMs = lossAtMs(service, record, node, nodeTtlMs);
-    if (atMs > nowMs) {
+    if (atMs > heardMs) {
       wake(draft, nodeId, atMs);
       continue;
     }

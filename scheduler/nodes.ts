@@ -23,7 +23,8 @@ export function planNode(draft: Draft, nodeId: string): string[] {
     planAgain(draft, nodeId);
     return [];
   }
-  const silentMs = draft.nowMs - node.lastSeenMs;
+  // What it said since the beats were read is not known yet.
+  const silentMs = (draft.options.heardMs ?? draft.nowMs) - node.lastSeenMs;
   const ttlMs = ttlOf(node, draft.options.nodeTtlMs);
   if (silentMs >= ttlMs) {
     if (node.status?.state !== "down") markDown(draft, node, silentMs);

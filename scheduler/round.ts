@@ -27,6 +27,7 @@ export function planRound(context: Context): Plan {
   const nowMs = deps.clock.monoMs();
   const options: PlanOptions = {
     nodeTtlMs: context.nodeTtlMs,
+    heardMs: term.beatsAtMs,
     limit: PLAN_LIMIT,
     historyLimit: deps.historyLimit,
     wallMs: deps.clock.wallMs(),

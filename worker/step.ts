@@ -14,6 +14,8 @@
  * 7. A run that was found unhealthy is on record as such before it is stopped, and never becomes healthy
  *    again: its end is a failure that the restart policy deals with.
  * 8. A task that gets connections is stopped only after its drain: balancers turn to others first.
+ * 9. A task is on record as stopped only when no start of its container can come any more: one that may
+ *    be on its way is overtaken by the container's removal.
  *
  * @module
  */
@@ -60,20 +62,27 @@ export function nextStep(view: View): Step {
   const running = container?.state === "running";
   if (isTerminal(record.observed.state)) return running ? stopStep(record) : NONE; // rule 3
   if (assignment.desired === "stop") {
-    if (!running) return { kind: "note", record: stopped(view, record) };
+    if (!running) return stepToStopped(view, record);
     const drainedMs = drainedAtMs(view, assignment, record); // rule 8
     return drainedMs > view.nowMs ? { kind: "wait", untilMs: drainedMs } : stopStep(record);
   }
   const { standing } = view;
   if (standing?.kind === "hold") return NONE; // rule 5
   if (standing?.kind === "over") {
-    return running
-      ? stopStep(record, standing.graceMs)
-      : { kind: "note", record: stopped(view, record) };
+    return running ? stopStep(record, standing.graceMs) : stepToStopped(view, record);
   }
   return record.observed.state === "running"
     ? stepRunning(view, assignment, record)
     : stepTowardsRunning(view, assignment, record);
+}
+
+/** What does not run is on record as stopped, once it cannot come to run any more. */
+function stepToStopped(view: View, record: TaskRecord): Step {
+  const { container, nowMs } = view;
+  // An order to start it, of an agent that died or of a call that was given up, may be under way still.
+  const mayStart = container && !began(container, record) &&
+    (record.dueMs === undefined || record.dueMs <= nowMs);
+  return mayStart ? { kind: "remove" } : { kind: "note", record: stopped(view, record) }; // rule 9
 }
 
 /**
@@ -93,9 +102,7 @@ function stepAway(view: View): Step {
   const { record, container, confirmed } = view;
   if (!record && (!container || !confirmed)) return NONE; // rule 4
   if (container?.state === "running") return stopStep(record);
-  if (record && !isTerminal(record.observed.state)) {
-    return { kind: "note", record: stopped(view, record) };
-  }
+  if (record && !isTerminal(record.observed.state)) return stepToStopped(view, record);
   return container ? { kind: "remove" } : { kind: "forget" };
 }
 

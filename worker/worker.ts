@@ -10,7 +10,7 @@ import { createAgent } from "./agent.ts";
 import { runTraffic } from "./balancer/traffic.ts";
 import type { NameService } from "./dns/name_service.ts";
 import type { WorkerConfig } from "./config.ts";
-import { clearFormer, removeFormer } from "./former.ts";
+import { clearFormer, makingRoom } from "./former.ts";
 import {
   factsOf,
   forgetJoinKey,
@@ -84,11 +84,10 @@ export async function runWorker(deps: WorkerDeps, signal: AbortSignal): Promise<
       if (!("nodeId" in joined)) return joined;
       identity = joined;
     }
-    const own = await removeFormer(deps, identity, signal);
     const ending = new AbortController();
-    const clearing = clearFormer(deps, own, AbortSignal.any([signal, ending.signal]));
-    const end = await serve(deps, own, signal).finally(() => ending.abort());
-    identity = await clearing;
+    const { tried, left } = clearFormer(deps, identity, AbortSignal.any([signal, ending.signal]));
+    const end = await serve(deps, identity, { tried, signal }).finally(() => ending.abort());
+    identity = await left;
     if (end.reason === "stopped") break;
     if (end.reason === "restart") {
       log("info", "restarting, as asked");
@@ -148,10 +147,13 @@ export async function joinAnew(
   return identity;
 }
 
-async function serve(deps: WorkerDeps, identity: Identity, signal: AbortSignal) {
+async function serve(
+  deps: WorkerDeps,
+  { nodeId, credential }: Identity,
+  { tried, signal }: { tried: Promise<void>; signal: AbortSignal },
+) {
   const { config, clock, random, log } = deps;
-  const { nodeId, credential } = identity;
-  const runtime = deps.createRuntime(nodeId);
+  const runtime = makingRoom(deps.createRuntime(nodeId), tried);
   const client = clientOf(deps, credential);
   /** By who cannot listen on them. */
   const unbound = new Map<"balancer" | "ingress", UnboundPort[]>();

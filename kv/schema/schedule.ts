@@ -60,6 +60,17 @@ export function lastTime(
   return lastMs !== undefined && lastMs > afterMs && lastMs <= untilMs ? lastMs : undefined;
 }
 
+/** Schedules that were read, by time zone and text: each look at a cron service asks for its own again. */
+const crons = new Map<string, Cron>();
+const MAX_CRONS = 1000;
+
 function cronOf({ schedule, timeZone }: Schedule): Cron {
-  return new Cron(schedule, { timezone: timeZone, paused: true });
+  const name = `${timeZone} ${schedule}`;
+  let cron = crons.get(name);
+  if (!cron) {
+    cron = new Cron(schedule, { timezone: timeZone, paused: true });
+    if (crons.size >= MAX_CRONS) crons.clear();
+    crons.set(name, cron);
+  }
+  return cron;
 }

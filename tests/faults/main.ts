@@ -10,13 +10,8 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { engine, ensureTestImage } from "../support/engine.ts";
 import { runCampaign } from "./kills/campaign.ts";
-import {
-  killsOf,
-  newProgress,
-  type Progress,
-  readProgress,
-  saveProgress,
-} from "./kills/progress.ts";
+import { readProgress, saveProgress } from "../support/progress_file.ts";
+import { killsOf, newProgress, Progress } from "./kills/progress.ts";
 import { freeze } from "./pauses.ts";
 
 const USAGE = `Usage: deno task faults kills|pauses [options]
@@ -91,7 +86,7 @@ async function kills(args: string[]): Promise<number> {
   const seed = values.seed === undefined
     ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 1
     : wholeNumber("seed", values.seed);
-  const progress = (resume === undefined ? undefined : await readProgress(resume)) ??
+  const progress = (resume === undefined ? undefined : await readProgress(resume, Progress)) ??
     newProgress(seed, `kills-${crypto.randomUUID().slice(0, 8)}`);
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { initCluster } from "../../kv/cluster.ts";
+import { type BeatReader, createLocalBeats } from "../../kv/beats.ts";
 import { key, prefix } from "../../kv/keys.ts";
 import { lastLog, readLog } from "../../kv/log.ts";
 import { countQueue, enqueue, listParked, retryParked } from "../../kv/queue.ts";
+import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import { Task } from "../../kv/schema/task.ts";
+import type { Clock } from "../../kv/schema/time.ts";
 import { createService, deleteService } from "../../kv/services.ts";
 import { type Kv, listRows } from "../../kv/store.ts";
 import { createTicker, type Ticker } from "../../scheduler/tick.ts";
@@ -17,8 +20,11 @@ interface Bench {
   kv: Kv;
   newId: () => string;
   /** A control plane of its own on the same database. */
-  ticker(options?: { kv?: Kv }): Ticker & { logged: string[] };
-  create(name: string, replicas: number): Promise<string>;
+  ticker(
+    options?: { kv?: Kv; beats?: BeatReader; nodeTtlMs?: number },
+  ): Ticker & { logged: string[] };
+  create(name: string, replicas: number, more?: Partial<ServiceSpecInput>): Promise<string>;
+  clock: Clock;
   tasks(): Promise<Task[]>;
   pass(ms: number): void;
 }
@@ -38,17 +44,19 @@ function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
     const bench: Bench = {
       kv,
       newId,
+      clock,
       ticker(options = {}) {
         const logged: string[] = [];
         const ticker = createTicker({
-          ...{ kv: options.kv ?? kv, clock, newId, replicaId: newId(), exclusive: true },
+          ...{ kv, clock, newId, replicaId: newId(), exclusive: true },
           ...{ nodeTtlMs: 86_400_000, leaderTtlMs: 5000, historyLimit: 5, logLimit: 100 },
+          ...options,
           log: (_level, message) => void logged.push(message),
         });
         return { ...ticker, logged };
       },
-      async create(name, replicas) {
-        const spec = specOf({ name, mode: { type: "replicated", replicas } });
+      async create(name, replicas, more = {}) {
+        const spec = specOf({ name, mode: { type: "replicated", replicas }, ...more });
         const created = await createService({ kv, clock, newId }, spec);
         assert(created.ok);
         return created.value.value.id;
@@ -301,6 +309,39 @@ Deno.test("a removed service leaves no row behind once its containers are gone",
       left.filter((row) => row.includes(id) || /^(task|assign|observed)\//.test(row)),
       [],
     );
+  }));
+
+Deno.test("what a node that fell silent says before its strict tasks are given up keeps them", () =>
+  withBench(async ({ ticker, create, tasks, clock, pass }) => {
+    const beats = createLocalBeats(clock);
+    const leader = ticker({ beats, nodeTtlMs: 6_000 });
+    await leader.tick();
+    await create("one", 1, { singleton: "strict" });
+    await leader.tick();
+    const [task] = await tasks();
+    const node = task?.nodeId ?? "";
+    const other = node === idOf(1) ? idOf(2) : idOf(1);
+    beats.beat(node);
+    beats.beat(other);
+    await leader.tick();
+    const everySecond = async (times: number) => {
+      for (let second = 0; second < times; second++) {
+        pass(1_000);
+        beats.beat(other);
+        await leader.tick();
+      }
+    };
+    await everySecond(6);
+    const state = () => leader.world()?.nodes.get(node)?.status?.state;
+    assertEquals(state(), "down");
+    pass(300);
+    beats.beat(node);
+    pass(299);
+    await leader.tick();
+    pass(1);
+    await leader.tick();
+    assertEquals((await tasks()).map(({ id, ended }) => [id, ended]), [[task?.id, undefined]]);
+    assertEquals(state(), "ready");
   }));
 
 Deno.test("a node's status that was written while the node was removed goes with it", () =>

@@ -1,5 +1,6 @@
 /**
- * The one database of a simulation: the real Deno KV in memory, behind a gate for each process.
+ * The one database of a simulation, the real Deno KV in memory or its model, behind a gate for each
+ * process.
  *
  * 1. Operations run one after another in the order in which they were asked for, so that the same seed
  *    has the same history.
@@ -10,7 +11,6 @@
  */
 import type { Kv } from "../../kv/store.ts";
 import { CollectedAtomic, type Operation } from "../support/kv_operation.ts";
-import { copyOf } from "../support/memory_kv_rows.ts";
 import { NO_KV_FAULTS } from "./kv_faults.ts";
 import { iterate } from "./operation.ts";
 import type { Process } from "./process.ts";
@@ -43,6 +43,8 @@ export interface Commit {
 export type Tamper = (by: string, op: Operation) => void;
 
 const EPOCH_KEY = "leader/epoch";
+/** All that waits for nothing is microtasks; answers of the real database come over more turns. */
+export const TURNS = { model: 1, real: 4 } as const;
 
 export class Database {
   readonly mirror = new Map<string, Row>();
@@ -60,6 +62,8 @@ export class Database {
     private readonly kv: Kv,
     private readonly timeline: Timeline,
     private readonly random: Random,
+    /** Event-loop turns in which work that waits for neither time nor the database comes to its end. */
+    private readonly turns: number,
   ) {}
 
   get busy(): boolean {
@@ -74,6 +78,13 @@ export class Database {
   /** Resolves when what was asked for so far is done. */
   settled(): Promise<unknown> {
     return this.#tail;
+  }
+
+  /** Resolves when nothing can go on but what waits for time or the database. */
+  async otherWork(): Promise<void> {
+    for (let turn = 0; turn < this.turns; turn++) {
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
   }
 
   observe(observer: (commit: Commit) => void): void {
@@ -129,7 +140,7 @@ export class Database {
    */
   #run<T>(run: () => Promise<T>): Promise<T> {
     this.#busy++;
-    const result = this.#tail.then(otherWork).then(run);
+    const result = this.#tail.then(() => this.otherWork()).then(run);
     this.#tail = result.then(() => this.#busy--, () => this.#busy--);
     return result;
   }
@@ -191,7 +202,8 @@ export class Database {
     for (const m of mutations) {
       const name = m.key.join("/");
       const before = changes.has(name) ? changes.get(name)?.before : this.mirror.get(name)?.value;
-      const after = m.kind === "set" ? copyOf(m.value) : undefined;
+      // The operation's own: it took a copy, and the database takes another.
+      const after = m.kind === "set" ? m.value : undefined;
       changes.set(name, { key: m.key, before, after });
       if (m.kind === "set") this.mirror.set(name, { key: m.key, value: after, versionstamp });
       else this.mirror.delete(name);
@@ -237,15 +249,5 @@ export class Database {
       },
       cancel: () => void this.#watches.delete(notify),
     }, { highWaterMark: 0 });
-  }
-}
-
-/** Event-loop turns in which work that waits for neither time nor the database comes to its end. */
-const TURNS = 4;
-
-/** Resolves when nothing can go on but what waits for time or the database. */
-export async function otherWork(): Promise<void> {
-  for (let turn = 0; turn < TURNS; turn++) {
-    await new Promise<void>((resolve) => void setImmediate(resolve));
   }
 }

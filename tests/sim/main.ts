@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import type { JobAnswer, JobRequest } from "./job.ts";
+import { type CampaignOptions, runCampaign, summaryOf } from "./campaign.ts";
 import { commandFor, type Settings, settingsProblem, settingsToOptions } from "./options.ts";
 import { PLANTS } from "./plants.ts";
 import { type RunResult, runSeed } from "./run.ts";
@@ -18,6 +18,7 @@ Simulates clusters in which things go wrong, one for each seed, and checks what 
   --seeds N         how many (default 50), --from S: from which one on (default 1)
   --seed S          this one; if it fails, it is shortened and its history shown
   --jobs N          so many at a time, each in a thread of its own (default 1)
+  --resume FILE     keep the count in FILE, and go on from there if it exists
   --faults KINDS    all, none, or process,network,database,disk,clock,engine,container,loss,poison;
                     each seed has some of them by default
   --mode MODE       resident or request-driven; each seed has its own by default
@@ -30,15 +31,13 @@ Simulates clusters in which things go wrong, one for each seed, and checks what 
 
 /** Lines of a history that say how it ended. */
 const TAIL = 60;
-/** Seeds between two lines that say how far a long run is. */
-const TELL_EVERY = 250;
 
 async function main(): Promise<number> {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
     args: Deno.args,
     options: {
-      ...{ seeds: text, seed: text, from: text, jobs: text },
+      ...{ seeds: text, seed: text, from: text, jobs: text, resume: text },
       ...{ faults: text, mode: text, plant: text, steps: text, database: text },
       history: { type: "boolean", default: false },
       plants: { type: "boolean", default: false },
@@ -49,8 +48,9 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const { seed, seeds = "50", from = "1", jobs = "1", history, plants, help: _, ...settings } =
+  const { seed, seeds = "50", from = "1", jobs = "1", resume, history, plants, help: _, ...rest } =
     values;
+  const settings: Settings = rest;
   const problem = settingsProblem(settings) ?? [["seeds", seeds], ["from", seed ?? from], [
     "jobs",
     jobs,
@@ -62,7 +62,8 @@ async function main(): Promise<number> {
   }
   if (plants) return await findPlants({ from: Number(from), count: Number(seeds) }, settings);
   if (seed !== undefined) return await runOne(Number(seed), settings, history);
-  return await runMany({ from: Number(from), count: Number(seeds), jobs: Number(jobs) }, settings);
+  const range = { from: Number(from), count: Number(seeds), jobs: Number(jobs) };
+  return await runMany({ ...range, resume, print: console.log }, settings);
 }
 
 async function runOne(seed: number, settings: Settings, whole: boolean): Promise<number> {
@@ -116,64 +117,14 @@ async function findPlants(
   return missing === 0 ? 0 : 1;
 }
 
-async function runMany(
-  { from, count, jobs }: { from: number; count: number; jobs: number },
-  settings: Settings,
-): Promise<number> {
-  const beganMs = performance.now();
-  const broken: JobAnswer[] = [];
-  let next = from;
-  const take = () => next < from + count ? next++ : undefined;
-  let done = 0;
-  const note = (answer: JobAnswer) => {
-    if (++done % TELL_EVERY === 0) console.log(`${done} of ${count} seeds, ${broken.length} broke`);
-    if (answer.problem === undefined) return;
-    broken.push(answer);
-    console.log(`seed ${answer.seed} broke: ${answer.problem}`);
-    console.log(`  repeat it with: ${commandFor(answer.seed, settings)}`);
-  };
-  if (jobs === 1) {
-    const options = settingsToOptions(settings);
-    for (let seed = take(); seed !== undefined; seed = take()) {
-      note(await runSeed({ ...options, seed }));
-    }
-  } else {
-    await Promise.all(Array.from({ length: jobs }, () => runJob(take, settings, note)));
+async function runMany(options: CampaignOptions, settings: Settings): Promise<number> {
+  const count = await runCampaign(options, settings);
+  if (typeof count === "string") {
+    console.error(count);
+    return 2;
   }
-  const perSeedMs = Math.round((performance.now() - beganMs) / count);
-  console.log(
-    `${count - broken.length} seeds held, ${broken.length} broke, ${perSeedMs} ms a seed`,
-  );
-  return broken.length === 0 ? 0 : 1;
-}
-
-/** One thread, until there are no more seeds. */
-function runJob(
-  take: () => number | undefined,
-  settings: Settings,
-  note: (answer: JobAnswer) => void,
-): Promise<void> {
-  const worker = new Worker(new URL("./job.ts", import.meta.url).href, { type: "module" });
-  return new Promise((resolve, reject) => {
-    const give = () => {
-      const seed = take();
-      if (seed === undefined) {
-        worker.terminate();
-        return resolve();
-      }
-      const request: JobRequest = { seed, settings };
-      worker.postMessage(request);
-    };
-    worker.onmessage = ({ data }: MessageEvent<JobAnswer>) => {
-      note(data);
-      give();
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      reject(new Error(`a thread of the simulation broke: ${event.message}`));
-    };
-    give();
-  });
+  console.log(summaryOf(count));
+  return count.broken.length === 0 ? 0 : 1;
 }
 
 if (import.meta.main) Deno.exit(await main());

@@ -127,6 +127,9 @@ export class Network {
       headers: [...request.headers],
       body: await request.text(),
     };
+    if (sent.body !== "") {
+      sent.headers.push(["content-length", `${new TextEncoder().encode(sent.body).length}`]);
+    }
     const holdMs = Number(new URL(request.url).searchParams.get("holdMs") ?? 0);
     const lostAtMs = timeline.nowMs + PATIENCE_MS + holdMs;
     const dropped = async (): Promise<never> => {

@@ -6,6 +6,7 @@
  */
 import { createClient } from "../../api/client.ts";
 import { createAgent } from "../../worker/agent.ts";
+import { makingRoom } from "../../worker/former.ts";
 import { createNoGuard } from "../../worker/guard_client.ts";
 import { factsOf, joinCluster, removeAll } from "../../worker/join.ts";
 import type { Runtime } from "../../worker/runtime.ts";
@@ -35,6 +36,8 @@ export class SimNode {
   process: Process | undefined;
   /** For planted bugs: whether its strict tasks have a guard. */
   guarded = true;
+  /** For planted bugs: it is not heard before what its former identities left is gone. */
+  clearsFirst = false;
   nodeId: string | undefined;
   readonly engine: SimEngine;
   readonly control: SimControl;
@@ -124,13 +127,15 @@ export class SimNode {
     if (!this.nodeId && !await this.#join(process, config)) return;
     const { nodeId } = this;
     if (!nodeId) return;
-    if (!await this.#removeFormer(process)) return;
-    this.#clearFormer(process).catch((error) => sim.bug(`${process.name}: clearing threw`, error));
+    const tried = this.#removeFormer(process);
+    tried.then((alive) => alive ? this.#clearFormer(process) : undefined)
+      .catch((error) => sim.bug(`${process.name}: clearing threw`, error));
+    if (this.clearsFirst) await tried;
     sim.note(`${process.name} is up`);
     const runtime = createSimRuntime({ engine: this.engine, nodeId });
     const agent = createAgent({
       guard: this.guarded ? this.#guards.for(process) : createNoGuard(),
-      runtime: this.#gate(process, runtime),
+      runtime: makingRoom(this.#gate(process, runtime), tried.then(() => {})),
       client: createClient({
         url: "http://berth",
         token: this.#credential,

@@ -5,9 +5,20 @@
  */
 import type { Plant } from "./plants.ts";
 import type { Sim } from "./sim.ts";
+import { JOINS_ANEW } from "./stories/found_nodes.ts";
 import { CROWD, FULL, LIFE, LOSS, WORK } from "./stories/days.ts";
 
 export const EDGE_PLANTS: readonly Plant[] = [
+  {
+    name: "a node is not heard before its former containers are gone",
+    story: JOINS_ANEW,
+    finds: /is taken for dead, and is well/,
+    install(sim) {
+      sim.prepareNode = (node) => {
+        node.clearsFirst = true;
+      };
+    },
+  },
   {
     name: "an answer to a poll lacks a task",
     story: LOSS,

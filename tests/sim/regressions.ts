@@ -88,4 +88,23 @@ export const REGRESSIONS: readonly Regression[] = [
     found:
       "a node's status that was written while it was removed stayed (tests/scheduler/tick_test.ts)",
   },
+  {
+    seed: 339,
+    found: "a worker that joined anew was not heard before its former containers were gone",
+  },
+  { seed: 1762, found: "the same" },
+  {
+    seed: 1567,
+    found:
+      "a start that an agent had ordered before it died came after the task was told as stopped",
+  },
+  {
+    seed: 1917,
+    found: "the checker's own: nodes that lack a task's volume counted for its spread",
+  },
+  {
+    seed: 2418,
+    found: "a strict task was given up though its node had been heard since the beats were read " +
+      "(tests/scheduler/tick_test.ts)",
+  },
 ];

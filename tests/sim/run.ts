@@ -60,10 +60,11 @@ const START_MS = 30_000;
 
 export async function runSeed(options: RunOptions): Promise<RunResult> {
   const { seed } = options;
-  const kv = await openDatabase(options);
+  const database = options.database ?? (seed % REAL_EVERY === 0 ? "real" : "model");
+  const kv = await openDatabase(database);
   const mode = options.mode ??
     (seed % REQUEST_DRIVEN_EVERY === 3 ? "request-driven" : "resident");
-  const sim = new Sim(seed, mode, kv);
+  const sim = new Sim(seed, mode, kv, database);
   const steps: number[] = [];
   let problem: string | undefined;
   try {
@@ -94,8 +95,8 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   return { seed, history, virtualMs, steps, ...(problem === undefined ? {} : { problem }) };
 }
 
-async function openDatabase({ seed, database }: RunOptions): Promise<Kv> {
-  if ((database ?? (seed % REAL_EVERY === 0 ? "real" : "model")) === "model") return openMemoryKv();
+async function openDatabase(kind: "model" | "real"): Promise<Kv> {
+  if (kind === "model") return openMemoryKv();
   const opened = await openStore(":memory:");
   if (!opened.ok) throw new Error(opened.problem);
   return opened.store.kv;

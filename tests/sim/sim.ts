@@ -11,7 +11,7 @@
 import { type Kv, messageOf } from "../../kv/store.ts";
 import { idOf } from "../support/ids.ts";
 import { type Checker, createChecker, describe } from "./checker.ts";
-import { Database, otherWork } from "./database.ts";
+import { Database, TURNS } from "./database.ts";
 import { type KvFaults, NO_KV_FAULTS } from "./kv_faults.ts";
 import { type Endpoint, Network, type NetworkFaults, NO_NETWORK_FAULTS } from "./network.ts";
 import type { EngineEvent } from "./engine.ts";
@@ -71,9 +71,9 @@ export class Sim {
   readonly #streams = new Map<string, Random>();
   readonly #closers: { close(): Promise<void> }[] = [];
 
-  constructor(readonly seed: number, readonly mode: Mode, kv: Kv) {
+  constructor(readonly seed: number, readonly mode: Mode, kv: Kv, kind: keyof typeof TURNS) {
     this.checker = createChecker(() => this.timeline.nowMs, (problem) => this.fail(problem));
-    this.database = new Database(kv, this.timeline, this.random("database"));
+    this.database = new Database(kv, this.timeline, this.random("database"), TURNS[kind]);
     this.database.observe((commit) => {
       for (const line of describe(commit)) this.note(line);
       this.checker.commit(commit);
@@ -213,10 +213,11 @@ export class Sim {
 
   /** Runs everything that waits for no time. */
   async #drain(): Promise<void> {
-    await otherWork();
-    while (this.database.busy) {
-      await this.database.settled();
-      await otherWork();
+    const { database } = this;
+    await database.otherWork();
+    while (database.busy) {
+      await database.settled();
+      await database.otherWork();
     }
   }
 

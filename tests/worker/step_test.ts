@@ -188,6 +188,44 @@ Deno.test("each situation has one next step", () => {
     ],
     ["to stop, never made", { assignment: stop, record: record("preparing") }, "note 1 stopped"],
     [
+      "to stop, a start may be on its way",
+      { assignment: stop, record: record("starting"), container: container("created") },
+      "remove",
+    ],
+    [
+      "to stop, a further start may be on its way",
+      {
+        assignment: stop,
+        record: record("starting", { startedBefore: T1 }),
+        container: container("exited"),
+      },
+      "remove",
+    ],
+    [
+      "to stop, waits for its next attempt",
+      {
+        assignment: stop,
+        record: record("starting", { startedBefore: T1, dueMs: 2_000 }),
+        container: container("exited"),
+      },
+      "note 1 stopped",
+    ],
+    [
+      "its lease is over, a start may be on its way",
+      {
+        assignment: run,
+        record: record("starting"),
+        container: container("created"),
+        standing: { kind: "over", message: "cut off", graceMs: 0 },
+      },
+      "remove",
+    ],
+    [
+      "unassigned, a start may be on its way",
+      { record: record("starting"), container: container("created") },
+      "remove",
+    ],
+    [
       "ended",
       { assignment: run, record: record("failed"), container: container("exited") },
       "none",

@@ -159,6 +159,28 @@ Deno.test("what was a removed node's own goes later when the engine does not ans
   });
 });
 
+Deno.test("a worker that joined anew is heard while what was its own goes, and makes nothing until then", async () => {
+  await withWorker(async (setup) => {
+    const { start, wire, fake, engine } = setup;
+    const { control } = createSimRuntime({ engine });
+    const command = ["sh", "-c", "trap '' TERM; sleep infinity"];
+    fake.assign(assignmentOf(1, { command }));
+    const first = start();
+    await eventually(() => fake.stateOf(idOf(1)) === "1 running");
+    await first.stop();
+    const before = wire.nodeId;
+    wire.credential = "new";
+    wire.nodeId = idOf(8);
+    fake.assign(assignmentOf(2));
+    start();
+    await eventually(() => control.calls("stop") === 1);
+    await eventually(() => fake.stateOf(idOf(2)) === "1 preparing");
+    assertEquals([control.calls("create"), ...containers(setup)], [1, `${before} running`]);
+    control.kill(idOf(1));
+    await eventually(() => containers(setup).join() === `${idOf(8)} running`);
+  });
+});
+
 Deno.test("a removed node with a token joins anew, and only then clears what was its own", async () => {
   await withWorker(async (setup) => {
     const { start, wire, fake } = setup;

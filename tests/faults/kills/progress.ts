@@ -32,21 +32,3 @@ export function newProgress(seed: number, project: string): Progress {
 export function killsOf({ kills }: Progress): number {
   return kills.server + kills.workers;
 }
-
-/** The progress in a file; undefined when there is no such file. */
-export async function readProgress(path: string): Promise<Progress | undefined> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  return Progress.parse(JSON.parse(text));
-}
-
-/** Replaces the file as a whole. */
-export async function saveProgress(path: string, progress: Progress): Promise<void> {
-  await Deno.writeTextFile(`${path}.new`, JSON.stringify(progress, null, 2));
-  await Deno.rename(`${path}.new`, path);
-}

@@ -93,7 +93,16 @@ export function clash(
     const first = target?.id === task.serviceId && theirs.length === 0;
     if (!anti && !near && !first) return `is not near ${to.service}`;
   }
-  return clashBack(facts, task, nodeId, others) ?? skew(facts, { nodeId, own, placement });
+  return clashBack(facts, task, nodeId, others) ?? skew(facts, { task, nodeId, own, placement });
+}
+
+/** A node that lacks a volume of the task's. Of a global service each node has its own. */
+function lacksVolume(facts: Facts, task: TaskRow, nodeId: string): boolean {
+  if (facts.service(task.serviceId)?.mode.type === "global") return false;
+  return facts.volumesOf(task).some(([, id]) => {
+    const nodes = facts.volumeNodes(id);
+    return nodes.length > 0 && !nodes.includes(nodeId);
+  });
 }
 
 /** Who keeps others away is kept away from as well. */
@@ -119,9 +128,15 @@ function clashBack(
   return undefined;
 }
 
+/** Domains count that have a node which could have the task if it were empty. */
 function skew(
   facts: Facts,
-  { nodeId, own, placement }: { nodeId: string; own: TaskRow[]; placement: PlacementRow },
+  { task, nodeId, own, placement }: {
+    task: TaskRow;
+    nodeId: string;
+    own: TaskRow[];
+    placement: PlacementRow;
+  },
 ): string | undefined {
   for (const { label, maxSkew, required } of placement.spread) {
     if (!required) continue;
@@ -132,6 +147,7 @@ function skew(
       const domain = facts.nodeSpec(id).labels[label];
       const open = facts.isReady(id) && facts.nodeSpec(id).availability === "active";
       if (domain === undefined || !open || refusal(facts, id, placement)) continue;
+      if (lacksVolume(facts, task, id)) continue;
       counts.set(domain, 0);
     }
     const valueOf = (other: TaskRow) => facts.nodeSpec(other.nodeId ?? "").labels[label];

@@ -38,6 +38,25 @@ function withService(
   };
 }
 
+/** Of its usual pace: a start takes some seconds. */
+const SLOWLY = 30;
+
+/** A node is removed whose container ignores its signal; all is well, so it is not given up afterwards. */
+export const JOINS_ANEW: Story = withService(
+  {
+    template: { image: "app:1", command: ["sh", "-c", "trap '' TERM; sleep infinity"] },
+  },
+  async (sim) => {
+    const node = nodeOf(sim, "s1");
+    const { nodeId = "" } = node;
+    void sim.user.ask("removes it", (client) => client.deleteNode(nodeId, { force: true }));
+    await until(sim, "the node is removed", () => sim.checker.wasRemoved(nodeId));
+    sim.checker.allIsWell();
+    await until(sim, "it joins anew", () => ![nodeId, undefined].includes(node.nodeId));
+    await sim.pass(TTL_MS + 8_000);
+  },
+);
+
 export const FOUND_OF_NODES: Record<string, Story> = {
   "a lost task's late report made it stopped": withService({}, async (sim) => {
     const node = nodeOf(sim, "s1");
@@ -159,6 +178,31 @@ export const FOUND_OF_NODES: Record<string, Story> = {
       sim.fail("story: a failed pull is tried again within seconds");
     }
   }),
+  "an order to start a container outlived the agent that gave it, and the report that it had stopped":
+    withService({}, async (sim) => {
+      const node = nodeOf(sim, "s1");
+      const others = sim.nodes.filter((other) => other !== node);
+      for (const { nodeId = "" } of others) {
+        await ask(
+          sim,
+          "cordons",
+          (client) => client.putNodeSpec(nodeId, { availability: "cordon" }),
+        );
+      }
+      node.slowEngine(SLOWLY);
+      const before = new Set(node.control.containers().map(({ taskId }) => taskId));
+      await create(sim, serviceOf("s2"));
+      await until(
+        sim,
+        "a container is made",
+        () => node.control.containers().some(({ taskId }) => !before.has(taskId)),
+      );
+      await sim.pass(1_000);
+      node.process?.die("kill -9");
+      await put(sim, "s2", { stopped: true });
+      await sim.pass(12_000);
+    }),
+  "a worker that joined anew was not heard before its former containers were gone": JOINS_ANEW,
   "a no-execute taint left the tasks of global services where they were": {
     replicas: 1,
     nodes: PAIR,
