@@ -69,12 +69,8 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
  * counted from the look, not from when the row was written.
  */
 export function beatsDueAtMs(term: Term): number {
-  let dueAtMs = term.beatsAtMs + MAX_READ_GAP_MS;
-  for (const [nodeId, node] of term.world.nodes) {
-    if (node.status?.state !== "ready") return term.beatsAtMs + BEATS_MS;
-    dueAtMs = Math.min(dueAtMs, term.wakeAtMs.get(nodeId) ?? Infinity);
-  }
-  return dueAtMs;
+  if (term.world.unready.size > 0) return term.beatsAtMs + BEATS_MS;
+  return Math.min(term.beatsAtMs + MAX_READ_GAP_MS, term.wakes.nodes.earliestMs());
 }
 
 /**
@@ -87,11 +83,11 @@ export function attended(term: Term, nowMs: number): boolean {
 
 /** Marks what asked to be planned again by now. */
 export function markDue(term: Term, nowMs: number): void {
-  for (const [what, atMs] of term.wakeAtMs) {
-    if (atMs > nowMs) continue;
-    term.wakeAtMs.delete(what);
-    if (term.world.nodes.has(what)) term.dirtyNodes.add(what);
-    else if (term.world.services.has(what)) term.dirtyServices.add(what);
+  for (const id of term.wakes.nodes.takeDue(nowMs)) {
+    if (term.world.nodes.has(id)) term.dirtyNodes.add(id);
+  }
+  for (const id of term.wakes.services.takeDue(nowMs)) {
+    if (term.world.services.has(id)) term.dirtyServices.add(id);
   }
 }
 
@@ -166,7 +162,7 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
       if (node !== undefined) term.events.push({ type: "node.removed", nodeId: id, node });
       dropNode(world, id, nowMs);
       await forgetStatus(context, id);
-      term.wakeAtMs.delete(id);
+      term.wakes.nodes.delete(id);
       term.dirtyNodes.add(id);
       return;
     }

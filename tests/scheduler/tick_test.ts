@@ -17,7 +17,7 @@ interface Bench {
   kv: Kv;
   newId: () => string;
   /** A control plane of its own on the same database. */
-  ticker(options?: { kv?: Kv }): Ticker & { logged: string[] };
+  ticker(options?: { kv?: Kv; breathe?: () => Promise<void> }): Ticker & { logged: string[] };
   create(name: string, replicas: number): Promise<string>;
   tasks(): Promise<Task[]>;
   pass(ms: number): void;
@@ -44,6 +44,7 @@ function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
           ...{ kv: options.kv ?? kv, clock, newId, replicaId: newId(), exclusive: true },
           ...{ nodeTtlMs: 86_400_000, leaderTtlMs: 5000, historyLimit: 5, logLimit: 100 },
           log: (_level, message) => void logged.push(message),
+          ...(options.breathe ? { breathe: options.breathe } : {}),
         });
         return { ...ticker, logged };
       },
@@ -85,6 +86,24 @@ function faulty(
     },
   };
 }
+
+Deno.test("the leader takes a breath before each commit, and its world is then what is committed", () =>
+  withBench(async ({ kv, ticker, create, tasks }) => {
+    const seen: [known: number, stored: number][] = [];
+    const leader = ticker({
+      async breathe() {
+        const known = leader.world()?.tasks.size;
+        if (known !== undefined) seen.push([known, (await tasks()).length]);
+      },
+    });
+    await leader.tick();
+    seen.length = 0;
+    await create("web", 450);
+    await leader.tick();
+    assertEquals(seen, [[0, 0], [200, 200], [400, 400]]);
+    assertEquals(leader.world()?.tasks.size, 450);
+    assertEquals(await countQueue(kv), 0);
+  }));
 
 Deno.test("one tick places what was asked for and consumes its wake-up in the same commits", () =>
   withBench(async ({ kv, ticker, create, tasks }) => {
