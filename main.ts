@@ -222,12 +222,14 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   const local = exclusive ? createLocalBeats(clock) : undefined;
   const shared = createBeatCollector({ kv, clock, replicaId, onError: onError("writing beats") });
   const beats = local ?? shared;
+  const breath = createBreath();
   const ticker = createTicker({
     ...{ kv, clock, newId, log, replicaId, exclusive },
     nodeTtlMs: config.nodeTtlMs,
     leaderTtlMs: LEADER_TTL_MS,
     historyLimit: 5,
     logLimit: 10_000,
+    breathe: breath.take,
     ...(local ? { beats: local } : {}),
   });
   let nodeTtlMs = config.nodeTtlMs;
@@ -277,6 +279,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     ok: true,
     value: {
       async fetch(request) {
+        breath.want();
         const response = await app.fetch(request);
         if (!config.resident) await shared.flush().then(() => ticker.tick());
         return response;
@@ -288,6 +291,22 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
         await Promise.all(loops);
         store.close();
       },
+    },
+  };
+}
+
+/**
+ * Has the leader's work make room for requests, while there are any: the event loop looks at its sockets only
+ * when it has nothing else to do, and the shortest wait that it knows is about a millisecond.
+ */
+function createBreath(): { want(): void; take(): Promise<void> } {
+  let wanted = false;
+  return {
+    want: () => void (wanted = true),
+    async take() {
+      if (!wanted) return;
+      wanted = false;
+      await new Promise((resolve) => setTimeout(resolve, 0));
     },
   };
 }

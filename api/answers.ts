@@ -1,6 +1,7 @@
 /**
  * Answers to reads of one object, kept as text while what they were made from is the same: reading the same
- * again costs neither the chain of middleware nor the making of a view.
+ * again costs neither the chain of middleware nor the making of a view. When it has changed, the answer is
+ * made anew, again without the chain.
  *
  * 1. An answer is kept only where every change goes through this process: the rows tell of theirs
  *    (kv/cached.ts), the leader's memory by its marks (kv/schema/tasks_known.ts).
@@ -12,7 +13,7 @@
  */
 import type { Context } from "hono";
 import { Lru } from "../kv/lru.ts";
-import type { Outcome } from "../kv/outcome.ts";
+import { done, type Outcome } from "../kv/outcome.ts";
 import type { LiveTasks } from "../kv/schema/tasks_known.ts";
 import type { Kv } from "../kv/store.ts";
 import type { ApiDeps, ApiEnv, Rooms } from "./deps.ts";
@@ -25,7 +26,7 @@ export interface Sources {
 }
 
 export interface Answers {
-  /** The answer that is kept for this request, while it holds. */
+  /** The answer to a request that was answered before; undefined where only the long way can tell. */
   find(request: Request): Promise<Response | undefined>;
   /** Answers with what `read` finds, and keeps the answer; throws what the outcome refuses. */
   make<T>(
@@ -35,11 +36,18 @@ export interface Answers {
   ): Promise<never>;
 }
 
-interface Kept {
+interface Made {
   text: string;
   headers: Record<string, string>;
+  /** Whether it would be made alike now; absent: nobody knows. */
+  holds?: () => boolean;
+}
+
+type Make = () => Promise<Outcome<Made>>;
+
+interface Kept extends Made {
   route: string;
-  holds: () => boolean;
+  make: Make;
 }
 
 /** A few KiB each at the most. */
@@ -53,6 +61,38 @@ export function createAnswers(
 ): Answers {
   const kept = new Lru<string, Kept>(KEPT);
 
+  function maker<T>(
+    read: (sources: Sources) => Promise<Outcome<T>>,
+    headersOf: (value: T) => Record<string, string>,
+  ): Make {
+    return async () => {
+      const live = liveTasks?.();
+      const rows = trackRows?.(); // invariant 3
+      const seen = live && trackLive(live, liveTasks);
+      const found = await read({ kv: rows?.kv ?? kv, ...(seen ? { live: seen.live } : {}) });
+      if (!found.ok) return found;
+      const headers = { ...HEADERS, ...headersOf(found.value) };
+      const made = { text: JSON.stringify(found.value), headers };
+      if (!rows) return done(made);
+      return done({ ...made, holds: () => rows.unchanged() && (seen?.unchanged() ?? true) });
+    };
+  }
+
+  function keep(url: string, answer: Kept): Response {
+    const { text, headers, holds } = answer;
+    if (holds && text.length <= MAX_CHARS) kept.set(url, answer);
+    else kept.delete(url);
+    return new Response(text, { headers });
+  }
+
+  /** What was answered before, made anew; what can be answered no more goes the long way. */
+  async function remake(url: string, { route, make }: Kept): Promise<Response | undefined> {
+    const made = await make();
+    if (made.ok) return keep(url, { ...made.value, route, make });
+    kept.delete(url);
+    return undefined;
+  }
+
   return {
     async find(request) {
       if (request.method !== "GET") return undefined;
@@ -63,28 +103,16 @@ export function createAnswers(
       const header = request.headers.get("authorization") ?? "";
       const token = header.startsWith("Bearer ") ? await tokens.find(header.slice(7)) : undefined;
       if (token?.kind !== "admin") return undefined; // invariant 2
-      if (!known.holds()) {
-        kept.delete(url);
-        return undefined;
-      }
       const { text, headers, route } = known;
+      const response = known.holds?.() ? new Response(text, { headers }) : await remake(url, known);
+      if (!response) return undefined;
       metrics.observe({ method: "GET", route, status: 200, ms: clock.monoMs() - startMs });
-      return new Response(text, { headers });
+      return response;
     },
     async make(c, read, headersOf = () => ({})) {
-      const live = liveTasks?.();
-      const rows = trackRows?.(); // invariant 3
-      const seen = live && trackLive(live, liveTasks);
-      const value = valueOf(
-        await read({ kv: rows?.kv ?? kv, ...(seen ? { live: seen.live } : {}) }),
-      );
-      const text = JSON.stringify(value);
-      const headers = { ...HEADERS, ...headersOf(value) };
-      if (rows && text.length <= MAX_CHARS) {
-        const holds = () => rows.unchanged() && (seen?.unchanged() ?? true);
-        kept.set(c.req.raw.url, { text, headers, route: c.get("route"), holds });
-      }
-      return new Response(text, { headers }) as never;
+      const make = maker(read, headersOf);
+      const made = valueOf(await make());
+      return keep(c.req.raw.url, { ...made, route: c.get("route"), make }) as never;
     },
   };
 }

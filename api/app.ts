@@ -110,11 +110,9 @@ export function createApp(deps: ApiDeps): Api {
 
   return {
     async fetch(request) {
-      const kept = await rooms.answers.find(request);
-      if (kept) return kept;
-      const response = await app.fetch(request);
       try {
-        return await rooms.held.settle(response);
+        const kept = await rooms.answers.find(request);
+        return kept ?? await rooms.held.settle(await app.fetch(request));
       } catch (error) {
         return failed(error, `${request.method} ${new URL(request.url).pathname}`, request.url);
       }

@@ -3,27 +3,29 @@
  *
  * @module
  */
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import type { KeyObject, X509Certificate } from "node:crypto";
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 
 /** Why the value cannot serve as a certificate; undefined when it can. Quotes nothing of it. */
-export function certificateTrouble(value: Uint8Array): string | undefined {
+export async function certificateTrouble(value: Uint8Array): Promise<string | undefined> {
   const blocks = [...new TextDecoder().decode(value).matchAll(BLOCK)];
   const certificates = blocks.filter(([, label]) => label === "CERTIFICATE");
   const keys = blocks.filter(([, label]) => label?.endsWith("PRIVATE KEY"));
   if (certificates.length === 0) return "has no certificate in PEM";
   if (keys.length !== 1) return `has ${keys.length} private keys in PEM, and must have one`;
-  let key: ReturnType<typeof createPrivateKey>;
+  // Megabytes that most servers never need.
+  const crypto = await import("node:crypto");
+  let key: KeyObject;
   try {
-    key = createPrivateKey(keys[0]?.[0] ?? "");
+    key = crypto.createPrivateKey(keys[0]?.[0] ?? "");
   } catch {
     return "has a private key that cannot be read; it must not be encrypted";
   }
   const read: X509Certificate[] = [];
   for (const [i, [text]] of certificates.entries()) {
     try {
-      read.push(new X509Certificate(text));
+      read.push(new crypto.X509Certificate(text));
     } catch {
       return `has a certificate that cannot be read, number ${i + 1}`;
     }

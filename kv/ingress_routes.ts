@@ -121,7 +121,7 @@ async function checkCertificates(
     }
     const opened = await openSealed({ kv, vault }, row, row.version);
     if (!opened.ok) return opened;
-    const trouble = certificateTrouble(opened.value);
+    const trouble = await certificateTrouble(opened.value);
     if (trouble) bad(trouble);
     else certificates[name] = { id: row.id, version: row.version };
   }

@@ -187,7 +187,7 @@ async function refuseUsed(kv: Kv, { kind, name, project }: Sealed) {
 
 /** A value that the routes which have their certificate in this secret could not be served with. */
 async function refuseCertificate(kv: Kv, { kind, name, project }: Sealed, value: Uint8Array) {
-  const trouble = kind === "secret" ? certificateTrouble(value) : undefined;
+  const trouble = kind === "secret" ? await certificateTrouble(value) : undefined;
   if (trouble === undefined) return undefined;
   const user = (await servicesIn(kv, project)).find((one) => certificatesOf(one).includes(name));
   if (!user) return undefined;

@@ -70,12 +70,8 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
  * that their age is known well: it is counted from the look, not from when the row was written.
  */
 export function beatsDueAtMs(term: Term): number {
-  let dueAtMs = term.beatsAtMs + MAX_READ_GAP_MS;
-  for (const [nodeId, node] of term.world.nodes) {
-    const restMs = node.status?.state === "ready" ? Infinity : term.beatsAtMs + BEATS_MS;
-    dueAtMs = Math.min(dueAtMs, restMs, term.wakeAtMs.get(nodeId) ?? Infinity);
-  }
-  return dueAtMs;
+  const gapMs = term.world.unready.size > 0 ? BEATS_MS : MAX_READ_GAP_MS;
+  return Math.min(term.beatsAtMs + gapMs, term.wakes.nodes.earliestMs());
 }
 
 /**
@@ -88,11 +84,11 @@ export function attended(term: Term, nowMs: number): boolean {
 
 /** Marks what asked to be planned again by now. */
 export function markDue(term: Term, nowMs: number): void {
-  for (const [what, atMs] of term.wakeAtMs) {
-    if (atMs > nowMs) continue;
-    term.wakeAtMs.delete(what);
-    if (term.world.nodes.has(what)) term.dirtyNodes.add(what);
-    else if (term.world.services.has(what)) term.dirtyServices.add(what);
+  for (const id of term.wakes.nodes.takeDue(nowMs)) {
+    if (term.world.nodes.has(id)) term.dirtyNodes.add(id);
+  }
+  for (const id of term.wakes.services.takeDue(nowMs)) {
+    if (term.world.services.has(id)) term.dirtyServices.add(id);
   }
 }
 
@@ -170,7 +166,7 @@ async function refresh(context: Context, queued: QueuedMessage, nowMs: number): 
       if (node !== undefined) term.events.push({ type: "node.removed", nodeId: id, node });
       dropNode(world, id, nowMs);
       await forgetStatus(context, id);
-      term.wakeAtMs.delete(id);
+      term.wakes.nodes.delete(id);
       term.dirtyNodes.add(id);
       return;
     }

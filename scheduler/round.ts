@@ -44,7 +44,10 @@ export function planRound(context: Context): Plan {
   }
   for (const nodeId of judged) term.dirtyNodes.delete(nodeId);
   term.dirtyServices = new Set(fairOrder(term.world, planned));
-  for (const [what, atMs] of planned.wakes) term.wakeAtMs.set(what, atMs);
+  const { services, nodes } = term.wakes;
+  for (const [what, atMs] of planned.wakes) {
+    (term.world.nodes.has(what) ? nodes : services).set(what, atMs);
+  }
   return planned;
 }
 
@@ -121,6 +124,7 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
     const last = at >= actions.length;
     const gone = last ? consumed.splice(0, CONSUMED_PER_COMMIT) : [];
     if (batch.length === 0 && events.length === 0 && gone.length === 0) break;
+    if (deps.breathe) await deps.breathe();
     const options = { lease: term.lease, seq: term.seq + 1 };
     const done = await applyBatch(
       deps,

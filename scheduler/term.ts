@@ -10,6 +10,7 @@ import type { QueuedMessage } from "../kv/queue.ts";
 import type { Event } from "../kv/schema/event.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
+import { type Alarms, createAlarms } from "./alarms.ts";
 import { loadWorld } from "./load.ts";
 import type { World } from "./world.ts";
 
@@ -34,6 +35,8 @@ export interface TickDeps {
   historyLimit: number;
   /** Records of the log to keep. */
   logLimit: number;
+  /** Called between stretches of work: lets those have the thread who wait for it. */
+  breathe?: () => Promise<void>;
 }
 
 /** What a leader knows beside the world. Made anew with each term. */
@@ -56,8 +59,8 @@ export interface Term {
   retryAtMs: Map<string, number>;
   /** What the planner throws on, by id, until the messages behind it are counted. */
   broken: Map<string, string>;
-  /** When a service or the nodes want to be looked at again. */
-  wakeAtMs: Map<string, number>;
+  /** When services and nodes want to be looked at again, by id. */
+  wakes: { services: Alarms; nodes: Alarms };
   beatsAtMs: number;
   /** Grace periods that a node got since it was last heard, for the leader's own absence. */
   graces: Map<string, number>;
@@ -104,7 +107,7 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
     inFlight: new Map(),
     retryAtMs: new Map(),
     broken: new Map(),
-    wakeAtMs: new Map(),
+    wakes: { services: createAlarms(), nodes: createAlarms() },
     beatsAtMs: nowMs,
     graces: new Map(),
     sweepAtMs: nowMs,

@@ -138,7 +138,7 @@ async function sweepIfDue(context: Context, beats: BeatReader): Promise<void> {
 function nextMs(term: Term, deps: TickDeps): number {
   const nowMs = deps.clock.monoMs();
   let atMs = Math.min(beatsDueAtMs(term), nowMs + deps.leaderTtlMs / BEATS_PER_TTL);
-  for (const wakeAtMs of term.wakeAtMs.values()) atMs = Math.min(atMs, wakeAtMs);
+  atMs = Math.min(atMs, term.wakes.services.earliestMs(), term.wakes.nodes.earliestMs());
   for (const retryAtMs of term.retryAtMs.values()) atMs = Math.min(atMs, retryAtMs);
   if (term.dirtyServices.size > 0 || term.dirtyNodes.size > 0) return 0;
   return Math.max(1, atMs - nowMs);

@@ -101,6 +101,8 @@ export interface Stopwatch extends Elapsed {
 export interface World {
   strategy: StrategyName;
   nodes: Map<string, NodeRecord>;
+  /** Ids of the nodes that are not ready, whatever else they are. */
+  unready: Set<string>;
   services: Map<string, ServiceRecord>;
   tasks: Map<string, TaskRecord>;
   /** Ids of the services, by `project/name`. */
@@ -127,6 +129,7 @@ export function emptyWorld(strategy: StrategyName = "spread", loadedMs = 0): Wor
   return {
     strategy,
     nodes: new Map(),
+    unready: new Set(),
     services: new Map(),
     tasks: new Map(),
     names: new Map(),
@@ -255,6 +258,7 @@ export function putNode(
     known.spec = rows.spec;
     if (rows.status) known.status = rows.status;
     known.labels = labels;
+    noteUnready(world, known);
     noteDrain(known, seenMs);
     return known;
   }
@@ -273,6 +277,7 @@ export function putNode(
     lastPlacedAt: 0,
   };
   noteDrain(record, seenMs);
+  noteUnready(world, record);
   world.nodes.set(rows.node.id, record);
   for (const service of world.services.values()) {
     for (const stray of service.slots.strays.values()) {
@@ -280,6 +285,11 @@ export function putNode(
     }
   }
   return record;
+}
+
+function noteUnready(world: World, { node, status }: NodeRecord): void {
+  if (status?.state === "ready") world.unready.delete(node.id);
+  else world.unready.add(node.id);
 }
 
 function noteDrain(node: NodeRecord, nowMs: number): void {
@@ -292,6 +302,7 @@ export function dropNode(world: World, nodeId: string, nowMs = 0): void {
   const node = world.nodes.get(nodeId);
   if (!node) return;
   world.nodes.delete(nodeId);
+  world.unready.delete(nodeId);
   world.removedMs.set(nodeId, nowMs);
   for (const taskId of node.holding) {
     const stray = world.tasks.get(taskId);

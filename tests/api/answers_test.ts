@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type CachedKv, cacheRows } from "../../kv/cached.ts";
+import { key } from "../../kv/keys.ts";
 import { report } from "../../kv/reports.ts";
 import type { Observed } from "../../kv/schema/task.ts";
 import type { Kv } from "../../kv/store.ts";
@@ -17,6 +18,8 @@ interface Scene extends TestApi {
   rows: CachedKv;
   /** Reads of the database so far. */
   reads(): number;
+  /** From now on the database answers no read, or does again. */
+  deaf(on: boolean): void;
 }
 
 /** The API as a server that is alone with its database has it, and its leader. */
@@ -24,16 +27,21 @@ async function withAnswers(run: (scene: Scene) => Promise<void>): Promise<void> 
   let rows: CachedKv | undefined;
   let ticker: Ticker | undefined;
   let reads = 0;
+  let deaf = false;
+  const read = () => {
+    reads++;
+    if (deaf) throw new Error("database: it does not answer");
+  };
   const counted = (kv: Kv): Kv => ({
     ...{
       atomic: () => kv.atomic(),
       watch: (keys, o) => kv.watch(keys, o),
       close: () => kv.close(),
     },
-    get: ((...args: Parameters<Kv["get"]>) => (reads++, kv.get(...args))) as Kv["get"],
+    get: ((...args: Parameters<Kv["get"]>) => (read(), kv.get(...args))) as Kv["get"],
     getMany:
-      ((...args: Parameters<Kv["getMany"]>) => (reads++, kv.getMany(...args))) as Kv["getMany"],
-    list: ((...args: Parameters<Kv["list"]>) => (reads++, kv.list(...args))) as Kv["list"],
+      ((...args: Parameters<Kv["getMany"]>) => (read(), kv.getMany(...args))) as Kv["getMany"],
+    list: ((...args: Parameters<Kv["list"]>) => (read(), kv.list(...args))) as Kv["list"],
   });
   const clock = createFakeClock();
   await withApi(async (t) => {
@@ -46,7 +54,7 @@ async function withAnswers(run: (scene: Scene) => Promise<void>): Promise<void> 
     await seedNode(t.kv, idOf(1), "n1");
     await seedNode(t.kv, idOf(2), "n2");
     await ticker.tick();
-    await run({ ...t, clock, ticker, rows, reads: () => reads });
+    await run({ ...t, clock, ticker, rows, reads: () => reads, deaf: (on) => void (deaf = on) });
   }, {
     clock,
     wrapKv: (kv) => (rows = cacheRows(counted(kv))).cached,
@@ -73,6 +81,20 @@ Deno.test("an object that is read again is answered without the database", () =>
     const before = scene.reads();
     assertEquals(await Promise.all(paths.map((path) => bodyOf(scene, path))), first);
     assertEquals(scene.reads(), before);
+  }));
+
+Deno.test("an answer that cannot be made anew is a problem, and an answer again once it can", () =>
+  withAnswers(async (scene) => {
+    const client = scene.client();
+    const { spec } = okValue(await client.getNode("n1"));
+    const cordoned = { ...spec, availability: "cordon" };
+    await scene.rows.direct.atomic().set(key.nodeSpec(idOf(1)), cordoned).commit();
+    scene.deaf(true);
+    const answer = await scene.send("GET", "/v1/nodes/n1");
+    assertEquals(answer.status, 503);
+    assertEquals((await answer.json()).type, "/problems/unavailable");
+    scene.deaf(false);
+    assertEquals(okValue(await client.getNode("n1")).spec.availability, "cordon");
   }));
 
 Deno.test("a kept answer is for admins only, and for GET", () =>

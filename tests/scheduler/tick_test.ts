@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { initCluster } from "../../kv/cluster.ts";
-import { type BeatReader, createLocalBeats } from "../../kv/beats.ts";
+import { createLocalBeats } from "../../kv/beats.ts";
 import { key, prefix } from "../../kv/keys.ts";
 import { lastLog, readLog } from "../../kv/log.ts";
 import { countQueue, enqueue, listParked, retryParked } from "../../kv/queue.ts";
@@ -9,6 +9,7 @@ import { Task } from "../../kv/schema/task.ts";
 import type { Clock } from "../../kv/schema/time.ts";
 import { createService, deleteService } from "../../kv/services.ts";
 import { type Kv, listRows } from "../../kv/store.ts";
+import type { TickDeps } from "../../scheduler/term.ts";
 import { createTicker, type Ticker } from "../../scheduler/tick.ts";
 import { countingIds, idOf } from "../support/ids.ts";
 import { withKv } from "../support/kv.ts";
@@ -21,7 +22,7 @@ interface Bench {
   newId: () => string;
   /** A control plane of its own on the same database. */
   ticker(
-    options?: { kv?: Kv; beats?: BeatReader; nodeTtlMs?: number },
+    options?: Partial<TickDeps>,
   ): Ticker & { logged: string[] };
   create(name: string, replicas: number, more?: Partial<ServiceSpecInput>): Promise<string>;
   clock: Clock;
@@ -52,6 +53,7 @@ function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
           ...{ nodeTtlMs: 86_400_000, leaderTtlMs: 5000, historyLimit: 5, logLimit: 100 },
           ...options,
           log: (_level, message) => void logged.push(message),
+          ...(options.breathe ? { breathe: options.breathe } : {}),
         });
         return { ...ticker, logged };
       },
@@ -93,6 +95,24 @@ function faulty(
     },
   };
 }
+
+Deno.test("the leader takes a breath before each commit, and its world is then what is committed", () =>
+  withBench(async ({ kv, ticker, create, tasks }) => {
+    const seen: [known: number, stored: number][] = [];
+    const leader = ticker({
+      async breathe() {
+        const known = leader.world()?.tasks.size;
+        if (known !== undefined) seen.push([known, (await tasks()).length]);
+      },
+    });
+    await leader.tick();
+    seen.length = 0;
+    await create("web", 450);
+    await leader.tick();
+    assertEquals(seen, [[0, 0], [200, 200], [400, 400]]);
+    assertEquals(leader.world()?.tasks.size, 450);
+    assertEquals(await countQueue(kv), 0);
+  }));
 
 Deno.test("one tick places what was asked for and consumes its wake-up in the same commits", () =>
   withBench(async ({ kv, ticker, create, tasks }) => {
