@@ -228,6 +228,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     historyLimit: 5,
     logLimit: 10_000,
     ...(local ? { beats: local } : {}),
+    onLogged: feed.offer,
   });
   let nodeTtlMs = config.nodeTtlMs;
   let epoch = 0;
@@ -243,6 +244,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     },
     nodeTtlMs: () => nodeTtlMs,
     ...(rows.track ? { trackRows: rows.track } : {}),
+    liveAssigned: ticker.assigned,
     liveTasks: () => {
       const world = ticker.world();
       return world && liveTasks(world);
@@ -275,9 +277,10 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
   return {
     ok: true,
     value: {
-      async fetch(request) {
+      // Held polls wait in it by the thousands: nothing is wrapped around it that need not be.
+      fetch: config.resident ? app.fetch : async (request) => {
         const response = await app.fetch(request);
-        if (!config.resident) await shared.flush().then(() => ticker.tick());
+        await shared.flush().then(() => ticker.tick());
         return response;
       },
       ...(adminToken === undefined ? {} : { adminToken }),
