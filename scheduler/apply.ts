@@ -109,9 +109,7 @@ export async function applyToService(
     return { ok: true, record };
   }
   const epoch = await deps.kv.get(options.lease.guard.key);
-  return epoch.versionstamp === options.lease.guard.versionstamp
-    ? { ok: true }
-    : { ok: false };
+  return epoch.versionstamp === options.lease.guard.versionstamp ? { ok: true } : { ok: false };
 }
 
 function deleteService(
