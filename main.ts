@@ -231,6 +231,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     logLimit: 10_000,
     breathe: breath.take,
     ...(local ? { beats: local } : {}),
+    onLogged: feed.offer,
   });
   let nodeTtlMs = config.nodeTtlMs;
   let epoch = 0;
@@ -246,6 +247,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     },
     nodeTtlMs: () => nodeTtlMs,
     ...(rows.track ? { trackRows: rows.track } : {}),
+    liveAssigned: ticker.assigned,
     liveTasks: () => {
       const world = ticker.world();
       return world && liveTasks(world);
@@ -275,13 +277,17 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
     ),
   ];
   if (config.resident) loops.push(ticker.run(stop.signal));
+  const fetch = (request: Request): Promise<Response> => {
+    breath.want();
+    return app.fetch(request);
+  };
   return {
     ok: true,
     value: {
-      async fetch(request) {
-        breath.want();
-        const response = await app.fetch(request);
-        if (!config.resident) await shared.flush().then(() => ticker.tick());
+      // Held polls wait in it by the thousands: nothing is wrapped around it that need not be.
+      fetch: config.resident ? fetch : async (request) => {
+        const response = await fetch(request);
+        await shared.flush().then(() => ticker.tick());
         return response;
       },
       ...(adminToken === undefined ? {} : { adminToken }),

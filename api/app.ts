@@ -25,6 +25,7 @@ import {
   unreadFields,
   validationProblem,
 } from "./problems.ts";
+import { createQuickPolls } from "./quick_polls.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { endpointRoutes } from "./routes/endpoints.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -108,13 +109,21 @@ export function createApp(deps: ApiDeps): Api {
   });
   app.notFound((c) => problemResponse(missing(app, c.req.method, c.req.path), c.req.url));
 
+  const quick = createQuickPolls(deps, rooms);
+  const failedOn = ({ method, url }: Request) => {
+    return (error: unknown) => failed(error, `${method} ${new URL(url).pathname}`, url);
+  };
+
   return {
     async fetch(request) {
+      const held = await quick.find(request);
+      // Not waited for here: thousands are held at a time, and each would keep this call alive.
+      if (held) return held().catch(failedOn(request));
       try {
         const kept = await rooms.answers.find(request);
         return kept ?? await rooms.held.settle(await app.fetch(request));
       } catch (error) {
-        return failed(error, `${request.method} ${new URL(request.url).pathname}`, request.url);
+        return failedOn(request)(error);
       }
     },
     openapi: rooms.openapi,

@@ -9,6 +9,7 @@ import type { EndpointTable } from "../kv/endpoint_table.ts";
 import type { TrackedKv } from "../kv/cached.ts";
 import type { Immutable } from "../kv/immutable.ts";
 import type { LogFeed } from "../kv/log.ts";
+import type { LiveAssigned } from "../kv/schema/assigned.ts";
 import type { Token } from "../kv/schema/control.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import type { LiveTasks } from "../kv/schema/tasks_known.ts";
@@ -52,6 +53,8 @@ export interface ApiDeps {
   loadWorld: () => Promise<World>;
   /** What the leader knows of tasks, while this process leads; else views are read from their rows. */
   liveTasks?: () => LiveTasks | undefined;
+  /** What the leader knows of nodes' tasks, while this process leads; else their rows are read. */
+  liveAssigned?: () => LiveAssigned | undefined;
   /** Where no other process can change rows: reads that can tell whether they would still say the same. */
   trackRows?: () => TrackedKv;
   /** The leader as far as this process knows; epoch 0 makes the API look into the database. */

@@ -6,22 +6,26 @@
  * 2. A poll registers its waiter before it decides to wait, and both happen without an await in
  *    between, so no wake-up is lost.
  * 3. "Nothing new" is said only of a span of the log that this process has followed itself.
- * 4. A held poll costs one map entry and one timer; leaving it, however it ends, frees both.
+ * 4. A held poll costs what one wait does (waits.ts); leaving it, however it ends, frees that.
  * 5. Whether the leader can know of a poll is looked up when its answer is made: a replica that is cut off
  *    from the database may go on answering, but extends no lease.
+ * 6. What the leader's memory says is believed as far as it goes: it has in it all records up to the version
+ *    of the answer. Only an agent that says what it has is answered from it: the memory learns of a task's
+ *    end after the rows do, and an agent that lost its state would start the task again.
  *
  * @module
  */
-import { readAssignments } from "../kv/assignments.ts";
+import { makeAssignments, readAssignments } from "../kv/assignments.ts";
 import type { Immutable } from "../kv/immutable.ts";
 import { logHead } from "../kv/log.ts";
 import { Lru } from "../kv/lru.ts";
 import { dropRestart, type NodeSettings, readNodeSettings } from "../kv/node_settings.ts";
-import type { PollResponse } from "../kv/schema/agent.ts";
+import type { Assignment, PollResponse } from "../kv/schema/agent.ts";
 import type { Event } from "../kv/schema/event.ts";
 import { isTerminal } from "../kv/schema/task_state.ts";
 import type { ApiDeps } from "./deps.ts";
 import type { Tunnels } from "./tunnel.ts";
+import { createWaits } from "./waits.ts";
 
 export interface PollOptions {
   /** Version of the answer that the node applied last. */
@@ -45,43 +49,40 @@ const SETTINGS = 20_000;
 const POLLS_PER_TTL = 3;
 
 export function createPolls(
-  deps: Pick<ApiDeps, "kv" | "clock" | "feed" | "beats" | "nodeTtlMs">,
+  deps: Pick<ApiDeps, "kv" | "clock" | "feed" | "beats" | "nodeTtlMs" | "liveAssigned">,
   rooms: { immutable: Immutable; tunnels: Tunnels },
 ): Polls {
   const { kv, clock, feed, beats } = deps;
   const coversFrom = feed.head();
   const touched = new Map<string, number>();
-  const waiters = new Map<string, Set<() => void>>();
+  const waits = createWaits(clock);
   /** What users decided about nodes, as far as polls need it; dropped when it may have changed. */
   const settings = new Lru<string, NodeSettings>(SETTINGS);
   let settingsChanged = 0;
   let closed = false;
 
-  async function settingsOf(nodeId: string): Promise<NodeSettings> {
-    const known = settings.get(nodeId);
-    if (known) return known;
+  async function readSettings(nodeId: string): Promise<NodeSettings> {
     const before = settingsChanged;
     const read = await readNodeSettings(kv, nodeId);
     if (before === settingsChanged) settings.set(nodeId, read);
     return read;
   }
 
-  function wake(nodeId: string): void {
-    for (const leave of waiters.get(nodeId) ?? []) leave();
-  }
-
   const unsubscribe = [
     feed.subscribe((entries) => {
       for (const { seq, record } of entries) {
-        for (const nodeId of nodesTouched(record.events)) {
-          settings.delete(nodeId);
+        for (const event of record.events) {
+          if (event.type !== "node.changed" || event.nodeId === undefined) continue;
+          settings.delete(event.nodeId);
           settingsChanged++;
+        }
+        for (const nodeId of nodesTouched(record.events)) {
           touched.set(nodeId, seq);
-          wake(nodeId);
+          waits.wake(nodeId);
         }
       }
     }),
-    rooms.tunnels.onRequest(wake),
+    rooms.tunnels.onRequest(waits.wake),
   ];
 
   /** Invariant 3. */
@@ -89,28 +90,21 @@ export function createPolls(
     return since !== undefined && since >= coversFrom && (touched.get(nodeId) ?? 0) <= since;
   }
 
-  /** Resolves when the node is woken, the time is up, or the agent went away. */
-  async function hold(nodeId: string, holdMs: number, signal: AbortSignal): Promise<void> {
-    const leaving = new AbortController();
-    const leave = () => leaving.abort();
-    const mine = waiters.get(nodeId) ?? new Set();
-    waiters.set(nodeId, mine.add(leave));
-    signal.addEventListener("abort", leave, { once: true });
-    if (signal.aborted) leave();
-    try {
-      await clock.sleep(holdMs, leaving.signal);
-    } finally {
-      // Invariant 4.
-      signal.removeEventListener("abort", leave);
-      mine.delete(leave);
-      if (mine.size === 0 && waiters.get(nodeId) === mine) waiters.delete(nodeId);
-    }
-  }
-
   /** Invariant 1. A `since` that is ahead of our feed comes from a replica that saw more. */
   async function versionNow(since: number | undefined): Promise<number> {
     const head = feed.head();
     return since !== undefined && since > head ? Math.max(head, await logHead(kv)) : head;
+  }
+
+  /** Invariant 6. */
+  function assignmentsOf(
+    nodeId: string,
+    { version, since }: { version: number; since: number | undefined },
+  ): Promise<Assignment[]> {
+    const read = { kv, immutable: rooms.immutable };
+    const live = since === undefined ? undefined : deps.liveAssigned?.();
+    const known = live && live.seq >= version ? live.of(nodeId) : undefined;
+    return known ? makeAssignments(read, known) : readAssignments(read, nodeId);
   }
 
   async function poll(nodeId: string, options: PollOptions): Promise<PollResponse> {
@@ -121,7 +115,7 @@ export function createPolls(
       await dropRestart(kv, nodeId, options.restarted);
       settings.delete(nodeId);
     }
-    let own = await settingsOf(nodeId);
+    let own = settings.get(nodeId) ?? await readSettings(nodeId);
     const clusterMs = typeof deps.nodeTtlMs === "number" ? deps.nodeTtlMs : deps.nodeTtlMs();
     const ttlMs = own.ttlMs ?? clusterMs;
     const suggestedMs = Math.floor(ttlMs / POLLS_PER_TTL);
@@ -131,9 +125,9 @@ export function createPolls(
     const news = tunnels.length > 0 || own.restart !== undefined;
     if (isCurrent(nodeId, since) && !news && holdMs > 0 && !closed) {
       // The end of a held poll is no sign of life: a frozen agent's connection stays open.
-      await hold(nodeId, holdMs, signal);
+      await waits.wait(nodeId, holdMs, signal);
       tunnels = rooms.tunnels.take(nodeId);
-      own = await settingsOf(nodeId);
+      own = settings.get(nodeId) ?? await readSettings(nodeId);
     }
     const restart = own.restart === undefined ? {} : { restart: own.restart };
     const rest = { tunnels, holdMs: suggestedMs, ttlMs, ...restart };
@@ -141,7 +135,7 @@ export function createPolls(
       return { version: since, ...rest, ...unheard(nodeId, arrivedMs, ttlMs) };
     }
     const version = await versionNow(since);
-    const assignments = await readAssignments({ kv, immutable: rooms.immutable }, nodeId);
+    const assignments = await assignmentsOf(nodeId, { version, since });
     return { version, assignments, ...rest, ...unheard(nodeId, arrivedMs, ttlMs) };
   }
 
@@ -154,11 +148,11 @@ export function createPolls(
 
   return {
     poll,
-    held: () => [...waiters.values()].reduce((sum, set) => sum + set.size, 0),
+    held: waits.count,
     close() {
       closed = true;
       for (const stop of unsubscribe) stop();
-      for (const nodeId of [...waiters.keys()]) wake(nodeId);
+      waits.wakeAll();
     },
   };
 }

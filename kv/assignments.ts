@@ -6,12 +6,18 @@
 import type { Immutable } from "./immutable.ts";
 import { key, prefix } from "./keys.ts";
 import type { Assignment } from "./schema/agent.ts";
+import type { Assigned } from "./schema/assigned.ts";
 import { readRun } from "./runs.ts";
 import { Service, type TaskTemplate } from "./schema/service.ts";
 import { Observed, Task } from "./schema/task.ts";
 import { isTerminal } from "./schema/task_state.ts";
 import { idsUnder } from "./service_view.ts";
 import { getRows, type Kv } from "./store.ts";
+
+interface AssignmentDeps {
+  kv: Kv;
+  immutable: Immutable;
+}
 
 /**
  * Reads a node's assignments, by age of the task. The rows are not one snapshot: read the version that
@@ -20,10 +26,10 @@ import { getRows, type Kv } from "./store.ts";
  * A task that has ended is to be kept stopped: an agent that lost its state would start it again.
  */
 export async function readAssignments(
-  deps: { kv: Kv; immutable: Immutable },
+  deps: AssignmentDeps,
   nodeId: string,
 ): Promise<Assignment[]> {
-  const { kv, immutable } = deps;
+  const { kv } = deps;
   const ids = await idsUnder(kv, prefix.assigned(nodeId));
   const [rows, seen] = await Promise.all([
     getRows(kv, ids.map((id) => key.task(id)), Task),
@@ -31,13 +37,27 @@ export async function readAssignments(
   ]);
   const ended = new Set(ids.filter((_, i) => isTerminal(seen[i]?.row.state ?? "assigned")));
   const tasks = rows.flatMap((row) => row && row.row.nodeId === nodeId ? [row.row] : []);
+  return await makeAssignments(deps, {
+    tasks: tasks.map((task) => ({ task, ended: ended.has(task.id) })),
+    services: readServices(kv, tasks),
+  });
+}
+
+/** Makes assignments of tasks that are known; what never changes of them is looked up. */
+export async function makeAssignments(
+  { kv, immutable }: AssignmentDeps,
+  assigned: Pick<Assigned, "tasks"> & {
+    services: Assigned["services"] | Promise<Assigned["services"]>;
+  },
+): Promise<Assignment[]> {
+  const tasks = assigned.tasks.map(({ task }) => task);
   const [services, revisions, digests] = await Promise.all([
-    readServices(kv, tasks),
+    assigned.services,
     immutable.revisions(tasks),
     immutable.digests(tasks),
   ]);
   const assignments: Assignment[] = [];
-  for (const [i, task] of tasks.entries()) {
+  for (const [i, { task, ended }] of assigned.tasks.entries()) {
     const service = services.get(task.serviceId);
     const { resolved, pull } = revisions[i] ?? {};
     const digest = digests[i];
@@ -53,7 +73,7 @@ export async function readAssignments(
       project: service.project,
       slot: task.slot,
       revision: task.revision,
-      desired: ended.has(task.id) ? "stop" : task.desired,
+      desired: ended ? "stop" : task.desired,
       template,
       ...drainOf(task, service, template),
       ...(resolved ? { resolved } : {}),

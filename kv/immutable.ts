@@ -3,6 +3,8 @@
  * service (an id is never given to another one, and a service keeps its name). Only presence is
  * remembered, never absence.
  *
+ * What many ask for at the same time, as the nodes that are told of one commit do, is read once.
+ *
  * @module
  */
 import { digestsOf } from "./digests.ts";
@@ -37,43 +39,47 @@ const REVISIONS = 256;
 const PINS = 10_000;
 const NAMES = 10_000;
 
+type Find<V> = (refs: readonly RevisionRef[]) => Promise<(V | undefined)[]>;
+
+/** Finds what is remembered, reads the others, and remembers those that are there. */
+function finder<V>(known: Lru<string, V>, read: Find<V>): Find<V> {
+  const reading = new Map<string, Promise<V | undefined>>();
+  const nameOf = (ref: RevisionRef) => `${ref.serviceId}/${ref.revision}`;
+
+  function begin(missing: ReadonlyMap<string, RevisionRef>): void {
+    const rows = read([...missing.values()]);
+    for (const [i, name] of [...missing.keys()].entries()) {
+      const one = rows.then((values) => {
+        const value = values[i];
+        if (value !== undefined) known.set(name, value);
+        return value;
+      }).finally(() => reading.delete(name));
+      reading.set(name, one);
+    }
+  }
+
+  return (refs) => {
+    const missing = new Map<string, RevisionRef>();
+    for (const ref of refs) {
+      const name = nameOf(ref);
+      if (known.get(name) === undefined && !reading.has(name)) missing.set(name, ref);
+    }
+    if (missing.size > 0) begin(missing);
+    return Promise.all(refs.map((ref) => known.get(nameOf(ref)) ?? reading.get(nameOf(ref))));
+  };
+}
+
 /** One per process. */
 export function createImmutable(kv: Kv): Immutable {
   const known = new Lru<string, Revision>(REVISIONS);
   const pins = new Lru<string, string>(PINS); // Written once, so what is known stays true.
   const names = new Lru<string, ServiceName>(NAMES);
 
-  async function revisions(refs: readonly RevisionRef[]): Promise<(Revision | undefined)[]> {
-    const found = new Map<string, Revision>();
-    const missing = new Map<string, RevisionRef>();
-    for (const ref of refs) {
-      const id = `${ref.serviceId}/${ref.revision}`;
-      const row = known.get(id);
-      if (row) found.set(id, row);
-      else missing.set(id, ref);
-    }
-    const keys = [...missing.values()].map((ref) => key.revision(ref.serviceId, ref.revision));
-    const rows = await getRows(kv, keys, Revision);
-    [...missing.keys()].forEach((id, i) => {
-      const row = rows[i]?.row;
-      if (!row) return;
-      known.set(id, row);
-      found.set(id, row);
-    });
-    return refs.map((ref) => found.get(`${ref.serviceId}/${ref.revision}`));
-  }
-
-  async function digests(refs: readonly RevisionRef[]): Promise<(string | undefined)[]> {
-    const nameOf = (ref: RevisionRef) => `${ref.serviceId}/${ref.revision}`;
-    const missing = new Map<string, RevisionRef>();
-    for (const ref of refs) if (!pins.get(nameOf(ref))) missing.set(nameOf(ref), ref);
-    const found = await digestsOf(kv, [...missing.values()]);
-    [...missing.keys()].forEach((id, i) => {
-      const digest = found[i];
-      if (digest !== undefined) pins.set(id, digest);
-    });
-    return refs.map((ref) => pins.get(nameOf(ref)));
-  }
+  const revisions = finder(known, async (refs) => {
+    const keys = refs.map((ref) => key.revision(ref.serviceId, ref.revision));
+    return (await getRows(kv, keys, Revision)).map((found) => found?.row);
+  });
+  const digests = finder(pins, (refs) => digestsOf(kv, refs));
 
   return {
     revisions,

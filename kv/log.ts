@@ -85,6 +85,8 @@ export interface LogFeed {
   subscribe(listener: LogListener): () => void;
   /** Delivers what is new. `run` calls it; so may whoever knows that something was committed. */
   pump(): Promise<void>;
+  /** Delivers a record that this process has committed, if it is the next one: it need not be read. */
+  offer(entry: LogEntry): void;
   /** Watches the head until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -100,6 +102,15 @@ export async function createLogFeed(deps: { kv: Kv; clock: Clock }): Promise<Log
   let pumping: Promise<void> | undefined;
   let again = false;
 
+  function deliver(entries: LogEntry[]): void {
+    // What was offered while they were read is delivered already.
+    const fresh = entries.filter(({ seq }) => seq > head);
+    const last = fresh.at(-1);
+    if (!last) return;
+    head = last.seq;
+    for (const listener of [...listeners]) listener(fresh);
+  }
+
   async function drain(): Promise<void> {
     do {
       again = false;
@@ -107,10 +118,7 @@ export async function createLogFeed(deps: { kv: Kv; clock: Clock }): Promise<Log
       while (full) {
         const entries = await readLog(kv, { afterSeq: head, limit: PUMP_BATCH });
         full = entries.length === PUMP_BATCH;
-        const last = entries.at(-1);
-        if (!last) break;
-        head = last.seq;
-        for (const listener of [...listeners]) listener(entries);
+        deliver(entries);
       }
     } while (again);
   }
@@ -129,10 +137,13 @@ export async function createLogFeed(deps: { kv: Kv; clock: Clock }): Promise<Log
       return () => listeners.delete(listener);
     },
     pump,
+    offer(entry) {
+      if (entry.seq === head + 1) deliver([entry]);
+    },
     async run(signal) {
       while (!signal.aborted) {
         try {
-          await followHead(kv, signal, pump);
+          await followHead(kv, signal, (seq) => seq > head ? pump() : undefined);
         } catch (error) {
           if (signal.aborted) return;
           // A broken watch (a remote database went away) is taken up again; pump catches up.
@@ -147,13 +158,16 @@ export async function createLogFeed(deps: { kv: Kv; clock: Clock }): Promise<Log
 async function followHead(
   kv: Kv,
   signal: AbortSignal,
-  pump: () => Promise<void>,
+  onHead: (seq: number) => Promise<void> | undefined,
 ): Promise<void> {
   const reader = kv.watch([key.logHead()]).getReader();
   const stop = () => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
-    while (!(await reader.read()).done) await pump();
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      const [head] = read.value;
+      await onHead((head?.value ?? 0) as number);
+    }
   } finally {
     signal.removeEventListener("abort", stop);
     await reader.cancel().catch(() => {});

@@ -14,7 +14,7 @@ import { key } from "../kv/keys.ts";
 import type { Lease } from "../kv/leader.ts";
 import { appendLog } from "../kv/log.ts";
 import { timestamp } from "../kv/schema/common.ts";
-import type { Event } from "../kv/schema/event.ts";
+import type { Event, LogRecord } from "../kv/schema/event.ts";
 import type { Rollout } from "../kv/schema/rollout.ts";
 import { routePlace } from "../kv/schema/route.ts";
 import type { Service } from "../kv/schema/service.ts";
@@ -58,7 +58,8 @@ export interface Batch {
   events: readonly Event[];
 }
 
-export type Applied = { ok: true; logged: boolean } | { ok: false };
+/** With the record of the log, if the commit had one. */
+export type Applied = { ok: true; record?: LogRecord } | { ok: false };
 
 /** Actions a commit: with four mutations each and the wake-ups this stays below KV's limits. */
 export const ACTIONS_PER_COMMIT = 200;
@@ -80,18 +81,18 @@ export async function applyToService(
   action: ServiceAction,
   options: { lease: Lease; seq: number },
 ): Promise<Applied> {
-  const record = world.services.get(action.serviceId);
-  if (!record) return { ok: true, logged: false };
-  const { service } = record;
+  const known = world.services.get(action.serviceId);
+  if (!known) return { ok: true };
+  const { service } = known;
   const entry = await deps.kv.get<Service>(key.service(service.id));
-  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true, logged: false };
+  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true };
   const at = timestamp(deps.clock.wallMs());
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
   if (action.kind === "retire") op.set(key.service(service.id), retired);
-  else deleteService(op, record);
+  else deleteService(op, known);
   const removed = action.kind === "remove";
-  appendLog(op, options.seq, {
+  const record: LogRecord = {
     at,
     epoch: options.lease.epoch,
     events: [{
@@ -100,16 +101,15 @@ export async function applyToService(
       service: `${service.project}/${service.name}`,
       ...(action.kind === "retire" ? { why: action.why } : {}),
     }],
-  });
+  };
+  appendLog(op, options.seq, record);
   if ((await op.commit()).ok) {
     if (removed) dropService(world, service.id);
     else putService(world, retired);
-    return { ok: true, logged: true };
+    return { ok: true, record };
   }
   const epoch = await deps.kv.get(options.lease.guard.key);
-  return epoch.versionstamp === options.lease.guard.versionstamp
-    ? { ok: true, logged: false }
-    : { ok: false };
+  return epoch.versionstamp === options.lease.guard.versionstamp ? { ok: true } : { ok: false };
 }
 
 function deleteService(
@@ -158,12 +158,13 @@ export async function applyBatch(
   for (const messageId of batch.consumed) {
     draft.op.delete(key.queue(messageId)).delete(key.failed(messageId));
   }
+  const record: LogRecord = { at, epoch: lease.epoch, events: draft.events };
   const logged = draft.events.length > 0;
-  if (logged) appendLog(draft.op, seq, { at, epoch: lease.epoch, events: draft.events });
+  if (logged) appendLog(draft.op, seq, record);
   const done = await draft.op.commit();
   if (!done.ok) return { ok: false };
   for (const effect of draft.effects) effect();
-  return { ok: true, logged };
+  return { ok: true, ...(logged ? { record } : {}) };
 }
 
 function addAction(

@@ -25,12 +25,15 @@ export function hostPortsOf(template: TaskTemplate): string[] {
   });
 }
 
-/** Adds a task to the slots of its service and, while it has not ended, to what its node holds. */
+/** Adds a task to the slots of its service, and to what holds its node or, once ended, was there. */
 export function attach(world: World, service: ServiceRecord, record: TaskRecord): void {
   const ended = isTerminal(record.state);
   service.mark = {};
   push(ended ? service.ended : service.live, record);
-  if (ended) return;
+  if (ended) {
+    world.nodes.get(record.task.nodeId ?? "")?.ended.add(record.task.id);
+    return;
+  }
   if (record.state === "pending") service.pending++;
   else hold(world, service, record);
 }
@@ -40,7 +43,10 @@ export function detach(world: World, service: ServiceRecord, record: TaskRecord)
   const ended = isTerminal(record.state);
   service.mark = {};
   pull(ended ? service.ended : service.live, record);
-  if (ended) return;
+  if (ended) {
+    world.nodes.get(record.task.nodeId ?? "")?.ended.delete(record.task.id);
+    return;
+  }
   if (record.state === "pending") service.pending--;
   else release(world, service, record);
 }

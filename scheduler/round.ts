@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { LogRecord } from "../kv/schema/event.ts";
 import { messageOf } from "../kv/store.ts";
 import type { Plan, PlanOptions, Scope } from "./action.ts";
 import {
@@ -133,7 +134,7 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       options,
     );
     if (!done.ok) return false;
-    if (done.logged) term.seq++;
+    tell(context, done.record);
     for (const messageId of gone) {
       term.inFlight.delete(messageId);
       term.retryAtMs.delete(messageId);
@@ -145,7 +146,14 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       seq: term.seq + 1,
     });
     if (!done.ok) return false;
-    if (done.logged) term.seq++;
+    tell(context, done.record);
   }
   return true;
+}
+
+/** Counts the record of a commit, and tells those in this process who wait for it. */
+function tell({ deps, term }: Context, record: LogRecord | undefined): void {
+  if (!record) return;
+  term.seq++;
+  deps.onLogged?.({ seq: term.seq, record });
 }

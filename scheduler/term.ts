@@ -5,7 +5,7 @@
  */
 import type { BeatReader } from "../kv/beats.ts";
 import type { Lease } from "../kv/leader.ts";
-import { logHead } from "../kv/log.ts";
+import { type LogEntry, logHead } from "../kv/log.ts";
 import type { QueuedMessage } from "../kv/queue.ts";
 import type { Event } from "../kv/schema/event.ts";
 import type { Clock } from "../kv/schema/time.ts";
@@ -37,6 +37,8 @@ export interface TickDeps {
   logLimit: number;
   /** Called between stretches of work: lets those have the thread who wait for it. */
   breathe?: () => Promise<void>;
+  /** Given each record right after its commit, once the world has its effects. */
+  onLogged?: (entry: LogEntry) => void;
 }
 
 /** What a leader knows beside the world. Made anew with each term. */

@@ -14,8 +14,10 @@
 import { type BeatReader, BEATS_PER_TTL, createBeatReader, stretchTtl } from "../kv/beats.ts";
 import { key } from "../kv/keys.ts";
 import { createElector, type Elector, type Lease } from "../kv/leader.ts";
+import type { LiveAssigned } from "../kv/schema/assigned.ts";
 import { messageOf } from "../kv/store.ts";
 import { BEATS_MS, beatsDueAtMs, markDue, QUEUE_BATCH, readBeats, readMessages } from "./intake.ts";
+import { assignedTo } from "./live_assigned.ts";
 import { commitRound, planRound } from "./round.ts";
 import { sweep } from "./sweep.ts";
 import { beginTerm, type Context, DEEP_SWEEP_MS, type Term, type TickDeps } from "./term.ts";
@@ -28,6 +30,8 @@ export interface Ticker {
   run(signal: AbortSignal): Promise<void>;
   /** The leader's world; undefined while another process leads. */
   world(): World | undefined;
+  /** What it knows of nodes' tasks; undefined while another process leads. */
+  assigned(): LiveAssigned | undefined;
   lease(): Lease | undefined;
 }
 
@@ -97,6 +101,11 @@ export function createTicker(deps: TickDeps): Ticker {
   return {
     tick,
     world: () => term?.world,
+    assigned() {
+      if (!term) return undefined;
+      const { seq, world } = term;
+      return { seq, of: (nodeId) => assignedTo(world, nodeId) };
+    },
     lease: () => elector.current(),
     async run(signal) {
       const wake = createWake();

@@ -55,6 +55,8 @@ export interface NodeRecord {
   mark: object;
   /** Ids of the tasks that hold the node: assigned to it and not ended. */
   holding: Set<string>;
+  /** Ids of its tasks that have ended and are kept as history. */
+  ended: Set<string>;
   /** Host ports that they hold, as `tcp/8080`, with the task that holds each. */
   ports: Map<string, string>;
   /** How many of them belong to each service. */
@@ -272,6 +274,7 @@ export function putNode(
     usedGpus: 0,
     mark: {},
     holding: new Set(),
+    ended: new Set(),
     ports: new Map(),
     perService: new Map(),
     lastPlacedAt: 0,

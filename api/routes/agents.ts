@@ -21,6 +21,7 @@ import type { ApiApp, Rooms } from "../deps.ts";
 import { guarded, onceOf } from "../guard.ts";
 import { valueOf } from "../problems.ts";
 import type { PollOptions, Polls } from "../polls.ts";
+import { POLL_PATH } from "../quick_polls.ts";
 import {
   access,
   HoldQuery,
@@ -66,7 +67,7 @@ const facts = createRoute({
 
 const poll = createRoute({
   method: "get",
-  path: "/v1/nodes/{id}/assignments",
+  path: POLL_PATH,
   operationId: "pollAssignments",
   tags,
   summary: "Wait for assignments",

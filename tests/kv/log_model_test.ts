@@ -12,6 +12,7 @@ import {
   sweepLog,
 } from "../../kv/log.ts";
 import { timestamp } from "../../kv/schema/common.ts";
+import type { LogRecord } from "../../kv/schema/event.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import type { Kv } from "../../kv/store.ts";
 import { inTurn, onEachStore, wipe } from "../support/stores.ts";
@@ -33,9 +34,11 @@ interface Real {
 
 type Command = fc.AsyncCommand<Model, Real>;
 
-const append = async (kv: Kv, seq: number): Promise<void> => {
+const append = async (kv: Kv, seq: number): Promise<LogRecord> => {
   const event = { type: "node.changed" as const, why: `#${seq}` };
-  await appendLog(kv.atomic(), seq, { at: timestamp(0), epoch: 1, events: [event] }).commit();
+  const record = { at: timestamp(0), epoch: 1, events: [event] };
+  await appendLog(kv.atomic(), seq, record).commit();
+  return record;
 };
 
 /** The numbers from just after `after`, as far as they are kept. */
@@ -135,13 +138,14 @@ onEachStore(
 );
 
 onEachStore(
-  "whoever pumps at whatever moment, each follower is told each record once, in order",
+  "whoever pumps or offers at whatever moment, each follower is told each record once, in order",
   async (kv) => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
-        fc.integer({ min: 1, max: 12 }),
-        async (scheduler, count) => {
+        fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
+        async (scheduler, offers) => {
+          const count = offers.length;
           await wipe(kv);
           const ordered = inTurn(kv, scheduler);
           const racing = await scheduler.waitFor(
@@ -150,7 +154,10 @@ onEachStore(
           const told: number[] = [];
           racing.subscribe((entries) => told.push(...numbers(entries)));
           const leader = (async () => {
-            for (let seq = 1; seq <= count; seq++) await append(ordered, seq);
+            for (const [i, offered] of offers.entries()) {
+              const record = await append(ordered, i + 1);
+              if (offered) racing.offer({ seq: i + 1, record });
+            }
           })();
           const pumps = Array.from(
             { length: count },

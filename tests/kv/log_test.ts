@@ -46,3 +46,20 @@ Deno.test("a feed delivers every later record once and in order, however the wat
     stop.abort();
     await running;
   }));
+
+Deno.test("a record that is offered is delivered at once, if it is the next one, and never twice", () =>
+  withKv(async (kv) => {
+    const feed = await createLogFeed({ kv, clock: systemClock });
+    const got: number[] = [];
+    feed.subscribe((entries) => got.push(...entries.map((e) => e.seq)));
+    const record = { at: "2030-01-01T00:00:00.000Z", epoch: 1, events: [] };
+    for (const seq of [1, 2, 3]) await append(kv, seq);
+    feed.offer({ seq: 2, record });
+    assertEquals([feed.head(), got], [0, []]);
+    feed.offer({ seq: 1, record });
+    feed.offer({ seq: 1, record });
+    assertEquals([feed.head(), got], [1, [1]]);
+    await feed.pump();
+    feed.offer({ seq: 3, record });
+    assertEquals([feed.head(), got], [3, [1, 2, 3]]);
+  }));

@@ -119,6 +119,7 @@ export class Replica {
       leaderTtlMs: LEADER_TTL_MS,
       historyLimit: 3,
       logLimit: 200,
+      onLogged: feed.offer,
     });
     this.#api = createApp({
       vault: SIM_VAULT,
@@ -128,6 +129,7 @@ export class Replica {
       log: { error: (message, fields) => log("warn", message, fields) },
       version: "sim",
       nodeTtlMs: NODE_TTL_MS,
+      liveAssigned: ticker.assigned,
       liveTasks: () => {
         const world = ticker.world();
         return world && liveTasks(world);
