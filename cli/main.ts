@@ -68,12 +68,18 @@ const GROUPS: Record<string, string> = {
 /** The commands that write files, or to the engine's socket: up builds images. */
 const WRITERS = new Set(["context", "cp", "dev", "demo", "volume", "up"]);
 
+/** `help node drain` is `node drain --help`. */
+function asFlag(args: string[]): string[] {
+  return args[0] === "help" ? [...args.slice(1), "--help"] : args;
+}
+
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
 export async function main(
-  args: string[],
+  given: string[],
   io: Io,
   makeDeps: (globals: GlobalOptions) => Deps,
 ): Promise<ExitCode> {
+  const args = asFlag(given);
   let code: ExitCode = EXIT.ok;
   const completing = args[0] === "complete";
   const color = io.outIsTty && !args.includes("--no-color") && !Deno.noColor;
@@ -97,7 +103,7 @@ export async function main(
     command.addHelpText("after", examplesText(spec, color));
     command.showHelpAfterError(`  → berth ${spec.name} --help`);
     command.action(async () => {
-      const globals = read(GLOBAL, { ...program.opts(), ...given(command) }) as GlobalOptions;
+      const globals = read(GLOBAL, { ...program.opts(), ...onLine(command) }) as GlobalOptions;
       code = await execute(
         spec,
         read(spec.options, command.opts()),
@@ -173,7 +179,8 @@ function group(program: Command, parents: Map<string, Command>, name: string): C
   const parent = program.command(name).helpCommand(false).summary(GROUPS[name] ?? "").description(
     GROUPS[name] ?? "",
   )
-    .helpGroup(COMMANDS.find((spec) => spec.name.startsWith(name))?.group ?? "");
+    .helpGroup(COMMANDS.find((spec) => spec.name.startsWith(name))?.group ?? "")
+    .showHelpAfterError(`  → berth ${name} --help`);
   parents.set(name, parent);
   return parent;
 }
@@ -225,7 +232,7 @@ function read(specs: OptionSpecs, raw: Record<string, unknown>): Record<string, 
 }
 
 /** The flags that stood on the command line: defaults of a command must not hide those before it. */
-function given(command: Command): Record<string, unknown> {
+function onLine(command: Command): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(command.opts()).filter(([name]) =>
       command.getOptionValueSource(name) !== "default"

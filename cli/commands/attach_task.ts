@@ -12,7 +12,8 @@ import type { TaskView } from "../../kv/schema/task.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { findTaskOrService } from "../find.ts";
-import { detachFilter } from "../format/detach_keys.ts";
+import { detachFilter, keysText } from "../format/detach_keys.ts";
+import { qualified } from "../format/state.ts";
 import { oneLine } from "../format/style.ts";
 import { fail, failCall, hint } from "../report.ts";
 import { runSession } from "../session.ts";
@@ -45,7 +46,9 @@ export async function attachTask(
     const next = `see its tasks: berth ps -a\nsee why it waits: berth why ${ref}`;
     return fail(deps, `${ref} has no running task`, next, EXIT.own);
   }
-  if (running.length > 1) hint(deps, `Of ${running.length} tasks, this is ${task.name}.`);
+  if (running.length > 1) {
+    hint(deps, `Of ${running.length} tasks, this is ${qualified(task.project, task.name)}.`);
+  }
   const service = await deps.client.getService(task.serviceId, task.project);
   if (!service.ok) {
     failCall(deps, service.error, `cannot attach to ${ref}`);
@@ -61,28 +64,30 @@ async function join(
   deps: ServerDeps,
 ): Promise<ExitCode> {
   const stdin = template.container?.stdinOpen === true && !flags.noStdin;
+  const name = qualified(task.project, task.name);
   const size = template.tty ? deps.io.size() : undefined;
   const options: AttachOptions = { stdin, ...(size ?? {}) };
-  if (stdin && deps.io.inIsTty) hint(deps, "To leave it running: Ctrl-P, Ctrl-Q.");
+  const keys = flags.detachKeys ?? DETACH_KEYS;
+  if (stdin && deps.io.inIsTty) hint(deps, `To leave it running: ${keysText(keys)}.`);
   const end = await runSession(
     openTunnel(deps.client.openAttach(task.id, options)),
     {
       input: stdin,
       tty: template.tty,
       signals: !flags.noSigProxy,
-      filter: detachFilter(flags.detachKeys ?? DETACH_KEYS),
+      filter: detachFilter(keys),
     },
     deps,
   );
   if (end.kind === "exit") return end.code;
   if (end.kind === "detached") {
-    hint(deps, `\n${task.name} goes on. Attach again: berth attach ${task.name}`);
+    hint(deps, `\n${name} goes on. Attach again: berth attach ${name}`);
     return EXIT.ok;
   }
   return fail(
     deps,
-    `no longer attached to ${task.name}, which goes on: ${oneLine(end.message)}`,
-    `see how the task is: berth describe ${task.name}\nattach again: berth attach ${task.name}`,
+    `no longer attached to ${name}, which goes on: ${oneLine(end.message)}`,
+    `see how the task is: berth describe ${name}\nattach again: berth attach ${name}`,
     EXIT.own,
   );
 }

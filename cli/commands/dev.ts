@@ -6,6 +6,7 @@
  */
 import type { Deps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
+import { counted } from "../format/quantity.ts";
 import { style } from "../format/style.ts";
 import { startCluster } from "../local/cluster.ts";
 import {
@@ -43,10 +44,7 @@ export async function dev(options: LocalOptions, deps: Deps): Promise<ExitCode> 
         });
         return result.ok ? { ok: true as const, value: result.cluster } : result;
       },
-      (cluster) =>
-        `Server at ${cluster.url}, ${workers} worker${
-          workers === 1 ? "" : "s"
-        } on ${setup.engineName}`,
+      (cluster) => `Server at ${cluster.url}, ${counted(workers, "worker")} on ${setup.engineName}`,
     );
     if (!started.ok) {
       return fail(deps, started.message, `its logs are in ${dir}/logs`, EXIT.failed);

@@ -9,7 +9,7 @@ import type { TaskView } from "../../kv/schema/task.ts";
 import type { NodeView } from "../../kv/schema/node.ts";
 import type { Paint, Style } from "./style.ts";
 
-/** The state in a word or two: `running (healthy)`, `running (not ready)`, `failed (1)`, `stopping`. */
+/** The state in a word or two: `running (healthy)`, `failed (1)`, `restarting`, `stopping`. */
 export function stateText(
   task: Pick<TaskView, "state" | "desired" | "ready" | "observed">,
 ): string {
@@ -17,6 +17,9 @@ export function stateText(
   if (state === "failed" && observed?.exitCode !== undefined) {
     return `failed (${observed.exitCode})`;
   }
+  // Between two starts in place, nothing is being prepared: the back-off passes.
+  const again = (observed?.attempt ?? 1) > 1 && pullText(task) === "";
+  if (state === "preparing" && again) return "restarting";
   if (state !== "running") return state;
   if (desired === "stop") return "stopping";
   const health = observed?.health ?? "none";

@@ -94,6 +94,81 @@ Deno.test("a start loads the command framework and no other package", async () =
   assertEquals([...packages], ["commander"]);
 });
 
+Deno.test("help COMMAND is the help of that command, of any depth", async () => {
+  for (const words of [["ps"], ["node", "drain"], ["node"], []]) {
+    const asked = await berth(["help", ...words]);
+    assertEquals(asked, await berth([...words, "--help"]), words.join(" "));
+    assertEquals(asked.code, 0);
+  }
+});
+
+Deno.test("a misspelt command names the likely one, and whose help to look at", async () => {
+  const wrong = await berth(["lgs", "web"]);
+  assertEquals(wrong.code, 2);
+  assertEquals(
+    wrong.err,
+    "berth: unknown command 'lgs'\n(Did you mean logs?)\n  → berth --help\n",
+  );
+  const inner = await berth(["node", "lss"]);
+  assertEquals(inner.code, 2);
+  assertStringIncludes(inner.err, "(Did you mean ls?)\n  → berth node --help\n");
+});
+
+Deno.test("what is not there leads to the list of its kind", async () => {
+  const cases: [string[], string, string][] = [
+    [["volume", "inspect", "x"], "there is no volume x in project default", "berth volume ls"],
+    [["secret", "rm", "-y", "x"], "there is no secret x in project default", "berth secret ls"],
+    [["node", "drain", "x"], "there is no node x", "berth nodes"],
+    [
+      ["stop", "x"],
+      "there is no service x in project default",
+      "berth ps -a, berth services, berth nodes",
+    ],
+  ];
+  for (const [args, detail, next] of cases) {
+    const handler = () => Response.json(problem(404, { detail }), { status: 404 });
+    const { code, err } = await berth(args, { handler });
+    assertEquals(code, 3, args.join(" "));
+    assertStringIncludes(err, `${detail}\n  → see what there is: ${next}\n`);
+  }
+});
+
+Deno.test("ps shows the port that every node listens on, and else the one of its task's node", async () => {
+  const published = (more: Record<string, unknown>) => async (request: Request) => {
+    if (!new URL(request.url).pathname.startsWith("/v1/services")) return oneService(request);
+    const { template } = serviceView();
+    const ports = [{ ...PORT, ...more }];
+    const ingressPorts = [{ target: 80, protocol: "tcp", published: 8003 }];
+    const view = serviceView({ template: { ...template, ports }, ingressPorts });
+    return await Promise.resolve(
+      Response.json(new URL(request.url).pathname === "/v1/services" ? { items: [view] } : view),
+    );
+  };
+  const PORT = { target: 80, protocol: "tcp", mode: "ingress" };
+  const cases: [Record<string, unknown>, string][] = [
+    [{ published: 8080 }, " 8080→80 "],
+    [{ published: { from: 8000, to: 8009 } }, " 8003→80 "],
+    [{}, ":32768→80 "],
+    [{ published: 32768, mode: "host" }, ":32768→80 "],
+  ];
+  for (const [more, shown] of cases) {
+    for (const args of [["ps"], ["ps", "storefront"]]) {
+      const { out, code } = await berth(args, { handler: published(more) });
+      assertEquals(code, 0);
+      assertStringIncludes(out, shown, JSON.stringify([args, more]));
+    }
+  }
+});
+
+Deno.test("a task between two starts in place is restarting, not preparing", async () => {
+  const between = taskView({ state: "preparing" });
+  const observed = { ...between.observed, state: "preparing", attempt: 4 };
+  const handler = () => Response.json({ items: [{ ...between, ready: false, observed }] });
+  const { out } = await berth(["ps"], { handler });
+  assertMatch(out, / restarting +\S+ +3 /);
+  assertFalse(out.includes("preparing"));
+});
+
 Deno.test("--quiet prints names or ids, one per line", async () => {
   const quiet = async (...args: string[]) =>
     (await berth([...args, "-q"], { handler: oneService })).out;
