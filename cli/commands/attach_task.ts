@@ -6,18 +6,14 @@
  *
  * @module
  */
-import type { AttachOptions } from "../../kv/schema/inside.ts";
 import type { ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { findTaskOrService } from "../find.ts";
-import { detachFilter, keysText } from "../format/detach_keys.ts";
 import { qualified } from "../format/state.ts";
-import { oneLine } from "../format/style.ts";
+import { joinMainProcess, leave } from "../main_process.ts";
 import { fail, failCall, hint } from "../report.ts";
-import { runSession } from "../session.ts";
-import { openTunnel } from "../tunnel.ts";
 
 export interface AttachFlags {
   noStdin: boolean;
@@ -25,9 +21,6 @@ export interface AttachFlags {
   detachKeys: number[] | undefined;
   project: string | undefined;
 }
-
-/** Ctrl-P, Ctrl-Q: as Docker has it. */
-const DETACH_KEYS = [16, 17];
 
 export async function attachTask(
   flags: AttachFlags,
@@ -63,31 +56,12 @@ async function join(
   flags: AttachFlags,
   deps: ServerDeps,
 ): Promise<ExitCode> {
-  const stdin = template.container?.stdinOpen === true && !flags.noStdin;
-  const name = qualified(task.project, task.name);
-  const size = template.tty ? deps.io.size() : undefined;
-  const options: AttachOptions = { stdin, ...(size ?? {}) };
-  const keys = flags.detachKeys ?? DETACH_KEYS;
-  if (stdin && deps.io.inIsTty) hint(deps, `To leave it running: ${keysText(keys)}.`);
-  const end = await runSession(
-    openTunnel(deps.client.openAttach(task.id, options)),
-    {
-      input: stdin,
-      tty: template.tty,
-      signals: !flags.noSigProxy,
-      filter: detachFilter(keys),
-    },
-    deps,
-  );
-  if (end.kind === "exit") return end.code;
-  if (end.kind === "detached") {
-    hint(deps, `\n${name} goes on. Attach again: berth attach ${name}`);
-    return EXIT.ok;
-  }
-  return fail(
-    deps,
-    `no longer attached to ${name}, which goes on: ${oneLine(end.message)}`,
-    `see how the task is: berth describe ${name}\nattach again: berth attach ${name}`,
-    EXIT.own,
-  );
+  const end = await joinMainProcess(task, {
+    stdin: template.container?.stdinOpen === true && !flags.noStdin,
+    tty: template.tty,
+    replay: false,
+    signals: !flags.noSigProxy,
+    detachKeys: flags.detachKeys,
+  }, deps);
+  return end.kind === "exit" ? end.code : leave(task, end, deps);
 }

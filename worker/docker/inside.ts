@@ -155,6 +155,7 @@ async function attach(
   const opened = await ask("attach", signal, (abortSignal) =>
     container.attach({
       stream: true,
+      logs: options.replay ?? false,
       hijack: true,
       stdin: options.stdin,
       stdout: true,
