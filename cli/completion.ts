@@ -68,6 +68,7 @@ export async function namesToComplete(
   }
   const connection = await deps.connection();
   if (!connection.ok) return [];
+  const { qualified } = await import("./format/state.ts");
   const client = await deps.connect(connection.target);
   const options = { signal: AbortSignal.timeout(ANSWER_MS) };
   const query = { limit: MAX_NAMES };
@@ -80,7 +81,7 @@ export async function namesToComplete(
     command.completes === "tasks" ? client.listTasks(query, options) : undefined,
   ]);
   return [
-    ...services.ok ? services.value.items.map((service) => service.name) : [],
-    ...tasks?.ok ? tasks.value.items.map((task) => task.name) : [],
+    ...services.ok ? services.value.items.map(({ project, name }) => qualified(project, name)) : [],
+    ...tasks?.ok ? tasks.value.items.map(({ project, name }) => qualified(project, name)) : [],
   ].filter((name, index, all) => all.indexOf(name) === index);
 }

@@ -56,7 +56,7 @@ export const COMMANDS: readonly AnyCommand[] = [
 const GROUPS: Record<string, string> = {
   rollout: "Rollouts: status, history, undo, pause, resume, promote",
   service: "List services: berth service ls",
-  secret: "Secrets: create, rotate, ls, inspect, rm",
+  secret: "Secrets: create, rotate, ls, inspect, rm; configs alike",
   registry: "Registries with credentials: ls",
   volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
@@ -92,7 +92,9 @@ export async function main(
     const command = parent.command(second ?? first).summary(spec.summary);
     // A command may have subcommands beside what it does by itself: config.
     if (second === undefined) parents.set(first, command.helpCommand(false));
-    command.description(spec.details ? `${spec.summary}.\n\n${spec.details}` : `${spec.summary}.`);
+    // A shell takes each line of what is completed for a word of its own.
+    const more = completing || !spec.details ? "" : `.\n\n${spec.details}`;
+    command.description(completing ? spec.summary : `${spec.summary}${more || "."}`);
     if (second === undefined) command.helpGroup(spec.group);
     addArguments(command, spec, names);
     for (const option of Object.values(spec.options)) command.addOption(toOption(option));
@@ -252,8 +254,16 @@ async function guarded(io: Io, run: () => Promise<ExitCode>): Promise<ExitCode> 
   }
 }
 
+/** The same where nobody waits for what is written: from timers and from streams that go on beside. */
+function endWithReader(event: ErrorEvent | PromiseRejectionEvent): void {
+  const error = event instanceof ErrorEvent ? event.error : event.reason;
+  if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.brokenPipe);
+}
+
 if (import.meta.main) {
   const io = terminal();
+  addEventListener("error", endWithReader);
+  addEventListener("unhandledrejection", endWithReader);
   // What the permission set must allow for a few commands is given up for all others.
   if (!WRITERS.has(Deno.args[0] ?? "")) await Deno.permissions.revoke({ name: "write" });
   const env = (name: string) => Deno.env.get(name) || undefined;

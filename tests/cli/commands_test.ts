@@ -4,7 +4,16 @@ import { COMMANDS, VERSION } from "../../cli/main.ts";
 import { exitOf } from "../../cli/exit.ts";
 import { widthOf } from "../../cli/format/style.ts";
 import { ServiceSpec, ServiceView } from "../../kv/schema/service.ts";
-import { berth, ID, nodeView, oneService, problem, serviceView, taskView } from "./support.ts";
+import {
+  berth,
+  type Handler,
+  ID,
+  nodeView,
+  oneService,
+  problem,
+  serviceView,
+  taskView,
+} from "./support.ts";
 
 Deno.test("the version is that of deno.json", async () => {
   const manifest = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
@@ -339,8 +348,29 @@ Deno.test("completion knows commands, flags, choices, and the names of services"
   assert((await complete("node", "")).includes("join-token"));
 });
 
+Deno.test("each line that completes is a word and what it does, whatever its help says", async () => {
+  for (const word of ["", "node", "rollout", "secret"]) {
+    const { logged } = await logging(["complete", "--", ...word === "" ? [] : [word], ""]);
+    const lines = logged.trimEnd().split("\n");
+    assertMatch(lines.pop() ?? "", /^:\d+$/);
+    assert(lines.length > 3, word);
+    for (const line of lines) assertMatch(line, /^[a-z-]+\t\S.*$/);
+  }
+});
+
+Deno.test("what is of another project is completed with it", async () => {
+  const handler = (request: Request) => {
+    const tasks = new URL(request.url).pathname === "/v1/tasks";
+    const items = [tasks ? taskView({ project: "shop" }) : serviceView({ project: "shop" })];
+    return Response.json({ items });
+  };
+  const { logged } = await logging(["complete", "--", "logs", ""], handler);
+  const words = logged.split("\n").map((line) => line.split("\t")[0]);
+  assertEquals(words.slice(0, 2), ["shop/storefront", "shop/storefront.1"]);
+});
+
 /** The completion package prints by itself. */
-async function logging(args: string[], handler?: typeof oneService) {
+async function logging(args: string[], handler?: Handler) {
   const { log } = console;
   let logged = "";
   console.log = (text: string) => void (logged += text + "\n");

@@ -41,8 +41,7 @@ inPty(
       await shows(terminal, "# "); // What it said before one was attached.
       await ask(terminal, "stty size", /24 91/);
       await ask(terminal, "echo on$((1))", /on1/);
-      await terminal.type("sleep 60; echo slept\n");
-      await shows(terminal, "sleep 60");
+      await ask(terminal, "echo sle''eping; sleep 60; echo sle''pt", /sleeping/);
       await terminal.type(CTRL_C);
       await ask(terminal, "echo code=$?", /code=130/);
       await Deno.writeTextFile(resize, "");
