@@ -140,3 +140,24 @@ Deno.test("reaching into what runs and looking back: cp, attach, describe, histo
     assertEquals((await berth("history", "never")).code, 3);
   });
 });
+
+Deno.test("completion works in a bash without bash-completion, and prints no error", async () => {
+  await inWorld(async ({ berth, server, dir }) => {
+    await berth("run", "-d", "--name", "storefront", SIM);
+    const env = { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir };
+    const script = `
+      berth() { $B "$@"; }
+      source <(berth completion bash)
+      tab() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); __berth_complete; echo "\${COMPREPLY[*]}"; }
+      tab berth rol
+      tab berth node dr
+      tab berth logs sto
+      tab berth ps --al`;
+    await Deno.writeTextFile(`${dir}/script`, script);
+    const said = await withoutTerminal(`bash --norc ${dir}/script`, env);
+    assertEquals(
+      said.split("\n"),
+      ["rollout", "drain", "storefront\nstorefront.1", "--all", ""].join("\n").split("\n"),
+    );
+  });
+});
