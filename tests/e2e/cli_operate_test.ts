@@ -147,6 +147,7 @@ Deno.test("completion works in a bash without bash-completion, and prints no err
     const env = { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir };
     const script = `
       berth() { $B "$@"; }
+      compopt() { :; } # It is for a completion that was asked for by key.
       source <(berth completion bash)
       tab() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); __berth_complete; echo "\${COMPREPLY[*]}"; }
       tab berth rol
@@ -155,9 +156,6 @@ Deno.test("completion works in a bash without bash-completion, and prints no err
       tab berth ps --al`;
     await Deno.writeTextFile(`${dir}/script`, script);
     const said = await withoutTerminal(`bash --norc ${dir}/script`, env);
-    assertEquals(
-      said.split("\n"),
-      ["rollout", "drain", "storefront\nstorefront.1", "--all", ""].join("\n").split("\n"),
-    );
+    assertEquals(said, "rollout\ndrain\nstorefront storefront.1\n--all\n");
   });
 });
