@@ -57,7 +57,7 @@ export async function dev(options: LocalOptions, deps: Deps): Promise<ExitCode> 
     }
     const paint = style(deps.view.color);
     steps.say();
-    steps.say(`  In another terminal:  ${paint.accent("deno task berth run -d -p 80 nginx")}`);
+    steps.say(`  In another terminal:  ${paint.accent("deno task berth run -d -p 8080:80 nginx")}`);
     steps.say(`                        ${paint.accent("deno task berth ps")}`);
     if (options.simNodes !== undefined) {
       steps.say(`  Playground:           ${options.simNodes} simulated nodes (docs/playground.md)`);
