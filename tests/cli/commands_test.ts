@@ -9,6 +9,7 @@ import {
   type Handler,
   ID,
   nodeView,
+  NOW,
   oneService,
   problem,
   serviceView,
@@ -414,4 +415,37 @@ Deno.test("ps shows how far a pull is, and other words of a task only when asked
   };
   assertStringIncludes(await state("pulling 34 of 120 MiB"), "preparing (pulling 34 of 120 MiB)");
   assert(!(await state("no route to host; trying again")).includes("("));
+});
+
+Deno.test("whoever says no at a terminal to what destroys has changed nothing", async () => {
+  const volume = {
+    ...{ id: ID.service, project: "default", name: "data", driver: "local", options: {} },
+    ...{ labels: {}, createdAt: NOW, engineName: "x", shared: false, nodes: [], usedBy: [] },
+  };
+  const commands = [
+    ["rm", "storefront"],
+    ["volume", "rm", "data"],
+    ["volume", "restore", "data", "data.tar"],
+    ["secret", "rm", "pw"],
+    ["config", "rm", "settings"],
+    ["node", "rm", "rack-7-machine-12"],
+    ["ingress", "disable"],
+  ];
+  for (const args of commands) {
+    const writes: string[] = [];
+    const handler: Handler = (request) => {
+      const { pathname } = new URL(request.url);
+      if (request.method !== "GET" || request.headers.has("upgrade")) {
+        writes.push(`${request.method} ${pathname}`);
+      }
+      if (pathname.startsWith("/v1/nodes/")) return Response.json(nodeView());
+      return pathname.startsWith("/v1/volumes") ? Response.json(volume) : oneService(request);
+    };
+    const setting = { handler, columns: 80, typed: true, files: { "data.tar": "" } };
+    await berth(args, setting);
+    assertEquals(writes, [], args.join(" "));
+    if (args[1] === "restore") continue; // It would go through a socket.
+    await berth([...args, "--yes", "--timeout", "1s"], setting);
+    assertEquals(writes.length > 0, true, `${args.join(" ")} --yes`);
+  }
 });
