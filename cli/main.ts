@@ -68,6 +68,15 @@ const GROUPS: Record<string, string> = {
 /** The commands that write files, or to the engine's socket: up builds images. */
 const WRITERS = new Set(["context", "cp", "dev", "demo", "volume", "up"]);
 
+/**
+ * The commands that a line can mean. Making all of them takes longer than what most of them do; who
+ * misspells one, or wants to see them, gets all.
+ */
+function commandsFor([first = ""]: string[]): readonly AnyCommand[] {
+  const meant = COMMANDS.filter(({ name }) => name.split(" ")[0] === first);
+  return meant.length > 0 ? meant : COMMANDS;
+}
+
 /** `help node drain` is `node drain --help`. */
 function asFlag(args: string[]): string[] {
   return args[0] === "help" ? [...args.slice(1), "--help"] : args;
@@ -86,7 +95,7 @@ export async function main(
   const names = completing ? await namesToComplete(args, COMMANDS, makeDeps) : [];
   const program = newProgram(io, color);
   const parents = new Map<string, Command>();
-  for (const spec of COMMANDS) {
+  for (const spec of completing ? COMMANDS : commandsFor(args)) {
     const [first = "", second] = spec.name.split(" ");
     const parent = second === undefined ? program : group(program, parents, first);
     const command = parent.command(second ?? first).summary(spec.summary);
