@@ -17,9 +17,10 @@ export function stateText(
   if (state === "failed" && observed?.exitCode !== undefined) {
     return `failed (${observed.exitCode})`;
   }
-  // Between two starts in place, nothing is being prepared: the back-off passes.
-  const again = (observed?.attempt ?? 1) > 1 && pullText(task) === "";
-  if (state === "preparing" && again) return "restarting";
+  // Between two starts in place nothing is prepared: its agent waits, and says so.
+  if (state === "preparing" && /restarting in \d/.test(observed?.message ?? "")) {
+    return "restarting";
+  }
   if (state !== "running") return state;
   if (desired === "stop") return "stopping";
   const health = observed?.health ?? "none";

@@ -172,7 +172,8 @@ Deno.test("ps shows the port that every node listens on, and else the one of its
 
 Deno.test("a task between two starts in place is restarting, not preparing", async () => {
   const between = taskView({ state: "preparing" });
-  const observed = { ...between.observed, state: "preparing", attempt: 4 };
+  const message = "exited with 3, restarting in 8 s";
+  const observed = { ...between.observed, state: "preparing", attempt: 4, message };
   const handler = () => Response.json({ items: [{ ...between, ready: false, observed }] });
   const { out } = await berth(["ps"], { handler });
   assertMatch(out, / restarting +\S+ +3 /);
