@@ -116,10 +116,10 @@ export function createApp(deps: ApiDeps): Api {
 
   return {
     async fetch(request) {
-      const held = await quick.find(request);
-      // Not waited for here: thousands are held at a time, and each would keep this call alive.
-      if (held) return held().catch(failedOn(request));
       try {
+        const held = await quick.find(request);
+        // Not waited for here: thousands are held at a time, and each would keep this call alive.
+        if (held) return held().catch(failedOn(request));
         const kept = await rooms.answers.find(request);
         return kept ?? await rooms.held.settle(await app.fetch(request));
       } catch (error) {

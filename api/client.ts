@@ -477,8 +477,12 @@ export function createClient(options: ClientOptions) {
   }
 }
 
+/** Of a failed fetch the end of its cause: `Connection refused`, and not what was being done when. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.message;
+  return cause.message.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, "") || error.message;
 }
 
 export type Client = ReturnType<typeof createClient>;

@@ -12,6 +12,19 @@ import { fail } from "./report.ts";
 export const COMPLETION = "completion";
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
+/** What the script takes from the package bash-completion, for machines that have it not. */
+const BASH_WORDS = `# Where bash-completion is not installed
+if ! declare -F _get_comp_words_by_ref > /dev/null; then
+    _get_comp_words_by_ref() {
+        cur=\${COMP_WORDS[COMP_CWORD]}
+        prev=\${COMP_WORDS[COMP_CWORD > 0 ? COMP_CWORD - 1 : 0]}
+        words=("\${COMP_WORDS[@]}")
+        cword=$COMP_CWORD
+    }
+fi
+
+`;
+
 /** `berth completion`. What prints the script comes with the command framework. */
 export function completionCommand(print: (shell: string) => Promise<void>): AnyCommand {
   return localCommand({
@@ -29,6 +42,7 @@ export function completionCommand(print: (shell: string) => Promise<void>): AnyC
       if (!SHELLS.some((known) => known === shell)) {
         return fail(deps, `no completion for "${shell}"`, `choose bash, zsh or fish`, EXIT.usage);
       }
+      if (shell === "bash") deps.io.out(BASH_WORDS);
       await print(shell);
       return EXIT.ok;
     },
@@ -68,6 +82,7 @@ export async function namesToComplete(
   }
   const connection = await deps.connection();
   if (!connection.ok) return [];
+  const { qualified } = await import("./format/state.ts");
   const client = await deps.connect(connection.target);
   const options = { signal: AbortSignal.timeout(ANSWER_MS) };
   const query = { limit: MAX_NAMES };
@@ -80,7 +95,7 @@ export async function namesToComplete(
     command.completes === "tasks" ? client.listTasks(query, options) : undefined,
   ]);
   return [
-    ...services.ok ? services.value.items.map((service) => service.name) : [],
-    ...tasks?.ok ? tasks.value.items.map((task) => task.name) : [],
+    ...services.ok ? services.value.items.map(({ project, name }) => qualified(project, name)) : [],
+    ...tasks?.ok ? tasks.value.items.map(({ project, name }) => qualified(project, name)) : [],
   ].filter((name, index, all) => all.indexOf(name) === index);
 }

@@ -31,7 +31,7 @@ export const EXIT_HELP: readonly (readonly [string, string])[] = [
   ["5", "not authorised"],
   ["6", "server unreachable"],
   ["7", "timed out, or cannot be placed"],
-  ["125", "run, exec: Berth's own failure; otherwise the command's own code"],
+  ["125", "run, exec, attach: Berth's own failure; else the command's own code"],
 ];
 
 /** The exit code for a failed call. */

@@ -56,7 +56,7 @@ export const COMMANDS: readonly AnyCommand[] = [
 const GROUPS: Record<string, string> = {
   rollout: "Rollouts: status, history, undo, pause, resume, promote",
   service: "List services: berth service ls",
-  secret: "Secrets: create, rotate, ls, inspect, rm",
+  secret: "Secrets: create, rotate, ls, inspect, rm; configs alike",
   registry: "Registries with credentials: ls",
   volume: "Volumes: ls, inspect, backup, restore, rm",
   job: "Runs of jobs: run, ls",
@@ -68,25 +68,42 @@ const GROUPS: Record<string, string> = {
 /** The commands that write files, or to the engine's socket: up builds images. */
 const WRITERS = new Set(["context", "cp", "dev", "demo", "volume", "up"]);
 
+/**
+ * The commands that a line can mean. Making all of them takes longer than what most of them do; who
+ * misspells one, or wants to see them, gets all.
+ */
+function commandsFor([first = ""]: string[]): readonly AnyCommand[] {
+  const meant = COMMANDS.filter(({ name }) => name.split(" ")[0] === first);
+  return meant.length > 0 ? meant : COMMANDS;
+}
+
+/** `help node drain` is `node drain --help`. */
+function asFlag(args: string[]): string[] {
+  return args[0] === "help" ? [...args.slice(1), "--help"] : args;
+}
+
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
 export async function main(
-  args: string[],
+  given: string[],
   io: Io,
   makeDeps: (globals: GlobalOptions) => Deps,
 ): Promise<ExitCode> {
+  const args = asFlag(given);
   let code: ExitCode = EXIT.ok;
   const completing = args[0] === "complete";
   const color = io.outIsTty && !args.includes("--no-color") && !Deno.noColor;
   const names = completing ? await namesToComplete(args, COMMANDS, makeDeps) : [];
   const program = newProgram(io, color);
   const parents = new Map<string, Command>();
-  for (const spec of COMMANDS) {
+  for (const spec of completing ? COMMANDS : commandsFor(args)) {
     const [first = "", second] = spec.name.split(" ");
     const parent = second === undefined ? program : group(program, parents, first);
     const command = parent.command(second ?? first).summary(spec.summary);
     // A command may have subcommands beside what it does by itself: config.
     if (second === undefined) parents.set(first, command.helpCommand(false));
-    command.description(spec.details ? `${spec.summary}.\n\n${spec.details}` : `${spec.summary}.`);
+    // A shell takes each line of what is completed for a word of its own.
+    const more = completing || !spec.details ? "" : `.\n\n${spec.details}`;
+    command.description(completing ? spec.summary : `${spec.summary}${more || "."}`);
     if (second === undefined) command.helpGroup(spec.group);
     addArguments(command, spec, names);
     for (const option of Object.values(spec.options)) command.addOption(toOption(option));
@@ -97,7 +114,7 @@ export async function main(
     command.addHelpText("after", examplesText(spec, color));
     command.showHelpAfterError(`  → berth ${spec.name} --help`);
     command.action(async () => {
-      const globals = read(GLOBAL, { ...program.opts(), ...given(command) }) as GlobalOptions;
+      const globals = read(GLOBAL, { ...program.opts(), ...onLine(command) }) as GlobalOptions;
       code = await execute(
         spec,
         read(spec.options, command.opts()),
@@ -173,7 +190,8 @@ function group(program: Command, parents: Map<string, Command>, name: string): C
   const parent = program.command(name).helpCommand(false).summary(GROUPS[name] ?? "").description(
     GROUPS[name] ?? "",
   )
-    .helpGroup(COMMANDS.find((spec) => spec.name.startsWith(name))?.group ?? "");
+    .helpGroup(COMMANDS.find((spec) => spec.name.startsWith(name))?.group ?? "")
+    .showHelpAfterError(`  → berth ${name} --help`);
   parents.set(name, parent);
   return parent;
 }
@@ -225,7 +243,7 @@ function read(specs: OptionSpecs, raw: Record<string, unknown>): Record<string, 
 }
 
 /** The flags that stood on the command line: defaults of a command must not hide those before it. */
-function given(command: Command): Record<string, unknown> {
+function onLine(command: Command): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(command.opts()).filter(([name]) =>
       command.getOptionValueSource(name) !== "default"
@@ -245,8 +263,16 @@ async function guarded(io: Io, run: () => Promise<ExitCode>): Promise<ExitCode> 
   }
 }
 
+/** The same where nobody waits for what is written: from timers and from streams that go on beside. */
+function endWithReader(event: ErrorEvent | PromiseRejectionEvent): void {
+  const error = event instanceof ErrorEvent ? event.error : event.reason;
+  if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.brokenPipe);
+}
+
 if (import.meta.main) {
   const io = terminal();
+  addEventListener("error", endWithReader);
+  addEventListener("unhandledrejection", endWithReader);
   // What the permission set must allow for a few commands is given up for all others.
   if (!WRITERS.has(Deno.args[0] ?? "")) await Deno.permissions.revoke({ name: "write" });
   const env = (name: string) => Deno.env.get(name) || undefined;

@@ -56,6 +56,9 @@ export function processDeps(globals: GlobalOptions, io: Io, env: Env, rawEnv: En
         contexts: () => contexts.read(),
       }),
     async connect({ server, token }) {
+      // A schema that is compiled before its first use pays where it is used often. It is not here.
+      const { config } = await import("zod");
+      config({ jitless: true });
       const { createClient } = await import("../api/client.ts");
       return createClient({ url: server, ...(token ? { token } : {}) });
     },

@@ -56,7 +56,7 @@ function whatNext(error: CallError): string {
   if (code === EXIT.unauthorised) {
     return "give a valid token: --token, BERTH_TOKEN, or berth context use NAME";
   }
-  if (code === EXIT.notFound) return "see what there is: berth ps -a, berth services, berth nodes";
+  if (code === EXIT.notFound) return `see what there is: ${listing(error.problem.detail ?? "")}`;
   if (error.problem.hint) return oneLine(error.problem.hint);
   switch (code) {
     case EXIT.conflict:
@@ -66,6 +66,13 @@ function whatNext(error: CallError): string {
     default:
       return "try again; the server's log and berth status tell more";
   }
+}
+
+/** What lists the kind of thing that is not there, by the words of whoever looked for it. */
+function listing(detail: string): string {
+  const kind = /^there is no (node|volume|secret|config|registry)\b/.exec(detail)?.[1];
+  if (kind === undefined) return "berth ps -a, berth services, berth nodes";
+  return kind === "node" ? "berth nodes" : `berth ${kind} ls`;
 }
 
 /**

@@ -23,6 +23,11 @@ export interface RunOptions extends ModeOptions, Partial<ServiceFlags> {
   /** What to set aside when it is not the limit. */
   reserveCpus?: number | undefined;
   reserveMemory?: number | undefined;
+  interactive?: boolean;
+  tty?: boolean;
+  user?: string | undefined;
+  workdir?: string | undefined;
+  entrypoint?: string | undefined;
   label: [string, string][];
   replicas: number | undefined;
   project: string | undefined;
@@ -85,11 +90,29 @@ export function runSpec(
       reserve,
       limit,
       restart: { condition: job ? "none" : "any" },
+      ...processOf(options),
       ...(command.length > 0 ? { command } : {}),
     },
     ...(options.project === undefined ? {} : { project: options.project }),
   };
   return withFlags(spec, options);
+}
+
+/**
+ * How the main process begins. Input that is passed on ends where it comes from, unless it comes from a
+ * terminal: one may leave that and come back.
+ */
+function processOf(
+  { interactive, tty, user, workdir, entrypoint, detach }: RunOptions,
+): Partial<ServiceSpecInput["template"]> {
+  const stdinOnce = !tty && !detach;
+  return {
+    ...(interactive ? { container: { stdinOpen: true, ...(stdinOnce ? { stdinOnce } : {}) } } : {}),
+    ...(tty ? { tty } : {}),
+    ...(user === undefined ? {} : { user }),
+    ...(workdir === undefined ? {} : { workingDir: workdir }),
+    ...(entrypoint === undefined ? {} : { entrypoint: [entrypoint] }),
+  };
 }
 
 const SUFFIX = "23456789abcdefghjkmnpqrstvwxyz";

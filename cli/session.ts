@@ -22,7 +22,8 @@ export interface SessionMode {
 export type SessionEnd =
   | { kind: "exit"; code: number }
   | { kind: "detached" }
-  | { kind: "trouble"; message: string };
+  /** `heard`: something had come from the other end before. */
+  | { kind: "trouble"; message: string; heard: boolean };
 
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
@@ -41,9 +42,11 @@ export async function runSession(
   const input = mode.input ? sendInput(tunnel, io.input(), mode.filter, detach) : undefined;
   if (raw) io.setRaw(true);
   let message = "the connection broke before it ended";
+  let heard = false;
   try {
     for await (const frame of tunnel.frames) {
       if (frame.kind === "data") {
+        heard = true;
         if (frame.stream === "stdout") io.outBytes(frame.data);
         else io.errBytes(frame.data);
       } else if (frame.kind === "exit") {
@@ -60,7 +63,7 @@ export async function runSession(
     input?.cancel();
     tunnel.close();
   }
-  return end ?? { kind: "trouble", message };
+  return end ?? { kind: "trouble", message, heard };
 }
 
 /** In raw mode Ctrl-C is a byte like any other; otherwise it is a signal to pass on, or the end. */

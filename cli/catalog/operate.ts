@@ -143,10 +143,12 @@ export const operateCommands = [
     details:
       "As docker cp: a directory goes into one that is there, or becomes the name that is given;\n" +
       "with /. at the end of the source, what is in it is copied. - is a tar on standard input\n" +
-      "or output. Links are copied as links, and nothing is ever written through one.",
+      "or output. What comes out belongs to you, what goes in to root. Links are copied as\n" +
+      "links, and nothing is ever written through one.",
     args: "<source> <target>",
     completes: "tasks",
     options: {
+      archive: flag("-a, --archive", "Keep owners and groups by their ids (out: as root only)"),
       followLink: flag("-L, --follow-link", "Of a source that is a link, copy what it leads to"),
       project: PROJECT,
     },

@@ -27,6 +27,7 @@ export const runCommands = [
     summary: "Run an image: once, or with -d as a service",
     details: "Without -d: one job; its output is shown and its exit code is this command's.\n" +
       "Ctrl-C stops it; a second Ctrl-C leaves that to the cluster.\n" +
+      "With -it: in this terminal; Ctrl-P, Ctrl-Q leaves it running.\n" +
       "With -d: a service that is kept running; prints its name.\n" +
       "Flags after IMAGE belong to COMMAND.",
     args: "<image> [command...]",
@@ -36,8 +37,13 @@ export const runCommands = [
       name: value("--name <name>", "Name of the service; made from the image if absent"),
       detach: flag("-d, --detach", "Keep it running in the background"),
       rm: flag("--rm", "Remove it when it has ended"),
+      interactive: flag("-i, --interactive", "Pass standard input on to it"),
+      tty: flag("-t, --tty", "Give it a terminal"),
       env: list("-e, --env <key=value>", "Environment variable; may be repeated", parsePair),
       envFile: list("--env-file <path>", "File of KEY=VALUE lines; may be repeated"),
+      user: value("-u, --user <user>", "User, or user:group, or ids"),
+      workdir: value("-w, --workdir <path>", "Directory to start in"),
+      entrypoint: value("--entrypoint <command>", "Instead of the image's own; '' for none"),
       publish: list(
         "-p, --publish <[host:]port>",
         "Publish a port, like 80, 8080:80, 53/udp; may be repeated",
@@ -85,6 +91,7 @@ export const runCommands = [
     },
     examples: [
       ["berth run --rm alpine echo hello", "one job, removed afterwards"],
+      ["berth run -it --rm alpine sh", "a shell, gone when it is left"],
       ["berth run -d --name web -p 8080:80 nginx", "a service on port 8080"],
       ["berth run -d --replicas 3 --memory 256m -p 80 nginx", "three tasks, free host ports"],
       ["berth run -d --secret db_password --config app.conf:/etc/app.conf app", "with files"],

@@ -4,7 +4,9 @@
  * Invariants:
  * 1. The first Ctrl-C stops the job, the second leaves it to the cluster.
  * 2. The exit code is the container's own; 125 is Berth's, 130 an interrupted job without a code.
- * 3. With `rm` the service is deleted on every way out; if the CLI dies, `removeAfterMs` does it.
+ * 3. With `rm` the service is deleted on every way out but one: who detaches leaves it running. Then, and
+ *    if the CLI dies, `removeAfterMs` does it.
+ * 4. Of an interactive job signals and Ctrl-C go to its process, once that runs.
  *
  * @module
  */
@@ -18,6 +20,7 @@ import { isNotFound, listTasksOf } from "../find.ts";
 import { urls } from "../format/quantity.ts";
 import { oneLine } from "../format/style.ts";
 import { streamTask } from "../log_stream.ts";
+import { joinMainProcess, leave } from "../main_process.ts";
 import { startProgress } from "../progress.ts";
 import { fail, failCall, hint } from "../report.ts";
 import { type Waited, waitUntil } from "../wait.ts";
@@ -30,9 +33,15 @@ const NEXT_TOLD_MS = 30_000;
 /** From the end of the output to the report that says how it ended. */
 const END_TIMEOUT_MS = 30_000;
 
+export interface ForegroundOptions {
+  rm: boolean;
+  interactive?: boolean;
+  tty?: boolean;
+}
+
 export async function attach(
   service: ServiceView,
-  options: { rm: boolean },
+  options: ForegroundOptions,
   deps: ServerDeps,
 ): Promise<ExitCode> {
   const detached = new AbortController();
@@ -48,17 +57,23 @@ export async function attach(
   const disposers = (["SIGINT", "SIGTERM"] as const).map((name) =>
     deps.io.onSignal(name, interrupt)
   );
+  const letGo = () => {
+    for (const dispose of disposers.splice(0)) dispose();
+  };
+  let left = false;
   try {
     const code = await watch(service, deps, {
-      rm: options.rm,
+      ...options,
       signal: detached.signal,
       interrupted: () => interrupts > 0,
+      letGo, // Invariant 4
+      goesOn: () => left = true,
     });
     if (detached.signal.aborted) hint(deps, `\n${service.name} goes on stopping by itself.`);
     return code;
   } finally {
-    for (const dispose of disposers) dispose();
-    if (options.rm) { // Invariant 3
+    letGo();
+    if (options.rm && !left) { // Invariant 3
       const gone = await deps.client.deleteService(service.id, service.project);
       if (!gone.ok && !isNotFound(gone.error)) {
         failCall(deps, gone.error, `cannot remove ${service.name}`);
@@ -67,28 +82,31 @@ export async function attach(
   }
 }
 
+interface WatchOptions extends ForegroundOptions {
+  signal: AbortSignal;
+  interrupted(): boolean;
+  /** Signals are somebody else's from now on. */
+  letGo(): void;
+  /** The job goes on without this program. */
+  goesOn(): void;
+}
+
 async function watch(
   service: ServiceView,
   deps: ServerDeps,
-  { rm, signal, interrupted }: { rm: boolean; signal: AbortSignal; interrupted: () => boolean },
+  options: WatchOptions,
 ): Promise<ExitCode> {
+  const { rm, signal, interrupted } = options;
   const up = await waitForTask(service, deps, signal, interrupted);
   if (up.kind !== "done") return notUp(up, service, deps);
   let task = up.value;
   if (task === "none") return EXIT.interrupted;
   if (task.state === "running") { for (const url of urls(task)) hint(deps, `Listening at ${url}`); }
-  const { io } = deps;
-  if (task.observed?.startedAt !== undefined) {
-    const end = await streamTask(
-      deps,
-      task,
-      { follow: true, timestamps: false },
-      (stream, data) => stream === "stdout" ? io.outBytes(data) : io.errBytes(data),
-      signal,
-    );
-    if (end.kind === "failed") {
-      hint(deps, `The output is incomplete (${oneLine(end.message)}): berth logs ${service.name}`);
-    }
+  const joined = task.state === "running" && options.interactive;
+  const apart = joined ? await join(task, options, deps) : "not joined";
+  if (typeof apart === "number") return apart;
+  if (apart === "not joined" && task.observed?.startedAt !== undefined) {
+    await showOutput(task, deps, signal);
   }
   const taskId = task.id;
   const ended = await waitUntil(
@@ -100,6 +118,42 @@ async function watch(
   if (ended.kind !== "done") return notEnded(ended, service, deps);
   task = ended.value;
   return codeOf(task, deps, { interrupted: interrupted(), rm });
+}
+
+/** Everything that it has said and says until it ends. */
+async function showOutput(task: TaskView, deps: ServerDeps, signal: AbortSignal): Promise<void> {
+  const { io } = deps;
+  const end = await streamTask(
+    deps,
+    task,
+    { follow: true, timestamps: false },
+    (stream, data) => stream === "stdout" ? io.outBytes(data) : io.errBytes(data),
+    signal,
+  );
+  if (end.kind === "failed") {
+    hint(deps, `The output is incomplete (${oneLine(end.message)}): berth logs ${task.service}`);
+  }
+}
+
+/**
+ * This terminal joined to the job until it ends. A number: what to end with, since it goes on. `not joined`:
+ * it had ended before, and its output is still to be shown.
+ */
+async function join(
+  task: TaskView,
+  { tty = false, letGo, goesOn }: WatchOptions,
+  deps: ServerDeps,
+): Promise<ExitCode | "ended" | "not joined"> {
+  letGo();
+  const end = await joinMainProcess(
+    task,
+    { stdin: true, tty, replay: true, signals: true },
+    deps,
+  );
+  if (end.kind === "exit") return "ended";
+  if (end.kind === "trouble" && !end.heard) return "not joined";
+  goesOn();
+  return leave(task, end, deps);
 }
 
 /** The job's task, once it runs or has ended; `none` when it was stopped before it had one. */

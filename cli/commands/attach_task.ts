@@ -6,17 +6,14 @@
  *
  * @module
  */
-import type { AttachOptions } from "../../kv/schema/inside.ts";
 import type { ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { findTaskOrService } from "../find.ts";
-import { detachFilter } from "../format/detach_keys.ts";
-import { oneLine } from "../format/style.ts";
+import { qualified } from "../format/state.ts";
+import { joinMainProcess, leave } from "../main_process.ts";
 import { fail, failCall, hint } from "../report.ts";
-import { runSession } from "../session.ts";
-import { openTunnel } from "../tunnel.ts";
 
 export interface AttachFlags {
   noStdin: boolean;
@@ -24,9 +21,6 @@ export interface AttachFlags {
   detachKeys: number[] | undefined;
   project: string | undefined;
 }
-
-/** Ctrl-P, Ctrl-Q: as Docker has it. */
-const DETACH_KEYS = [16, 17];
 
 export async function attachTask(
   flags: AttachFlags,
@@ -45,7 +39,9 @@ export async function attachTask(
     const next = `see its tasks: berth ps -a\nsee why it waits: berth why ${ref}`;
     return fail(deps, `${ref} has no running task`, next, EXIT.own);
   }
-  if (running.length > 1) hint(deps, `Of ${running.length} tasks, this is ${task.name}.`);
+  if (running.length > 1) {
+    hint(deps, `Of ${running.length} tasks, this is ${qualified(task.project, task.name)}.`);
+  }
   const service = await deps.client.getService(task.serviceId, task.project);
   if (!service.ok) {
     failCall(deps, service.error, `cannot attach to ${ref}`);
@@ -60,29 +56,12 @@ async function join(
   flags: AttachFlags,
   deps: ServerDeps,
 ): Promise<ExitCode> {
-  const stdin = template.container?.stdinOpen === true && !flags.noStdin;
-  const size = template.tty ? deps.io.size() : undefined;
-  const options: AttachOptions = { stdin, ...(size ?? {}) };
-  if (stdin && deps.io.inIsTty) hint(deps, "To leave it running: Ctrl-P, Ctrl-Q.");
-  const end = await runSession(
-    openTunnel(deps.client.openAttach(task.id, options)),
-    {
-      input: stdin,
-      tty: template.tty,
-      signals: !flags.noSigProxy,
-      filter: detachFilter(flags.detachKeys ?? DETACH_KEYS),
-    },
-    deps,
-  );
-  if (end.kind === "exit") return end.code;
-  if (end.kind === "detached") {
-    hint(deps, `\n${task.name} goes on. Attach again: berth attach ${task.name}`);
-    return EXIT.ok;
-  }
-  return fail(
-    deps,
-    `no longer attached to ${task.name}, which goes on: ${oneLine(end.message)}`,
-    `see how the task is: berth describe ${task.name}\nattach again: berth attach ${task.name}`,
-    EXIT.own,
-  );
+  const end = await joinMainProcess(task, {
+    stdin: template.container?.stdinOpen === true && !flags.noStdin,
+    tty: template.tty,
+    replay: false,
+    signals: !flags.noSigProxy,
+    detachKeys: flags.detachKeys,
+  }, deps);
+  return end.kind === "exit" ? end.code : leave(task, end, deps);
 }

@@ -21,6 +21,7 @@ import { fail, failCall, hint } from "../report.ts";
 import { openTunnel } from "../tunnel.ts";
 
 export interface CpFlags {
+  archive: boolean;
   followLink: boolean;
   project: string | undefined;
 }
@@ -113,7 +114,11 @@ async function download({ task, path, to, flags }: Download, deps: ServerDeps) {
     const writer = content.writable.getWriter();
     const taking = takeContent(tunnel, (data) => writer.write(data))
       .catch(() => "given up").finally(() => writer.close().catch(() => {}));
-    const done = await extract(content.readable, { root, strip: trim(from) !== "/" });
+    const done = await extract(content.readable, {
+      root,
+      strip: trim(from) !== "/",
+      keepOwners: flags.archive,
+    });
     if (!done.ok) tunnel.close();
     const broke = await taking;
     if (!done.ok) return broke === undefined || broke === "given up" ? done.message : broke;
@@ -171,19 +176,26 @@ async function upload({ task, path, from, flags }: Upload, deps: ServerDeps) {
   }
   const here = await (flags.followLink ? Deno.stat(from).catch(() => undefined) : lstat(from));
   if (!here) return `there is no ${from} here`;
-  const follow = flags.followLink || (here.isSymlink && from.endsWith("/"));
+  const packing = {
+    follow: flags.followLink || (here.isSymlink && from.endsWith("/")),
+    keepOwners: flags.archive,
+  };
   const isDirectory = here.isDirectory;
   if (type === "directory") {
     const name = endsInDot(from) && isDirectory ? "" : baseOf(await Deno.realPath(from), from);
-    return await send(task, directory, pack(from, { name, follow }), deps);
+    return await send(task, directory, pack(from, { name, ...packing }), deps);
   }
   if (type !== undefined && isDirectory) return `${path} is a file in the container`;
   if (type === undefined && path.endsWith("/") && !isDirectory) {
     return `there is no directory ${path} in the container`;
   }
   const target = trim(directory);
-  const packing = { name: baseOf(target), follow };
-  return await send(task, parentOf(target), pack(from, packing), deps);
+  return await send(
+    task,
+    parentOf(target),
+    pack(from, { name: baseOf(target), ...packing }),
+    deps,
+  );
 }
 
 async function send(

@@ -38,6 +38,8 @@ interface Page {
   /** What the API says of it. */
   subject: ServiceView | TaskView | NodeView;
   fields: Field[];
+  /** When it is about one. */
+  service?: ServiceView;
   tasks?: TaskView[];
   endpoints?: string[];
   failure?: Failure;
@@ -53,7 +55,7 @@ export async function describe(
   if (!page.ok) return failCall(deps, page.error, `cannot describe ${ref}`);
   const { output } = deps.view;
   if (output === "json" || output === "yaml") {
-    const { kind, subject, fields: _, ...rest } = page.value;
+    const { kind, subject, fields: _, service: __, ...rest } = page.value;
     await printValue(deps, { [kind]: subject, ...rest }, output);
   } else await print(page.value, deps);
   return EXIT.ok;
@@ -95,6 +97,7 @@ async function servicePage(
   return {
     kind: "service",
     subject: service,
+    service,
     fields: serviceFields(service),
     tasks: [...tasks.filter(({ state }) => !isTerminal(state)), ...ended],
     ...(endpoints.ok ? { endpoints: endpointLines(endpoints.value) } : {}),
@@ -179,7 +182,7 @@ async function print(page: Page, deps: ServerDeps): Promise<void> {
   if (page.tasks && page.tasks.length > 0) {
     section(
       "Tasks",
-      table(taskColumns(deps), page.tasks, {
+      table(taskColumns(deps, page.service ? [page.service] : []), page.tasks, {
         color: view.color,
         wide: view.output === "wide",
         ...(view.columns === undefined ? {} : { columns: view.columns }),

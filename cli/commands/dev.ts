@@ -6,6 +6,7 @@
  */
 import type { Deps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
+import { counted } from "../format/quantity.ts";
 import { style } from "../format/style.ts";
 import { startCluster } from "../local/cluster.ts";
 import {
@@ -43,10 +44,7 @@ export async function dev(options: LocalOptions, deps: Deps): Promise<ExitCode> 
         });
         return result.ok ? { ok: true as const, value: result.cluster } : result;
       },
-      (cluster) =>
-        `Server at ${cluster.url}, ${workers} worker${
-          workers === 1 ? "" : "s"
-        } on ${setup.engineName}`,
+      (cluster) => `Server at ${cluster.url}, ${counted(workers, "worker")} on ${setup.engineName}`,
     );
     if (!started.ok) {
       return fail(deps, started.message, `its logs are in ${dir}/logs`, EXIT.failed);
@@ -59,7 +57,7 @@ export async function dev(options: LocalOptions, deps: Deps): Promise<ExitCode> 
     }
     const paint = style(deps.view.color);
     steps.say();
-    steps.say(`  In another terminal:  ${paint.accent("deno task berth run -d -p 80 nginx")}`);
+    steps.say(`  In another terminal:  ${paint.accent("deno task berth run -d -p 8080:80 nginx")}`);
     steps.say(`                        ${paint.accent("deno task berth ps")}`);
     if (options.simNodes !== undefined) {
       steps.say(`  Playground:           ${options.simNodes} simulated nodes (docs/playground.md)`);

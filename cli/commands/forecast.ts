@@ -14,7 +14,7 @@ import { MAX_FITS } from "../../kv/schema/forecast.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { refOf } from "../find.ts";
-import { memory } from "../format/quantity.ts";
+import { counted, memory } from "../format/quantity.ts";
 import { qualified } from "../format/state.ts";
 import { oneLine, type Paint, style } from "../format/style.ts";
 import type { Column } from "../format/table.ts";
@@ -58,7 +58,7 @@ export async function simulate(options: SimulateOptions, deps: ServerDeps): Prom
     const left = nodes.length - told.length;
     if (left > 0) {
       const paint = style(deps.view.color);
-      deps.io.out(paint.dim(`${count(left, "other node")} as before (-o wide lists them)\n`));
+      deps.io.out(paint.dim(`${counted(left, "other node")} as before (-o wide lists them)\n`));
     }
   });
 }
@@ -224,8 +224,4 @@ function free(memoryMiB: number): string {
 /** `2 → 3`, or one of them when nothing changes. */
 function arrow(before: string | undefined, after: string): string {
   return before === undefined || before === after ? after : `${before} → ${after}`;
-}
-
-function count(many: number, noun: string): string {
-  return `${many} ${noun}${many === 1 ? "" : "s"}`;
 }

@@ -14,7 +14,7 @@ import { isNotFound, listAll, listTasksOf } from "../find.ts";
 import { constraintOf } from "../format/routes.ts";
 import { checkSpec } from "../spec_check.ts";
 import { ingressSpec, START_CONFIG } from "../ingress_spec.ts";
-import { fail, failCall, hint, printList, printValue } from "../report.ts";
+import { asked, fail, failCall, hint, printList, printValue } from "../report.ts";
 
 export interface EnableOptions {
   nodes: string[];
@@ -76,6 +76,8 @@ async function putService(
 }
 
 export async function disable(deps: ServerDeps): Promise<ExitCode> {
+  const question = "Stop the ingress proxy? Until it is enabled again, routes lead nowhere.";
+  if (asked(deps, question) === "no") return EXIT.ok;
   const gone = await deps.client.deleteService(INGRESS.service, INGRESS.project);
   if (!gone.ok && isNotFound(gone.error)) {
     hint(deps, OFF);

@@ -8,6 +8,7 @@ import type { ServiceSpecInput, ServiceView } from "../../kv/schema/service.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { isNotFound, refOf } from "../find.ts";
+import { counted } from "../format/quantity.ts";
 import { qualified } from "../format/state.ts";
 import { asked, fail, failCall } from "../report.ts";
 import { startProgress } from "../progress.ts";
@@ -58,7 +59,7 @@ export function remove(
     if (!options.force && !mayRemove(service, name, deps)) {
       return fail(
         deps,
-        `${name} is running ${count(service.counts.running + service.counts.pending, "task")}`,
+        `${name} is running ${counted(service.counts.running + service.counts.pending, "task")}`,
         `stop it first: berth stop ${name}\nor remove it as it is: berth rm -f ${name}`,
         EXIT.conflict,
       );
@@ -107,7 +108,7 @@ function ended(service: ServiceView): boolean {
 function mayRemove(service: ServiceView, name: string, deps: ServerDeps): boolean {
   const busy = service.counts.running + service.counts.pending;
   if (busy === 0 || service.deleting) return true;
-  return asked(deps, `${name} is running ${count(busy, "task")}. Stop and remove it?`) === "yes";
+  return asked(deps, `${name} is running ${counted(busy, "task")}. Stop and remove it?`) === "yes";
 }
 
 export async function settle(
@@ -184,8 +185,4 @@ export async function each(
     if (worst === EXIT.ok) worst = code;
   }
   return worst;
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }

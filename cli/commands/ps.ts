@@ -4,6 +4,8 @@
  * @module
  */
 import { isTerminal } from "../../kv/schema/task_state.ts";
+import type { Result } from "../../api/client.ts";
+import type { ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import type { ServerDeps } from "../deps.ts";
 import type { ExitCode } from "../exit.ts";
@@ -25,32 +27,55 @@ export async function ps(
   service: string | undefined,
   deps: ServerDeps,
 ): Promise<ExitCode> {
-  const tasks = service === undefined
-    ? await listAll((query) =>
-      deps.client.listTasks({
-        ...query,
-        ...(options.project === undefined ? {} : { project: options.project }),
-      })
-    )
+  const found = service === undefined
+    ? await allTasks(options.project, deps)
     : await tasksOf(service, options.project, deps);
-  if (!tasks.ok) return failCall(deps, tasks.error, "cannot list tasks");
-  const rows = tasks.value.filter((task) => options.all || !isTerminal(task.state));
+  if (!found.ok) return failCall(deps, found.error, "cannot list tasks");
+  const { tasks, services } = found.value;
+  const rows = tasks.filter((task) => options.all || !isTerminal(task.state));
   rows.sort(byName);
   const code = await printList(deps, {
     rows,
-    columns: taskColumns(deps),
+    columns: taskColumns(deps, services),
     name: (task) => task.id,
-    empty: emptyText(options, service, tasks.value.length),
+    empty: emptyText(options, service, tasks.length),
   });
   const waiting = rows.find((task) => task.state === "pending");
   if (waiting) hint(deps, `Why a task waits: berth why ${waiting.name}`);
   return code;
 }
 
-async function tasksOf(ref: string, givenProject: string | undefined, deps: ServerDeps) {
+interface Seen {
+  tasks: TaskView[];
+  /** For the ports that every node listens on: empty where nobody looks at them. */
+  services: ServiceView[];
+}
+
+async function allTasks(
+  project: string | undefined,
+  { client, view }: ServerDeps,
+): Promise<Result<Seen>> {
+  const within = project === undefined ? {} : { project };
+  const forPeople = !view.quiet && (view.output === "table" || view.output === "wide");
+  const [tasks, services] = await Promise.all([
+    listAll((query) => client.listTasks({ ...query, ...within })),
+    forPeople ? listAll((query) => client.listServices({ ...query, ...within })) : undefined,
+  ]);
+  if (!tasks.ok) return tasks;
+  const known = services?.ok ? services.value : [];
+  return { ok: true, value: { tasks: tasks.value, services: known } };
+}
+
+async function tasksOf(
+  ref: string,
+  givenProject: string | undefined,
+  { client }: ServerDeps,
+): Promise<Result<Seen>> {
   const { name, project } = refOf(ref, givenProject);
-  const service = await deps.client.getService(name, project);
-  return service.ok ? await listTasksOf(deps.client, service.value) : service;
+  const service = await client.getService(name, project);
+  if (!service.ok) return service;
+  const tasks = await listTasksOf(client, service.value);
+  return tasks.ok ? { ok: true, value: { tasks: tasks.value, services: [service.value] } } : tasks;
 }
 
 function emptyText(options: PsOptions, service: string | undefined, ended: number): string {
@@ -66,8 +91,12 @@ function byName(a: TaskView, b: TaskView): number {
     a.slot - b.slot || (a.id < b.id ? 1 : -1);
 }
 
-/** The columns of a list of tasks. */
-export function taskColumns(deps: Pick<ServerDeps, "clock" | "view">): Column<TaskView>[] {
+/** The columns of a list of tasks, as far as it is known of which services. */
+export function taskColumns(
+  deps: Pick<ServerDeps, "clock" | "view">,
+  services: readonly ServiceView[] = [],
+): Column<TaskView>[] {
+  const byId = new Map(services.map((service) => [service.id, service]));
   const paint = style(deps.view.color);
   const now = deps.clock.wallMs();
   return [
@@ -88,8 +117,8 @@ export function taskColumns(deps: Pick<ServerDeps, "clock" | "view">): Column<Ta
     },
     {
       header: "PORTS",
-      cell: (t) => ports(t, true),
-      short: (t) => ports(t, false),
+      cell: (t) => ports(t, true, byId.get(t.serviceId)),
+      short: (t) => ports(t, false, byId.get(t.serviceId)),
       minWidth: 6,
       drop: 1,
     },

@@ -25,6 +25,14 @@ export async function run(
   command: string[],
   deps: ServerDeps,
 ): Promise<ExitCode> {
+  if (options.interactive && options.tty && !options.detach && !deps.io.inIsTty) {
+    return fail(
+      deps,
+      "-t needs a terminal on standard input, and there is none",
+      "leave out -t: berth run -i …",
+      EXIT.usage,
+    );
+  }
   const fromFiles = await readEnvFiles(options.envFile, deps);
   if (!fromFiles.ok) return fail(deps, fromFiles.message, USAGE, EXIT.usage);
   const full = { ...options, env: [...fromFiles.value, ...options.env] };
@@ -41,7 +49,7 @@ export async function run(
     return options.detach || code === EXIT.usage ? exitOf(error) : EXIT.own;
   }
   const service = created.result.value;
-  if (!options.detach) return await attach(service, { rm: options.rm }, deps);
+  if (!options.detach) return await attach(service, options, deps);
 
   const name = qualified(service.project, service.name);
   const { output } = deps.view;

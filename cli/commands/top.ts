@@ -6,6 +6,7 @@
 import type { NodeView } from "../../kv/schema/node.ts";
 import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
+import { counted } from "../format/quantity.ts";
 import { clip, oneLine, style } from "../format/style.ts";
 import { type Column, table } from "../format/table.ts";
 import {
@@ -109,7 +110,7 @@ function linesOf(
   const [trouble] = troubles;
   const head = trouble
     ? `${trouble[0]} does not answer: ${oneLine(trouble[1])}`
-    : `${tasks.length} tasks on ${scene.nodes.length} nodes, by ${by}. ` +
+    : `${counted(tasks.length, "task")} on ${counted(scene.nodes.length, "node")}, by ${by}. ` +
       "Sort: c CPU, m memory, n network. End: q";
   const lines = <Row>(shown: Column<Row>[], rows: Row[]) =>
     table(shown, rows, { color: view.color, columns }).trimEnd().split("\n");

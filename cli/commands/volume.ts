@@ -138,6 +138,7 @@ export async function restore(
 ): Promise<ExitCode> {
   const found = await find(ref, options, deps);
   if (!found.ok) return failCall(deps, found.error, `cannot restore volume ${ref}`);
+  if (asked(deps, `Write over what is in volume ${ref}?`) === "no") return EXIT.ok;
   let content: ReadableStream<Uint8Array>;
   try {
     content = path === "-" ? deps.io.input() : await deps.openFile(path);

@@ -25,6 +25,8 @@ export type Waited<T> =
 export interface Watch {
   /** Resolves once `look` has an answer. */
   until<T>(look: (snapshot: Snapshot) => T | undefined): Promise<Waited<T>>;
+  /** Ends what waits, and the listening. The owner must call it. */
+  close(): Promise<void>;
 }
 
 export interface WatchOptions {
@@ -45,64 +47,66 @@ interface Waiter {
 
 /** What happens together is looked at together. */
 const COMPANY_MS = 5;
+/** Between two looks while the events are heard: for who looks on, since what matters is told. */
+const LIVE_MS = 400;
 
 /**
  * It looks only while somebody waits; every look is one list of services and one of tasks. The cluster's
- * events say when to look; who may not see those looks from time to time.
+ * events say when to look; who may not see those looks from time to time. Looks cost the machine that the
+ * containers start on, if it is the same, so there are few while events are heard.
  */
 export function watchProject(options: WatchOptions): Watch {
   const { client, clock, project, timeoutMs, signal, onSeen } = options;
   const waiters = new Set<Waiter>();
-  let looking = false;
+  const closed = new AbortController();
+  const over = AbortSignal.any([signal, closed.signal]);
+  let listening: Promise<void> | undefined;
+  let looking: Promise<void> | undefined;
+  let live = false;
   let news = false;
   let wakeUp = () => {};
 
-  async function listen(stop: AbortSignal): Promise<void> {
+  async function listen(): Promise<void> {
     try {
-      for await (const event of client.followEvents({ signal: stop })) {
-        if (!isAwaited(event, project)) continue;
+      for await (const event of client.followEvents({ signal: over })) {
+        // From the first one on none is missed; what was told before is looked after once.
+        if (live && !isAwaited(event, project)) continue;
+        live = true;
         news = true;
         wakeUp();
       }
     } catch {
       // The connection broke, or nobody waits any more.
     }
+    live = false;
+    listening = undefined;
   }
 
   async function rest(ms: number): Promise<void> {
     if (!news) {
       const woken = new AbortController();
       wakeUp = () => woken.abort();
-      await clock.sleep(ms, AbortSignal.any([signal, woken.signal]));
+      await clock.sleep(live ? Math.max(ms, LIVE_MS) : ms, AbortSignal.any([over, woken.signal]));
       wakeUp = () => {};
     }
-    if (news) await clock.sleep(COMPANY_MS, signal);
+    if (news) await clock.sleep(COMPANY_MS, over);
     news = false;
   }
 
   async function look(): Promise<void> {
-    looking = true;
-    const stop = new AbortController();
-    const listening = listen(AbortSignal.any([signal, stop.signal]));
-    await lookWhileAwaited();
-    stop.abort();
-    await listening;
-    looking = false;
-    if (waiters.size > 0) await look();
-  }
-
-  async function lookWhileAwaited(): Promise<void> {
     while (waiters.size > 0) {
+      listening ??= listen();
       const before = new Set(waiters);
       const ended = await waitUntil(() => snapshotOf(client, project), (snapshot) => {
         onSeen?.(snapshot);
         for (const waiter of waiters) if (waiter.see(snapshot)) waiters.delete(waiter);
         return [...before].some((waiter) => !waiters.has(waiter)) || undefined;
-      }, { clock, timeoutMs, signal, rest });
+      }, { clock, timeoutMs, signal: over, rest });
       if (ended.kind === "done") continue;
       for (const waiter of waiters) waiter.end(ended);
       waiters.clear();
     }
+    looking = undefined;
   }
 
   return {
@@ -116,8 +120,13 @@ export function watchProject(options: WatchOptions): Watch {
           },
           end: resolve,
         });
-        if (!looking) void look();
+        looking ??= look();
       });
+    },
+    async close() {
+      closed.abort();
+      await looking;
+      await listening;
     },
   };
 }

@@ -3,12 +3,13 @@
  *
  * 1. Nothing is written outside of `root`: names with `..` are refused, and no link is ever followed,
  *    neither one that the archive made nor one that was here before.
- * 2. Ids of owners are of the container and mean nothing here: what is made belongs to who copies.
- *    Bits that lend rights (setuid, setgid) are not kept.
+ * 2. Ids of owners are of the container and mean nothing here: what is made belongs to who copies, and
+ *    bits that lend rights (setuid, setgid) are not kept. `keepOwners` keeps both.
  * 3. Devices and pipes are left out, and told.
  *
  * @module
  */
+import { lchown } from "node:fs/promises";
 import { type ReadEntry, readTar, TarError } from "../../kv/schema/tar_read.ts";
 
 export interface Extracted {
@@ -28,13 +29,14 @@ class Refused extends Error {}
  */
 export async function extract(
   tar: AsyncIterable<Uint8Array>,
-  { root, strip }: { root: string; strip: boolean },
+  { root, strip, keepOwners = false }: { root: string; strip: boolean; keepOwners?: boolean },
 ): Promise<Extracting> {
   const made: Extracted = { files: 0, skipped: [] };
   const directories: [string, ReadEntry][] = [];
   try {
     // A root that is a link was chosen by the user, who may mean where it leads.
-    const at: Root = { root, strip, mayBeLink: (await lstat(root))?.isSymlink === true };
+    const mayBeLink = (await lstat(root))?.isSymlink === true;
+    const at: Root = { root, strip, mayBeLink, keepOwners };
     for await (const entry of readTar(tar)) {
       const path = placeOf(entry.name, at);
       await checkWay(path, at);
@@ -44,7 +46,7 @@ export async function extract(
       if (done === "made" && entry.type === "directory") directories.push([path, entry]);
     }
     // Modes and times of directories come last: they may forbid what is written into them.
-    for (const [path, entry] of directories.reverse()) await finish(path, entry);
+    for (const [path, entry] of directories.reverse()) await finish(path, entry, at);
     return { ok: true, value: made };
   } catch (error) {
     if (error instanceof TarError || error instanceof Refused || isFileError(error)) {
@@ -58,6 +60,7 @@ interface Root {
   root: string;
   strip: boolean;
   mayBeLink: boolean;
+  keepOwners: boolean;
 }
 
 /** Where an entry goes: invariant 1. */
@@ -101,8 +104,10 @@ async function put(
   // A file that is new cannot be a link to somewhere else, nor be shared with another name.
   if (here) await Deno.remove(path);
   if (path === at.root) at.mayBeLink = false;
-  if (entry.type === "link") await Deno.symlink(entry.target ?? "", path);
-  else if (entry.type === "hard") {
+  if (entry.type === "link") {
+    await Deno.symlink(entry.target ?? "", path);
+    await own(path, entry, at);
+  } else if (entry.type === "hard") {
     const target = placeOf(entry.target ?? "", at);
     await checkWay(target, at);
     if ((await lstat(target))?.isSymlink) throw new Refused(`${target} is a link`);
@@ -116,15 +121,28 @@ async function put(
     } finally {
       file.close();
     }
-    await finish(path, entry);
+    await finish(path, entry, at);
   }
   return "made";
 }
 
-async function finish(path: string, { mode, mtimeSeconds = 0 }: ReadEntry): Promise<void> {
+async function finish(path: string, entry: ReadEntry, at: Root): Promise<void> {
   if ((await lstat(path))?.isSymlink) return;
-  await Deno.chmod(path, mode & 0o777); // (2)
+  const { mode, mtimeSeconds = 0 } = entry;
+  await own(path, entry, at); // First: it takes the bits that lend rights away.
+  await Deno.chmod(path, mode & (at.keepOwners ? 0o7777 : 0o777)); // (2)
   if (mtimeSeconds > 0) await Deno.utime(path, mtimeSeconds, mtimeSeconds);
+}
+
+/** Of the path itself, and not of what it may lead to. */
+async function own(path: string, { uid = 0, gid = 0 }: ReadEntry, at: Root): Promise<void> {
+  if (!at.keepOwners) return;
+  try {
+    await lchown(path, uid, gid);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EPERM") throw error;
+    throw new Refused(`only root may give ${path} to ${uid}:${gid}: leave out -a, or copy as root`);
+  }
 }
 
 export async function lstat(path: string): Promise<Deno.FileInfo | undefined> {

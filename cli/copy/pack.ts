@@ -1,6 +1,6 @@
 /**
  * Packs a file or a directory of this machine as a tar, piece by piece, as `docker cp` does: links as
- * links, owned by root.
+ * links, owned by root unless `keepOwners`.
  *
  * @module
  */
@@ -16,21 +16,26 @@ export interface Packing {
   name: string;
   /** Of a root that is a link, what it leads to. */
   follow: boolean;
+  keepOwners?: boolean;
 }
 
 export async function* pack(
   path: string,
-  { name, follow }: Packing,
+  packing: Packing,
 ): AsyncGenerator<Uint8Array> {
-  yield* packOne(path, name, follow);
+  yield* packOne(path, packing);
   yield TAR_END;
 }
 
-async function* packOne(path: string, name: string, follow: boolean): AsyncGenerator<Uint8Array> {
+async function* packOne(
+  path: string,
+  { name, follow, keepOwners = false }: Packing,
+): AsyncGenerator<Uint8Array> {
   const info = await (follow ? Deno.stat(path) : Deno.lstat(path));
   const common = {
     mode: (info.mode ?? 0o644) & 0o7777,
     mtimeSeconds: (info.mtime?.getTime() ?? 0) / 1000,
+    ...(keepOwners ? { uid: info.uid ?? 0, gid: info.gid ?? 0 } : {}),
   };
   if (info.isSymlink) {
     yield tarHeader({ ...common, name, type: "link", target: await Deno.readLink(path) }, 0);
@@ -39,7 +44,8 @@ async function* packOne(path: string, name: string, follow: boolean): AsyncGener
     const entries: string[] = [];
     for await (const entry of Deno.readDir(path)) entries.push(entry.name);
     for (const entry of entries.sort()) {
-      yield* packOne(`${path}/${entry}`, name === "" ? entry : `${name}/${entry}`, false);
+      const inner = name === "" ? entry : `${name}/${entry}`;
+      yield* packOne(`${path}/${entry}`, { name: inner, follow: false, keepOwners });
     }
   } else if (info.isFile) yield* packFile(path, { ...common, name, type: "file" }, info.size);
 }

@@ -7,7 +7,7 @@ import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import { allocatableOf, type NodeView } from "../../kv/schema/node.ts";
 import type { ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
-import { memory, ports, servicePorts } from "./quantity.ts";
+import { counted, memory, ports, servicePorts } from "./quantity.ts";
 import { nodeState, qualified, stateText } from "./state.ts";
 
 export type Field = readonly [name: string, text: string];
@@ -108,7 +108,7 @@ export function nodeFields(node: NodeView): Field[] {
     ["Address", node.address],
     ["Engine", `${node.engine} on ${node.os}/${node.arch}, agent ${node.agentVersion}`],
     ["Has", amounts(allocatable)],
-    ["Reserved", `${amounts(node.allocated) || "nothing"} by ${node.tasks} tasks`],
+    ["Reserved", `${amounts(node.allocated) || "nothing"} by ${counted(node.tasks, "task")}`],
     ["Pool", node.spec.pool],
     ["Labels", labels({ ...node.labels, ...node.spec.labels })],
     [

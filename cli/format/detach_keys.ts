@@ -17,6 +17,13 @@ export function parseDetachKeys(text: string): Parsed<number[]> {
     : { ok: false, message: "write keys like ctrl-p,ctrl-q" };
 }
 
+/** For people: `Ctrl-P, Ctrl-Q`. */
+export function keysText(keys: readonly number[]): string {
+  return keys.map((key) =>
+    key > 0 && key < 32 ? `Ctrl-${String.fromCharCode(key + 64)}` : String.fromCharCode(key)
+  ).join(", ");
+}
+
 /**
  * Passes on what is typed, and answers undefined once the keys were pressed one after the other. Keys
  * that may be the beginning of that wait for the next one.

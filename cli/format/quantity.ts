@@ -115,30 +115,52 @@ export function memory(mebibytes: number): string {
   return `${Number((mebibytes / 1024).toFixed(1))}G`;
 }
 
-/** Ports of a running task: `32768→80`, with the node's address when `full`. */
-export function ports(task: Pick<TaskView, "observed" | "nodeAddress">, full: boolean): string {
+/**
+ * Ports of a running task: `8080→80` where every node listens for its service, else the port of its own
+ * node, `32768→80`, with the node's address when `full`.
+ */
+export function ports(
+  task: Pick<TaskView, "observed" | "nodeAddress">,
+  full: boolean,
+  service?: Pick<ServiceView, "template" | "ingressPorts">,
+): string {
   const host = full && task.nodeAddress ? `${task.nodeAddress}:` : "";
-  return (task.observed?.ports ?? [])
-    .map((p) => `${host}${p.published}→${p.target}${p.protocol === "udp" ? "/udp" : ""}`)
-    .join(", ");
+  return (task.observed?.ports ?? []).map(({ published, target, protocol }) => {
+    const port = service?.template.ports.find((one) =>
+      one.target === target && one.protocol === protocol && one.mode === "ingress"
+    );
+    const everywhere = service && port && publishedAs(port, service);
+    const before = everywhere ?? `${host}${published}`;
+    return `${before}→${target}${protocol === "udp" ? "/udp" : ""}`;
+  }).join(", ");
 }
 
 /** Ports of a service: `8080→80` for one that is published, `80` for one that is not. */
 export function servicePorts(
-  { template, ingressPorts }: Pick<ServiceView, "template" | "ingressPorts">,
+  service: Pick<ServiceView, "template" | "ingressPorts">,
 ) {
-  return template.ports.map((port) => {
-    const { target, protocol, published: wanted } = port;
-    const fits = (published: number) =>
-      typeof wanted === "object" && published >= wanted.from && published <= wanted.to;
-    const published = typeof wanted === "number"
-      ? wanted
-      : ingressPorts.find((one) =>
-        one.target === target && one.protocol === protocol && fits(one.published)
-      )?.published;
+  return service.template.ports.map((port) => {
+    const published = publishedAs(port, service);
     const before = published === undefined ? "" : `${published}→`;
-    return `${before}${target}${protocol === "udp" ? "/udp" : ""}`;
+    return `${before}${port.target}${port.protocol === "udp" ? "/udp" : ""}`;
   }).join(", ");
+}
+
+/** The number that a port is published under: its own, or the one it was given of its range. */
+function publishedAs(
+  { target, protocol, published: wanted }: Port,
+  { ingressPorts }: Pick<ServiceView, "ingressPorts">,
+): number | undefined {
+  if (typeof wanted !== "object") return wanted;
+  return ingressPorts.find((one) =>
+    one.target === target && one.protocol === protocol && one.published >= wanted.from &&
+    one.published <= wanted.to
+  )?.published;
+}
+
+/** `1 task`, `2 tasks`. */
+export function counted(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** The address of each published tcp port, as a URL to open. */

@@ -9,13 +9,17 @@ import type { TaskView } from "../../kv/schema/task.ts";
 import type { NodeView } from "../../kv/schema/node.ts";
 import type { Paint, Style } from "./style.ts";
 
-/** The state in a word or two: `running (healthy)`, `running (not ready)`, `failed (1)`, `stopping`. */
+/** The state in a word or two: `running (healthy)`, `failed (1)`, `restarting`, `stopping`. */
 export function stateText(
   task: Pick<TaskView, "state" | "desired" | "ready" | "observed">,
 ): string {
   const { state, desired, observed } = task;
   if (state === "failed" && observed?.exitCode !== undefined) {
     return `failed (${observed.exitCode})`;
+  }
+  // Between two starts in place nothing is prepared: its agent waits, and says so.
+  if (state === "preparing" && /restarting in \d/.test(observed?.message ?? "")) {
+    return "restarting";
   }
   if (state !== "running") return state;
   if (desired === "stop") return "stopping";

@@ -78,6 +78,9 @@ export const ContainerOptions = z.object({
     .optional(),
   annotations: z.record(Text, z.string().max(1024)).optional(),
   stdinOpen: z.boolean().optional(),
+  stdinOnce: z.boolean().optional().meta({
+    description: "With stdinOpen: its input ends with that of the first client that attaches",
+  }),
 
   tmpfs: z.record(Path, z.string().max(1024)).optional()
     .meta({ description: "Mount options by path, like size=64m,mode=1777" }),

@@ -60,6 +60,7 @@ export const FileAnswer = z.object({ found: FileStat.optional() });
 /** The first frame of an attach tunnel. */
 export const AttachOptions = z.object({
   stdin: z.boolean().default(false),
+  replay: z.boolean().optional().meta({ description: "What it has said so far comes first" }),
   columns: z.int().min(1).max(10_000).optional(),
   rows: z.int().min(1).max(10_000).optional(),
 });

@@ -24,3 +24,18 @@ Deno.test("an answer that is whole and no JSON is another program's", async () =
   const result = await answering("<html>").cluster();
   assertEquals(!result.ok && result.error.kind, "protocol");
 });
+
+Deno.test("who does not answer is named with the reason", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const told = async (url: string) => {
+    const result = await createClient({ url, timeoutMs: 5_000 }).cluster();
+    assert(!result.ok && result.error.kind === "unreachable", JSON.stringify(result));
+    return result.error.message;
+  };
+  assertEquals(
+    await told(`http://127.0.0.1:${port}`),
+    `cannot reach 127.0.0.1:${port}: Connection refused`,
+  );
+});

@@ -4,7 +4,17 @@ import { COMMANDS, VERSION } from "../../cli/main.ts";
 import { exitOf } from "../../cli/exit.ts";
 import { widthOf } from "../../cli/format/style.ts";
 import { ServiceSpec, ServiceView } from "../../kv/schema/service.ts";
-import { berth, ID, nodeView, oneService, problem, serviceView, taskView } from "./support.ts";
+import {
+  berth,
+  type Handler,
+  ID,
+  nodeView,
+  NOW,
+  oneService,
+  problem,
+  serviceView,
+  taskView,
+} from "./support.ts";
 
 Deno.test("the version is that of deno.json", async () => {
   const manifest = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
@@ -92,6 +102,82 @@ Deno.test("a start loads the command framework and no other package", async () =
   };
   await visit("cli/main.ts");
   assertEquals([...packages], ["commander"]);
+});
+
+Deno.test("help COMMAND is the help of that command, of any depth", async () => {
+  for (const words of [["ps"], ["node", "drain"], ["node"], []]) {
+    const asked = await berth(["help", ...words]);
+    assertEquals(asked, await berth([...words, "--help"]), words.join(" "));
+    assertEquals(asked.code, 0);
+  }
+});
+
+Deno.test("a misspelt command names the likely one, and whose help to look at", async () => {
+  const wrong = await berth(["lgs", "web"]);
+  assertEquals(wrong.code, 2);
+  assertEquals(
+    wrong.err,
+    "berth: unknown command 'lgs'\n(Did you mean logs?)\n  → berth --help\n",
+  );
+  const inner = await berth(["node", "lss"]);
+  assertEquals(inner.code, 2);
+  assertStringIncludes(inner.err, "(Did you mean ls?)\n  → berth node --help\n");
+});
+
+Deno.test("what is not there leads to the list of its kind", async () => {
+  const cases: [string[], string, string][] = [
+    [["volume", "inspect", "x"], "there is no volume x in project default", "berth volume ls"],
+    [["secret", "rm", "-y", "x"], "there is no secret x in project default", "berth secret ls"],
+    [["node", "drain", "x"], "there is no node x", "berth nodes"],
+    [
+      ["stop", "x"],
+      "there is no service x in project default",
+      "berth ps -a, berth services, berth nodes",
+    ],
+  ];
+  for (const [args, detail, next] of cases) {
+    const handler = () => Response.json(problem(404, { detail }), { status: 404 });
+    const { code, err } = await berth(args, { handler });
+    assertEquals(code, 3, args.join(" "));
+    assertStringIncludes(err, `${detail}\n  → see what there is: ${next}\n`);
+  }
+});
+
+Deno.test("ps shows the port that every node listens on, and else the one of its task's node", async () => {
+  const published = (more: Record<string, unknown>) => async (request: Request) => {
+    if (!new URL(request.url).pathname.startsWith("/v1/services")) return oneService(request);
+    const { template } = serviceView();
+    const ports = [{ ...PORT, ...more }];
+    const ingressPorts = [{ target: 80, protocol: "tcp", published: 8003 }];
+    const view = serviceView({ template: { ...template, ports }, ingressPorts });
+    return await Promise.resolve(
+      Response.json(new URL(request.url).pathname === "/v1/services" ? { items: [view] } : view),
+    );
+  };
+  const PORT = { target: 80, protocol: "tcp", mode: "ingress" };
+  const cases: [Record<string, unknown>, string][] = [
+    [{ published: 8080 }, " 8080→80 "],
+    [{ published: { from: 8000, to: 8009 } }, " 8003→80 "],
+    [{}, ":32768→80 "],
+    [{ published: 32768, mode: "host" }, ":32768→80 "],
+  ];
+  for (const [more, shown] of cases) {
+    for (const args of [["ps"], ["ps", "storefront"]]) {
+      const { out, code } = await berth(args, { handler: published(more) });
+      assertEquals(code, 0);
+      assertStringIncludes(out, shown, JSON.stringify([args, more]));
+    }
+  }
+});
+
+Deno.test("a task between two starts in place is restarting, not preparing", async () => {
+  const between = taskView({ state: "preparing" });
+  const message = "exited with 3, restarting in 8 s";
+  const observed = { ...between.observed, state: "preparing", attempt: 4, message };
+  const handler = () => Response.json({ items: [{ ...between, ready: false, observed }] });
+  const { out } = await berth(["ps"], { handler });
+  assertMatch(out, / restarting +\S+ +3 /);
+  assertFalse(out.includes("preparing"));
 });
 
 Deno.test("--quiet prints names or ids, one per line", async () => {
@@ -264,8 +350,29 @@ Deno.test("completion knows commands, flags, choices, and the names of services"
   assert((await complete("node", "")).includes("join-token"));
 });
 
+Deno.test("each line that completes is a word and what it does, whatever its help says", async () => {
+  for (const word of ["", "node", "rollout", "secret"]) {
+    const { logged } = await logging(["complete", "--", ...word === "" ? [] : [word], ""]);
+    const lines = logged.trimEnd().split("\n");
+    assertMatch(lines.pop() ?? "", /^:\d+$/);
+    assert(lines.length > 3, word);
+    for (const line of lines) assertMatch(line, /^[a-z-]+\t\S.*$/);
+  }
+});
+
+Deno.test("what is of another project is completed with it", async () => {
+  const handler = (request: Request) => {
+    const tasks = new URL(request.url).pathname === "/v1/tasks";
+    const items = [tasks ? taskView({ project: "shop" }) : serviceView({ project: "shop" })];
+    return Response.json({ items });
+  };
+  const { logged } = await logging(["complete", "--", "logs", ""], handler);
+  const words = logged.split("\n").map((line) => line.split("\t")[0]);
+  assertEquals(words.slice(0, 2), ["shop/storefront", "shop/storefront.1"]);
+});
+
 /** The completion package prints by itself. */
-async function logging(args: string[], handler?: typeof oneService) {
+async function logging(args: string[], handler?: Handler) {
   const { log } = console;
   let logged = "";
   console.log = (text: string) => void (logged += text + "\n");
@@ -309,4 +416,37 @@ Deno.test("ps shows how far a pull is, and other words of a task only when asked
   };
   assertStringIncludes(await state("pulling 34 of 120 MiB"), "preparing (pulling 34 of 120 MiB)");
   assert(!(await state("no route to host; trying again")).includes("("));
+});
+
+Deno.test("whoever says no at a terminal to what destroys has changed nothing", async () => {
+  const volume = {
+    ...{ id: ID.service, project: "default", name: "data", driver: "local", options: {} },
+    ...{ labels: {}, createdAt: NOW, engineName: "x", shared: false, nodes: [], usedBy: [] },
+  };
+  const commands = [
+    ["rm", "storefront"],
+    ["volume", "rm", "data"],
+    ["volume", "restore", "data", "data.tar"],
+    ["secret", "rm", "pw"],
+    ["config", "rm", "settings"],
+    ["node", "rm", "rack-7-machine-12"],
+    ["ingress", "disable"],
+  ];
+  for (const args of commands) {
+    const writes: string[] = [];
+    const handler: Handler = (request) => {
+      const { pathname } = new URL(request.url);
+      if (request.method !== "GET" || request.headers.has("upgrade")) {
+        writes.push(`${request.method} ${pathname}`);
+      }
+      if (pathname.startsWith("/v1/nodes/")) return Response.json(nodeView());
+      return pathname.startsWith("/v1/volumes") ? Response.json(volume) : oneService(request);
+    };
+    const setting = { handler, columns: 80, typed: true, files: { "data.tar": "" } };
+    await berth(args, setting);
+    assertEquals(writes, [], args.join(" "));
+    if (args[1] === "restore") continue; // It would go through a socket.
+    await berth([...args, "--yes", "--timeout", "1s"], setting);
+    assertEquals(writes.length > 0, true, `${args.join(" ")} --yes`);
+  }
 });

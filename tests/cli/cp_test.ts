@@ -2,6 +2,7 @@ import { assert, assertEquals, assertFalse, assertStringIncludes } from "@std/as
 import { parsePlace } from "../../cli/commands/cp.ts";
 import { extract } from "../../cli/copy/extract.ts";
 import { pack } from "../../cli/copy/pack.ts";
+import { readTar } from "../../kv/schema/tar_read.ts";
 import { joined, TAR_END, type TarEntry, tarEntry } from "../../kv/schema/tar.ts";
 import { berth, oneService } from "./support.ts";
 
@@ -53,6 +54,41 @@ Deno.test("what is packed and unpacked is the same: content, modes, links, times
     assertEquals([(info.mode ?? 0) & 0o777, info.mtime?.getTime()], [0o751, 1_000_000_000]);
     assertEquals(((await Deno.stat(`${dir}/to/sub`)).mode ?? 0) & 0o777, 0o500);
     await Deno.chmod(`${dir}/to/sub`, 0o700);
+  }));
+
+Deno.test("owners and the bits that lend rights are kept when that is asked for, and else not", () =>
+  inDirectory(async (dir) => {
+    const { uid, gid } = await Deno.stat(dir);
+    if (uid === null || gid === null) return; // No owners on this machine.
+    // Only root may give files away; anybody may keep what is theirs.
+    const owner = uid === 0 ? { uid: 1234, gid: 5678 } : { uid, gid };
+    const entries = () =>
+      tarOf(
+        { name: "root/", type: "directory", mode: 0o755, ...owner },
+        { name: "root/run", mode: 0o4755, data: bytes("x"), ...owner },
+        { name: "root/link", type: "link", target: "/none", ...owner },
+      );
+    const seen = async (at: string) => {
+      const infos = await Promise.all(["", "/run", "/link"].map((path) => Deno.lstat(at + path)));
+      return [infos.map((info) => [info.uid, info.gid]), (infos[1]?.mode ?? 0) & 0o7777];
+    };
+    assert((await extract(entries(), { root: `${dir}/mine`, strip: true })).ok);
+    assertEquals(await seen(`${dir}/mine`), [[[uid, gid], [uid, gid], [uid, gid]], 0o755]);
+    assert((await extract(entries(), { root: `${dir}/kept`, strip: true, keepOwners: true })).ok);
+    const kept = [owner.uid, owner.gid];
+    assertEquals(await seen(`${dir}/kept`), [[kept, kept, kept], 0o4755]);
+
+    const owners = async (keepOwners: boolean) => {
+      const found: (number | undefined)[][] = [];
+      for await (
+        const entry of readTar(pack(`${dir}/kept`, { name: "r", follow: false, keepOwners }))
+      ) {
+        found.push([entry.uid, entry.gid]);
+      }
+      return found;
+    };
+    assertEquals(await owners(true), [kept, kept, kept]);
+    assertEquals(await owners(false), [[0, 0], [0, 0], [0, 0]]);
   }));
 
 Deno.test("no archive writes outside of where it is unpacked", async () => {

@@ -41,6 +41,10 @@ async function listing(bench: Bench, taskId: string, path: string): Promise<stri
   return found.sort();
 }
 
+async function logged(bench: Bench, taskId: string): Promise<string> {
+  return (await text(await bench.logs(taskId))).stdout;
+}
+
 async function attach(bench: Bench, taskId: string, options: AttachOptions) {
   return ok(await bench.runtime.inside.attach(taskId, options, soon()));
 }
@@ -158,6 +162,41 @@ export const inside: Record<string, Case> = {
     assertEquals((await heard).stdout, "", "only what comes after the beginning");
     assertEquals(await again.exitCode(), 137);
     await again.close();
+  },
+
+  "what a main process said before one attached comes first when that is asked for": async (
+    bench,
+  ) => {
+    const { taskId } = await bench.started({
+      ...ECHOING,
+      command: ["sh", "-c", "echo before; cat"],
+    });
+    await eventually(async () => (await logged(bench, taskId)).includes("before"), {
+      what: "the first line",
+    });
+    const session = await attach(bench, taskId, { stdin: true, replay: true });
+    const heard = text(session.output);
+    await session.write(encoder.encode("after\n"));
+    await eventually(async () => (await logged(bench, taskId)).includes("after"), {
+      what: "the echo",
+    });
+    await session.signal("SIGKILL");
+    assertEquals((await heard).stdout, "before\nafter\n");
+    await session.close();
+  },
+
+  "input that is open for one client ends with it, and so does what reads it": async (bench) => {
+    const { taskId } = await bench.started({
+      ...ECHOING,
+      container: { stdinOpen: true, stdinOnce: true },
+    });
+    const session = await attach(bench, taskId, { stdin: true, replay: true });
+    const heard = text(session.output);
+    await session.write(encoder.encode("all of it\n"));
+    session.endInput();
+    assertEquals((await heard).stdout, "all of it\n");
+    assertEquals(await session.exitCode(), 0);
+    await session.close();
   },
 
   "one attaches to no container that does not run": async (bench) => {

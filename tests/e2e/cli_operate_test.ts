@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { inWorld, reading } from "../support/cli_world.ts";
 import { eventually } from "../support/eventually.ts";
+import { withoutTerminal } from "../support/pty.ts";
 
 const SIM = "sim/app:1";
 
@@ -58,6 +59,23 @@ Deno.test("looking into what runs: logs, stats, top, wait, restart", async () =>
     assertEquals((await berth("rm", "-f", "web")).code, 0);
     assertEquals((await following.status).code, 0, "it ends with the service");
     await followed.done;
+  });
+});
+
+Deno.test("who reads a part of what is followed sees no more than that, and no error", async () => {
+  await inWorld(async ({ berth, server, dir }) => {
+    const words = Array.from({ length: 100 }, (_, i) => `echo ${i}; sleep 0.1`).join("; ");
+    await berth("run", "-d", "--name", "chatty", "--replicas", "2", SIM, "sh", "-c", words);
+    await berth("run", "-d", "--name", "alone", SIM, "sh", "-c", words);
+    assertEquals((await berth("wait", "chatty", "alone")).code, 0);
+    const env = { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir };
+    const followed = ["logs -f chatty", "logs -f alone", "logs -f alone.1", "events -f"];
+    for (const command of followed) {
+      const line = `{ $B ${command}; echo "code $?" >&2; } | head -n 1`;
+      const [first, ...rest] = (await withoutTerminal(line, env)).split("\n");
+      assert(first !== "", command);
+      assertEquals(rest, ["code 141", ""], command);
+    }
   });
 });
 
@@ -120,5 +138,24 @@ Deno.test("reaching into what runs and looking back: cp, attach, describe, histo
       "also when it is gone",
     );
     assertEquals((await berth("history", "never")).code, 3);
+  });
+});
+
+Deno.test("completion works in a bash without bash-completion, and prints no error", async () => {
+  await inWorld(async ({ berth, server, dir }) => {
+    await berth("run", "-d", "--name", "storefront", SIM);
+    const env = { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir };
+    const script = `
+      berth() { $B "$@"; }
+      compopt() { :; } # It is for a completion that was asked for by key.
+      source <(berth completion bash)
+      tab() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); __berth_complete; echo "\${COMPREPLY[*]}"; }
+      tab berth rol
+      tab berth node dr
+      tab berth logs sto
+      tab berth ps --al`;
+    await Deno.writeTextFile(`${dir}/script`, script);
+    const said = await withoutTerminal(`bash --norc ${dir}/script`, env);
+    assertEquals(said, "rollout\ndrain\nstorefront storefront.1\n--all\n");
   });
 });

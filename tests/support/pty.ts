@@ -7,7 +7,7 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const DENO = Deno.execPath();
 
 /** util-linux's script(1), which makes a pseudo-terminal. */
-const hasScript = await (async () => {
+export const hasPty = await (async () => {
   try {
     const { code, stdout } = await new Deno.Command("script", { args: ["--version"] }).output();
     return code === 0 && new TextDecoder().decode(stdout).includes("util-linux");
@@ -19,8 +19,8 @@ const hasScript = await (async () => {
 /** Defines a test that needs a pseudo-terminal. */
 export function ptyTest(name: string, fn: () => Promise<void>): void {
   Deno.test({
-    name: hasScript ? name : `${name} (ignored: no script(1) of util-linux on this machine)`,
-    ignore: !hasScript,
+    name: hasPty ? name : `${name} (ignored: no script(1) of util-linux on this machine)`,
+    ignore: !hasPty,
     fn,
   });
 }

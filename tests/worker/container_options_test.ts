@@ -39,6 +39,7 @@ const EVERY = ContainerOptions.parse({
   platform: "linux/amd64",
   annotations: { a: "b" },
   stdinOpen: true,
+  stdinOnce: true,
   tmpfs: { "/run": "size=1m" },
   shmBytes: 8 * 1024 * 1024,
   storageOpt: { size: "1g" },
@@ -128,7 +129,8 @@ engineTest("the engine makes a container with the options and runs it", async (c
         : host[key];
       assertEquals(seen, value, key);
     }
-    assertEquals([found.Config.Hostname, found.Config.OpenStdin], ["box", true]);
+    const { Hostname, OpenStdin, StdinOnce } = found.Config;
+    assertEquals([Hostname, OpenStdin, StdinOnce], ["box", true, true]);
     const session = await runtime.exec(TASK, {
       command: ["sh", "-c", "hostname; cat /etc/hosts; touch /x 2>&1; touch /run/x && echo tmpfs"],
       ...{ tty: false, stdin: false, env: {} },

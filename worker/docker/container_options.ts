@@ -10,11 +10,12 @@ type HostConfig = NonNullable<CreateOptions["HostConfig"]>;
 
 /** What belongs to the container itself. */
 export function containerOptions(options: ContainerOptions): Partial<Omit<CreateOptions, "name">> {
-  const { hostname, domainname, stdinOpen, platform } = options;
+  const { hostname, domainname, stdinOpen, stdinOnce, platform } = options;
   return present({
     Hostname: hostname,
     Domainname: domainname,
     OpenStdin: stdinOpen,
+    StdinOnce: stdinOnce,
     platform,
   });
 }

@@ -155,6 +155,7 @@ async function attach(
   const opened = await ask("attach", signal, (abortSignal) =>
     container.attach({
       stream: true,
+      logs: options.replay ?? false,
       hijack: true,
       stdin: options.stdin,
       stdout: true,
@@ -211,7 +212,11 @@ async function attach(
       return Promise.resolve();
     },
   };
-  if (options.columns && options.rows) await session.resize(options.columns, options.rows);
+  if (options.columns && options.rows) {
+    // A program draws anew when its size changes, and who attaches again sees nothing before.
+    await session.resize(options.columns, options.rows + 1);
+    await session.resize(options.columns, options.rows);
+  }
   return { ok: true, value: session };
 }
 

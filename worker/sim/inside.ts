@@ -40,14 +40,14 @@ export function createSimInside(engine: SimEngine, nodeId: string, perform: Perf
         const { memoryMiB } = capacity;
         return { ok: true, value: simUsage(container, { ...now, memoryMiB }) };
       }),
-    attach: (taskId, _options, signal) =>
+    attach: (taskId, { replay }, signal) =>
       on(
         "attach",
         taskId,
         signal,
         (container) =>
           container.running
-            ? { ok: true, value: attached(engine, container, container.running.signal) }
+            ? { ok: true, value: attached(engine, container, container.running.signal, replay) }
             : refused(`the container of task ${taskId} does not run`),
       ),
     stat: (taskId, path, signal) =>
@@ -79,9 +79,15 @@ function filesOf(container: SimContainer): SimFiles {
   return container.fs ??= newFiles();
 }
 
-function attached(engine: SimEngine, container: SimContainer, run: AbortSignal): AttachSession {
+function attached(
+  engine: SimEngine,
+  container: SimContainer,
+  run: AbortSignal,
+  replay = false,
+): AttachSession {
   const { followers, input } = container;
   const output = createChannel<LogLine>(undefined, () => followers.delete(output));
+  if (replay) { for (const line of container.logs) output.push(line); }
   followers.add(output);
   return {
     output: output as AsyncIterable<OutputChunk>,

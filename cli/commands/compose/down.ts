@@ -64,6 +64,7 @@ export async function down(flags: DownFlags, deps: ServerDeps): Promise<ExitCode
       }));
     }
     board.stop();
+    await watch.close();
     await printOutcomes(
       deps,
       names.map((service) => ({

@@ -101,7 +101,10 @@ async function settled(
   if (!flags.wait || met) return await finish({ project, outcomes, changes, deps, flags }, EXIT.ok);
   return await whileWatching(project, deps, async (watch, board) => {
     for (const { name } of views) board.say(name, "waiting", "busy");
-    return await waitForAll({ project, outcomes, changes, deps, flags, watch, board });
+    const waits: Waits = new Map(
+      views.map(({ name }) => [name, comeUp(name, { flags, watch, board })]),
+    );
+    return await waitForAll({ project, outcomes, changes, deps, flags, waits, board });
   });
 }
 
@@ -121,6 +124,7 @@ async function change(work: Work): Promise<ExitCode> {
     for (const { name, kind } of changes) {
       if (kind !== "unchanged" && kind !== "orphan") board.say(name, "waiting", "busy");
     }
+    const waits: Waits = new Map();
     const outcomes = await applyAll({
       client: deps.client,
       watch,
@@ -128,7 +132,10 @@ async function change(work: Work): Promise<ExitCode> {
       changes: byName,
       id: held.id,
       signal: held.signal,
-      onOutcome: (name, outcome) => sayOutcome(board, name, outcome, flags),
+      onOutcome(name, outcome) {
+        sayOutcome(board, name, outcome, flags);
+        if (isAwaited(outcome, flags)) waits.set(name, comeUp(name, { flags, watch, board }));
+      },
     });
     if (flags.removeOrphans && !partial && !held.signal.aborted) {
       const orphans = changes.filter(({ kind }) => kind === "orphan");
@@ -140,7 +147,7 @@ async function change(work: Work): Promise<ExitCode> {
         if (!gone.ok) outcomes.set(name, { kind: "failed", error: gone.error });
       }
     }
-    return await waitForAll({ project, outcomes, changes, deps, flags, watch, board, held });
+    return await waitForAll({ project, outcomes, changes, deps, flags, waits, board, held });
   }, held.signal);
 }
 
@@ -151,31 +158,41 @@ function sayOutcome(board: Board, name: string, outcome: Outcome, flags: UpFlags
   board.say(name, outcome.kind, flags.noWait ? "good" : "busy");
 }
 
-/** Waits until what was applied has come about, as far as the flags ask. */
-async function waitForAll(
-  ending: Ending & { flags: UpFlags; watch: Watch; board: Board; held?: Held },
+/** What is waited for, by the name in the cluster. */
+type Waits = Map<string, Promise<ExitCode>>;
+
+function isAwaited({ kind }: Outcome, { wait, noWait }: UpFlags): boolean {
+  return !noWait && kind !== "failed" && kind !== "skipped" && (wait || kind !== "unchanged");
+}
+
+/** Waits until a service is as far as the flags ask, and says so. */
+async function comeUp(
+  name: string,
+  { flags, watch, board }: { flags: UpFlags; watch: Watch; board: Board },
 ): Promise<ExitCode> {
-  const { outcomes, flags, watch, board, held } = ending;
-  const { deps } = ending;
+  const waited = await watch.until(({ services }) => {
+    const view = services.get(name);
+    const standing = view ? standingOf(view, goalOf(view, flags)) : undefined;
+    if (standing?.kind === "met") return "";
+    return standing?.kind === "never" ? standing.why : undefined;
+  });
+  if (waited.kind === "aborted") return EXIT.failed;
+  const done = waited.kind === "done" && waited.value === "";
+  const why = waited.kind === "done" ? waited.value : waited.kind;
+  board.say(name, done ? "up" : why === "timeout" ? "not up yet" : why, done ? "good" : "bad");
+  return done ? EXIT.ok : waited.kind === "timeout" ? EXIT.timeout : EXIT.failed;
+}
+
+/** Waits until what was applied has come about; when something was not applied, no longer. */
+async function waitForAll(
+  ending: Ending & { flags: UpFlags; waits: Waits; board: Board; held?: Held },
+): Promise<ExitCode> {
+  const { outcomes, waits, board, held, deps } = ending;
   const problem = [...outcomes].find(([, { kind }]) => kind === "failed" || kind === "skipped");
-  const awaited = [...outcomes].filter(([, { kind }]) =>
-    kind !== "failed" && kind !== "skipped" && (flags.wait || kind !== "unchanged")
-  );
   let code: ExitCode = EXIT.ok;
-  if (!flags.noWait && !problem && !held?.signal.aborted) {
-    const waits = awaited.map(async ([name]) => {
-      const waited = await watch.until(({ services }) => {
-        const view = services.get(name);
-        const standing = view ? standingOf(view, goalOf(view, flags)) : undefined;
-        if (standing?.kind === "met") return "";
-        return standing?.kind === "never" ? standing.why : undefined;
-      });
-      const done = waited.kind === "done" && waited.value === "";
-      const why = waited.kind === "done" ? waited.value : waited.kind;
-      board.say(name, done ? "up" : why === "timeout" ? "not up yet" : why, done ? "good" : "bad");
-      return done ? EXIT.ok : waited.kind === "timeout" ? EXIT.timeout : EXIT.failed;
-    });
-    code = (await Promise.all(waits)).find((one) => one !== EXIT.ok) ?? EXIT.ok;
+  if (!problem && !held?.signal.aborted) {
+    const codes = await Promise.all(waits.values());
+    code = codes.find((one) => one !== EXIT.ok) ?? EXIT.ok;
   }
   board.stop();
   if (held?.signal.aborted) return await interrupted(ending, held);
@@ -219,5 +236,6 @@ async function whileWatching(
     return await run(watch, board);
   } finally {
     board.stop();
+    await watch.close();
   }
 }

@@ -43,6 +43,7 @@ Deno.test("an event of the cluster is looked after at once", async () => {
     kind: "done",
     value: true,
   });
+  await watch.close();
 });
 
 Deno.test("what is on its way, or another project's, is not looked after", async () => {
@@ -61,8 +62,33 @@ Deno.test("what is on its way, or another project's, is not looked after", async
   });
   const options = { client, project: "shop", timeoutMs: 60_000, signal: never };
   const watch = watchProject({ ...options, clock: clockThat(false) });
-  await watch.until(() => asked.count >= 2 || undefined);
-  assertEquals([asked.count, finished], [2, true]);
+  // At the beginning, once the events are heard, and for the last of them.
+  await watch.until(() => asked.count >= 3 || undefined);
+  assertEquals([asked.count, finished], [3, true]);
+  await watch.close();
+});
+
+Deno.test("one stream of events serves all who wait, one after the other, and ends with the watch", async () => {
+  let streams = 0, open = 0;
+  const { client, asked } = clientOf(async function* (signal) {
+    streams++;
+    open++;
+    try {
+      while (!signal.aborted) {
+        yield { type: "task.state", state: "running", service: "shop/web" };
+        await systemClock.sleep(1, signal);
+      }
+    } finally {
+      open--;
+    }
+  });
+  const options = { client, project: "shop", timeoutMs: 60_000, signal: never };
+  const watch = watchProject({ ...options, clock: clockThat(false) });
+  for (const many of [2, 4, 6]) await watch.until(() => asked.count >= many || undefined);
+  const left = watch.until(() => undefined);
+  await watch.close();
+  assertEquals((await left).kind, "aborted");
+  assertEquals([streams, open], [1, 0]);
 });
 
 Deno.test("without the right to events it looks from time to time", async () => {
@@ -73,4 +99,5 @@ Deno.test("without the right to events it looks from time to time", async () => 
   const done = (value: number) => ({ kind: "done" as const, value });
   assertEquals(await Promise.all(both), [done(3), done(5)]);
   assertEquals(await watch.until(() => asked.count), done(6));
+  await watch.close();
 });
