@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { Id, Name } from "./common.ts";
+import { Alias, Id, Name } from "./common.ts";
 import { Balancing, PortNumber, Protocol } from "./port.ts";
 import { Pin } from "./resolved.ts";
 import { Route } from "./route.ts";
@@ -48,7 +48,7 @@ export const ServiceEndpoints = z.object({
   id: Id,
   project: Name,
   name: Name,
-  aliases: z.array(Name).default([]).meta({ description: "Further names in the project" }),
+  aliases: z.array(Alias).default([]).meta({ description: "Further names in the project" }),
   ports: z.array(ServicePort),
   endpoints: z.array(Endpoint).meta({ description: "By slot, then by age" }),
   routes: z.array(Route).optional().meta({ description: "What ingress proxies pass on to it" }),

@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
+import { Alias, DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
 import { ContainerOptions } from "./container.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
@@ -131,7 +131,7 @@ export type Disruption = z.infer<typeof Disruption>;
 const SpecFields = z.object({
   name: Name,
   project: Name.default("default"),
-  aliases: z.array(Name).max(32).optional()
+  aliases: z.array(Alias).max(32).optional()
     .meta({ description: "Further names by which the project's services reach it" }),
   labels: Labels.default({}),
   mode: Mode.default({ type: "replicated", replicas: 1 }),

@@ -6,7 +6,7 @@
 import { changesOf } from "../../compose/changes.ts";
 import { editorSchema } from "../../compose/map/extension.ts";
 import { imageOf } from "../../compose/map/service.ts";
-import { notesOf } from "../../compose/notes.ts";
+import { notesOf } from "../../compose/uses.ts";
 import type { Project } from "../../compose/resolve.ts";
 import { SECTIONS } from "../../compose/files.ts";
 import { get, toPlain } from "../../compose/tree.ts";

@@ -8,7 +8,7 @@ import { applyAll, type Outcome, removeAndWait } from "../../compose/apply.ts";
 import { type Board, startBoard } from "../../compose/board.ts";
 import { type Change, changesOf } from "../../compose/changes.ts";
 import { type Condition, standingOf } from "../../compose/conditions.ts";
-import { notesOf } from "../../compose/notes.ts";
+import { notesOf } from "../../compose/uses.ts";
 import type { Project } from "../../compose/resolve.ts";
 import { uploadValue } from "../../compose/upload.ts";
 import { type Watch, watchProject } from "../../compose/watch.ts";

@@ -59,13 +59,19 @@ function replicasOf(service: Tree): number {
   return replicas ?? scale ?? 1;
 }
 
+/** The words of `restart` stand for those of Swarm. */
+const CONDITIONS: Record<string, "any" | "on-failure" | "none"> = {
+  "none": "none",
+  "no": "none",
+  "on-failure": "on-failure",
+};
+
 /** `deploy.restart_policy` comes before `restart`, as in Compose. */
 function restartOf(service: Tree): Restart | undefined {
   const policy = get(service, "deploy", "restart_policy");
   if (policy) {
-    const condition = textAt(policy, "condition") ?? "any";
     return {
-      condition: condition as "any" | "on-failure" | "none",
+      condition: CONDITIONS[textAt(policy, "condition") ?? "any"] ?? "any",
       ...present({
         delayMs: durationAt(policy, "delay"),
         maxAttempts: numberAt(policy, "max_attempts"),

@@ -20,12 +20,12 @@ export function mountsOf(project: Project, service: Tree): Mount[] {
       case "tmpfs":
         return [];
       case "bind":
-        refuseSelinux(item);
         return [{
           ...{ type: "bind" as const, source: textAt(item, "source") ?? "", target, readOnly },
           ...present({
             propagation: textAt(item, "bind", "propagation") as "rprivate" | undefined,
             createHostPath: flagAt(item, "bind", "create_host_path"),
+            selinux: textAt(item, "bind", "selinux") as "z" | undefined,
           }),
         }];
       case "volume":
@@ -38,16 +38,6 @@ export function mountsOf(project: Project, service: Tree): Mount[] {
         );
     }
   });
-}
-
-/** The short notation, `./site:/srv:z`, is read after keys were checked. */
-function refuseSelinux(item: Tree): void {
-  if (!get(item, "bind", "selinux")) return;
-  throw new ComposeError(
-    "volumes: z and Z are refused: nodes are not relabelled",
-    item.at,
-    "label the path on the node, once",
-  );
 }
 
 function volumeOf(project: Project, item: Tree) {

@@ -4,7 +4,7 @@ import { withSteps } from "../../../cli/compose/expand.ts";
 import { valueSources } from "../../../cli/compose/map/files.ts";
 import { ownVolumes } from "../../../cli/compose/map/mounts.ts";
 import { specOf } from "../../../cli/compose/map/service.ts";
-import { notesOf } from "../../../cli/compose/notes.ts";
+import { notesOf } from "../../../cli/compose/uses.ts";
 import { ComposeError } from "../../../cli/compose/tree.ts";
 import { DIR, projectIn, type World } from "./support.ts";
 
@@ -72,7 +72,16 @@ const KEYS: [lines: string, path: string, value: unknown][] = [
   ["pull_policy: always", "template.pullPolicy", "always"],
   ["pull_policy: every_12h", "template.pullPolicy", "always"],
   ["scale: 3", "mode.replicas", 3],
-  ["container_name: front_1", "aliases", ["front-1"]],
+  ["container_name: Front_1", "aliases", ["front_1"]],
+  ["container_name: realtime-dev.front", "aliases", ["realtime-dev.front"]],
+  ["container_name: ''", "aliases", undefined],
+  ["platform: ''\n    hostname: ''", "template.placement.constraints", []],
+  ["deploy: {restart_policy: {condition: unless-stopped}}", "template.restart.condition", "any"],
+  ["deploy: {restart_policy: {condition: 'no'}}", "template.restart.condition", "none"],
+  ["volumes: ['./a:/a:ro,z']", "template.mounts", [{
+    ...{ type: "bind", source: `${DIR}/a`, target: "/a" },
+    ...{ readOnly: true, createHostPath: true, selinux: "z" },
+  }]],
   ["cpus: 0.5", "template.limit.cpus", 0.5],
   ["cpus: '0.5'", "template.reserve.cpus", 0.5],
   ["mem_limit: 64m", "template.limit.memoryMiB", 64],
@@ -267,7 +276,10 @@ const WRONG: [lines: string, message: string][] = [
     "volumes: [{type: npipe, target: /a}]",
     "compose.yaml:4:22: volumes: a mount of type npipe is refused",
   ],
-  ["volumes: ['./a:/a:z']", "compose.yaml:4:15: volumes: z and Z are refused"],
+  [
+    "volumes: [{type: bind, source: ./a, target: /a, bind: {selinux: z, create_host_path: false}}]",
+    "services.web.volumes: needs createHostPath: the engine makes what it labels",
+  ],
   ["volumes: ['/a:relative']", "compose.yaml:4:15: services.web.volumes: must be an absolute path"],
   ["healthcheck: {test: [curl, x]}", "compose.yaml:4:25: healthcheck.test: a list begins with CMD"],
   ["mem_swappiness: 500", "compose.yaml:4:21: services.web.mem_swappiness: "],
@@ -359,7 +371,7 @@ services:
   web: {image: i, links: ["db:data", db]}
 networks: {back: {}}
 `);
-  assertEquals(specs.db?.aliases, ["data", "my-database", "store"]);
+  assertEquals(specs.db?.aliases, ["data", "my_database", "store"]);
   assertEquals(specs.web?.aliases, undefined);
 });
 
