@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import { Alias, Id, Name } from "./common.ts";
-import { Balancing, PortNumber, Protocol } from "./port.ts";
+import { Balancing, HostIp, PortNumber, Protocol } from "./port.ts";
 import { Pin } from "./resolved.ts";
 import { Route } from "./route.ts";
 import { DataName } from "./sealed.ts";
@@ -40,6 +40,7 @@ export const ServicePort = z.object({
   target: PortNumber,
   protocol: Protocol,
   published: PortNumber.optional().meta({ description: "Every node listens on it" }),
+  hostIp: HostIp.optional(),
   balancing: Balancing,
 }).meta({ id: "ServicePort" });
 export type ServicePort = z.infer<typeof ServicePort>;

@@ -45,6 +45,8 @@ export interface Balancer {
 
 const EVERYWHERE = ["::", "0.0.0.0"];
 const RETRY_MS = 5_000;
+const ABSENT =
+  /not available|not supported|cannot assign requested address|EADDRNOTAVAIL|EAFNOSUPPORT/i;
 
 export function createBalancer(deps: BalancerDeps): Balancer {
   const { nodeId, clock, log, hostnames = EVERYWHERE, onProblems = () => {} } = deps;
@@ -97,9 +99,9 @@ export function createBalancer(deps: BalancerDeps): Balancer {
   }
 
   async function bind(port: Wanted): Promise<void> {
-    const { name, protocol, published, service } = port;
+    const { name, protocol, published, hostIp, service } = port;
     let failure: unknown;
-    for (const hostname of hostnames) {
+    for (const hostname of hostIp === undefined ? hostnames : [hostIp]) {
       try {
         const proxy = await listen(protocol, { hostname, port: published }, routeOf(port));
         problems.delete(name);
@@ -109,9 +111,7 @@ export function createBalancer(deps: BalancerDeps): Balancer {
       } catch (error) {
         failure = error;
         // A machine without IPv6 has no such address; anything else is the answer.
-        if (!/not available|not supported|EADDRNOTAVAIL|EAFNOSUPPORT/i.test(messageOf(error))) {
-          break;
-        }
+        if (!ABSENT.test(messageOf(error))) break;
       }
     }
     const reason = reasonOf(failure);
@@ -203,5 +203,6 @@ function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied || /EACCES|permission/i.test(message)) {
     return "the worker may not bind it: ports below 1024 need root or CAP_NET_BIND_SERVICE";
   }
+  if (ABSENT.test(message)) return "this machine does not have the address";
   return message.slice(0, 200);
 }

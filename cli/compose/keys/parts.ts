@@ -65,7 +65,11 @@ export const PORT: Keys = {
   ),
   protocol: honoured(choice("tcp", "udp")),
   mode: honoured(choice("ingress", "host")),
-  host_ip: emulated(text, "Any address of the node: a task may run on each, and each has its own"),
+  host_ip: honoured(
+    text,
+    "Nodes that have the address listen on it; with `127.0.0.1` each node does, for its own programs. " +
+      "The cluster reaches the task on a port of the engine's choice, as it does every task",
+  ),
   name: emulated(text, "For people; nothing refers to it"),
   app_protocol: emulated(text, "For people; nothing refers to it"),
 };
@@ -85,7 +89,10 @@ export const MOUNT: Keys = {
     recursive: refused("mounts are as recursive as the engine makes them", "leave it out", {
       harmless: ["", "enabled"],
     }),
-    selinux: honoured(choice("z", "Z"), "By the node's engine"),
+    selinux: honoured(
+      choice("z", "Z"),
+      "By the node's engine; a named volume it labels for all containers anyway",
+    ),
   })),
   volume: honoured(keys({
     labels: honoured(pairs),

@@ -39,6 +39,9 @@ export function runningOf(service: Tree, { awaited }: { awaited: boolean }): Run
       // A job's tasks get no traffic.
       const serves = get(service, "ports") ?? get(service, "expose");
       const once = textAt(service, "restart") === "no" && !get(service, "deploy", "restart_policy");
+      if (replicas === 0) {
+        return { mode: { type: "replicated", replicas }, restart: restart ?? { condition: "any" } };
+      }
       if (once && !serves) return { ...asJob, restart: { condition: "none" } };
       if (awaited) return { ...asJob, restart: restart ? ends : { condition: "none" } };
       return { mode: { type: "replicated", replicas }, restart: restart ?? { condition: "any" } };

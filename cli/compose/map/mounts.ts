@@ -13,7 +13,7 @@ import { flagAt, pairsAt, present, textAt } from "./read.ts";
 type Mount = NonNullable<ServiceSpecInput["template"]["mounts"]>[number];
 
 export function mountsOf(project: Project, service: Tree): Mount[] {
-  return itemsOf(get(service, "volumes")).flatMap((item): Mount[] => {
+  const mounts = itemsOf(get(service, "volumes")).flatMap((item): Mount[] => {
     const target = textAt(item, "target") ?? "";
     const readOnly = flagAt(item, "read_only") ?? false;
     switch (textAt(item, "type")) {
@@ -38,6 +38,8 @@ export function mountsOf(project: Project, service: Tree): Mount[] {
         );
     }
   });
+  // Said twice is said once, as in Compose.
+  return [...new Map(mounts.map((mount) => [JSON.stringify(mount), mount])).values()];
 }
 
 function volumeOf(project: Project, item: Tree) {

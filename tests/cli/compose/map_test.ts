@@ -41,6 +41,11 @@ const KEYS: [lines: string, path: string, value: unknown][] = [
     { target: 90, protocol: "tcp", mode: "ingress", published: { from: 9000, to: 9010 } },
     { target: 53, protocol: "udp", mode: "ingress" },
   ]],
+  ["ports: ['127.0.0.1:80:80', '[::1]:81:81', '0.0.0.0:82:82']", "template.ports", [
+    { target: 80, protocol: "tcp", mode: "ingress", published: 80, hostIp: "127.0.0.1" },
+    { target: 81, protocol: "tcp", mode: "ingress", published: 81, hostIp: "::1" },
+    { target: 82, protocol: "tcp", mode: "ingress", published: 82 },
+  ]],
   ["ports: [{target: 80, published: '80', mode: host}]", "template.ports", [
     { target: 80, protocol: "tcp", mode: "host", published: 80 },
   ]],
@@ -72,6 +77,10 @@ const KEYS: [lines: string, path: string, value: unknown][] = [
   ["pull_policy: always", "template.pullPolicy", "always"],
   ["pull_policy: every_12h", "template.pullPolicy", "always"],
   ["scale: 3", "mode.replicas", 3],
+  ["restart: 'no'\n    scale: 0", "mode.replicas", 0],
+  ["volumes: ['data:/d:Z', 'data:/d:Z']\nvolumes: {data: {}}", "template.mounts", [
+    { type: "volume", source: "data", target: "/d", readOnly: false, noCopy: false },
+  ]],
   ["container_name: Front_1", "aliases", ["front_1"]],
   ["container_name: realtime-dev.front", "aliases", ["realtime-dev.front"]],
   ["container_name: ''", "aliases", undefined],
