@@ -41,6 +41,8 @@ export interface Project {
   name: string;
   dir: string;
   services: Map<string, ComposeService>;
+  /** Services of the files that are not meant now: their profile is off, or others were named. */
+  resting: ReadonlySet<string>;
   /** Services that depend on nothing first. */
   waves: string[][];
   tree: MapTree;
@@ -83,7 +85,8 @@ export async function resolve(
   const wanted = named.length === 0 ? services : closure(services, named);
   checkRefused({ tree: model.tree, services: wanted });
   checkReferences(model.tree, wanted);
-  return { ...project, services: wanted, waves: wavesOf(wanted) };
+  const resting = new Set([...all.keys()].filter((name) => !wanted.has(name)));
+  return { ...project, services: wanted, resting, waves: wavesOf(wanted) };
 }
 
 function isEnabled(service: Tree, active: readonly string[]): boolean {

@@ -234,7 +234,8 @@ export const ServiceView = Service.extend({
     "failed",
     "removing",
   ]).meta({
-    description: "`finished` and `failed` are for jobs; `scheduled`: cron, and no run goes on",
+    description: "`finished`: a job, or all tasks of a service that is not to start them again, " +
+      "succeeded; `failed`: a job; `scheduled`: cron, and no run goes on",
   }),
   rollout: RolloutView.optional().meta({ description: "Of replicated services" }),
 }).meta({ id: "Service", description: "A service, its newest template and how it is doing" });

@@ -24,6 +24,7 @@ services:
     command: [sh, -c, "nc -ll -p 7000 -e cat"]
     expose: [7000]
     networks: {back: {aliases: [my_store]}}
+    configs: [app, {source: app, target: /etc/app.conf, uid: "7", gid: "8", mode: 0440}]
     healthcheck: {test: [CMD, "true"], interval: 1s, start_interval: 200ms, start_period: 5s}
   full:
     <<: *pinned
@@ -49,10 +50,9 @@ services:
       - {type: volume, source: second, target: /second, volume: {nocopy: true, labels: {own: l}}}
       - {type: tmpfs, target: /scratch, tmpfs: {size: 1m, mode: 0700}}
       - /anonymous
-    tmpfs: ["/run:size=2m,mode=777"]
+    tmpfs: ["/work:size=2m,mode=777"]
     secrets: [plain, {source: plain, target: pw, uid: "1000", gid: "1000", mode: 0440}]
-    configs: [{source: app, target: /etc/app.conf, mode: 0444}]
-    healthcheck: {test: test -e /run/post, interval: 7s, timeout: 3s, retries: 9, start_period: 4s, start_interval: 300ms}
+    healthcheck: {test: test -e /work/post, interval: 7s, timeout: 3s, retries: 9, start_period: 4s, start_interval: 300ms}
     restart: on-failure:3
     stop_grace_period: 9s
     stop_signal: SIGQUIT
@@ -62,9 +62,9 @@ services:
     hostname: box
     extra_hosts: ["db=10.0.0.7"]
     logging: {driver: json-file, options: {max-size: 1m}}
-    pre_start: [{command: [sh, -c, "echo $$OWN > /second/before; chmod 644 /second/before"], user: root, environment: {OWN: step}}]
-    post_start: [{command: [sh, -c, "echo $$HOOK > /run/post"], environment: {HOOK: hooked}}]
-    pre_stop: [{command: [sh, -c, "echo bye > /site/bye-$$HOSTNAME"], user: root}]
+    pre_start: [{command: [sh, -c, "echo $$OWN > /second/before; chmod 644 /second/before"], user: "0", environment: {OWN: step}}]
+    post_start: [{command: [sh, -c, "echo $$HOOK > /work/post"], environment: {HOOK: hooked}}]
+    pre_stop: [{command: [sh, -c, "echo bye > /site/bye-$$HOSTNAME"], user: "0"}]
     cap_add: [NET_ADMIN]
     cap_drop: [MKNOD]
     devices: ["/dev/null:/dev/nothing:r"]
@@ -76,11 +76,10 @@ services:
     cpus: 0.25
     mem_limit: 32m
     pids_limit: 50
-    group_add: [mail, "1234"]
+    group_add: ["8", 1234]
   open:
     <<: *pinned
     command: [sh, -c, "${WAITING}"]
-    privileged: true
     network_mode: none
     deploy:
       mode: global
@@ -105,6 +104,11 @@ services:
       placement: {max_replicas_per_node: 1}
       update_config: {parallelism: 2, delay: 1s, failure_action: rollback, monitor: 2s, max_failure_ratio: 0.5, order: start-first}
       rollback_config: {parallelism: 3, delay: 2s, monitor: 3s}
+  strong:
+    <<: *pinned
+    profiles: [strong]
+    command: [sh, -c, "${WAITING}"]
+    privileged: true
   gpu:
     <<: *pinned
     profiles: [gpu]
@@ -156,7 +160,7 @@ function checkConfig({ Config }: Inspection): void {
   assertEquals(Object.keys(Config.ExposedPorts ?? {}).sort(), ["80/tcp", "81/udp", "9000/tcp"]);
   const { Test, Interval, Timeout, Retries, StartPeriod } = Config.Healthcheck ?? {};
   assertEquals([Test, Interval, Timeout, Retries, StartPeriod], [
-    ["CMD", "/bin/sh", "-c", "test -e /run/post"],
+    ["CMD", "/bin/sh", "-c", "test -e /work/post"],
     ...[7e9, 3e9, 9, 4e9],
   ]);
 }
@@ -168,12 +172,12 @@ function checkHost({ HostConfig }: Inspection): void {
     ...{ NanoCpus: 250_000_000, Memory: 32 * 1024 ** 2, PidsLimit: 50 },
     ExtraHosts: ["db:10.0.0.7"],
     SecurityOpt: ["no-new-privileges:true"],
-    GroupAdd: ["mail", "1234"],
+    GroupAdd: ["8", "1234"],
     Sysctls: { "net.core.somaxconn": "512" },
     LogConfig: { Type: "json-file", Config: { "max-size": "1m" } },
     Devices: [{ PathOnHost: "/dev/null", PathInContainer: "/dev/nothing", CgroupPermissions: "r" }],
     Ulimits: [{ Name: "nproc", Hard: 512, Soft: 512 }, { Name: "nofile", Hard: 200, Soft: 100 }],
-    Tmpfs: { "/run": "size=2m,mode=777", "/scratch": "size=1048576,mode=700" },
+    Tmpfs: { "/work": "size=2m,mode=777", "/scratch": "size=1048576,mode=700" },
   };
   const seen = Object.fromEntries(Object.keys(expected).map((name) => [name, of[name]]));
   assertEquals(seen, expected);
@@ -197,23 +201,26 @@ function checkMounts({ Mounts }: Inspection, dir: string): void {
 /** What the processes in the container see. */
 async function checkInside({ berth }: ComposeWorld, project: string): Promise<void> {
   const script = [
-    ...["cat /data/first /second/before /run/post /run/secrets/plain", "echo", "cat /etc/app.conf"],
+    ...["cat /data/first /second/before /work/post /run/secrets/plain", "echo"],
     ...["stat -c '%u %g %a' /run/secrets/pw", "cat /run/secrets/pw", "echo"],
     ...["ulimit -n", "cat /proc/sys/net/core/somaxconn", "touch /x 2>&1 | grep -c Read-only"],
     ...["echo said | nc -w 2 my_store 7000", "id -G"],
   ].join("; ");
   const ran = await berth("exec", "--project", project, "full", "sh", "-c", script);
   assertEquals(ran.out.trim().split("\n"), [
-    ...["first", "step", "hooked", "hush", "level = 3", "1000 1000 440", "hush"],
+    ...["first", "step", "hooked", "hush", "1000 1000 440", "hush"],
     ...["100", "512", "1", "said", "1000 8 1234"],
   ], ran.err);
+  const look = "cat /app /etc/app.conf; stat -c '%u %g %a' /etc/app.conf";
+  const store = await berth("exec", "--project", project, "store", "sh", "-c", look);
+  assertEquals(store.out.trim().split("\n"), ["level = 3", "level = 3", "7 8 440"], store.err);
 }
 
 async function checkOthers(w: ComposeWorld, client: Client, project: string): Promise<void> {
   const [open] = await inspected(client, project, "open");
-  const { Privileged, NetworkMode, NanoCpus, Memory, PidsLimit } = open?.HostConfig ?? {};
-  assertEquals([Privileged, NetworkMode, NanoCpus, Memory, PidsLimit], [
-    ...[true, "none", 500_000_000, 64 * 1024 ** 2, 30],
+  const { NetworkMode, NanoCpus, Memory, PidsLimit } = open?.HostConfig ?? {};
+  assertEquals([NetworkMode, NanoCpus, Memory, PidsLimit], [
+    ...["none", 500_000_000, 64 * 1024 ** 2, 30],
   ]);
   const services = okValue(await w.server.client.listServices({ project })).items;
   const spec = (name: string) => {
@@ -222,7 +229,7 @@ async function checkOthers(w: ComposeWorld, client: Client, project: string): Pr
     return found;
   };
   assertEquals(services.map(({ name, mode, phase }) => `${name} ${mode.type} ${phase}`), [
-    ...["everywhere global running", "first job finished", "full replicated running"],
+    ...["everywhere global finished", "first job finished", "full replicated running"],
     ...["full-pre-start-1 job finished", "open global running", "spread replicated running"],
     ...["store replicated running", "twice job finished"],
   ]);
@@ -274,6 +281,17 @@ engineTest(
             /^(gpu|reserved)\./.test(name) && /GPU/i.test(JSON.stringify(why))
           ).length === 2;
         }, { what: "tasks that wait for GPUs", timeoutMs: 20_000 });
+
+        await w.berth("up", "strong", "--timeout", "1s");
+        await eventually(async () => {
+          const [strong] = await inspected(client, project, "strong");
+          if (strong) return strong.HostConfig.Privileged;
+          // An engine that has itself fewer rights cannot give them all.
+          const tasks = okValue(await w.server.client.listTasks({ project })).items;
+          return tasks.some(({ name, observed }) =>
+            name === "strong.1" && /apply caps/.test(observed?.message ?? "")
+          );
+        }, { what: "a privileged container", timeoutMs: 20_000 });
 
         const down = await w.berth("down", "-v", "--yes");
         assertEquals(down.code, 0, down.err);

@@ -30,7 +30,7 @@ export async function diff(
     deps.client.listServices({ ...query, project: project.name })
   );
   if (!listed.ok) return failCall(deps, listed.error, `cannot look at project ${project.name}`);
-  const changes = changesOf(specs, listed.value)
+  const changes = changesOf(specs, listed.value, project.resting)
     .filter(({ kind }) => names.length === 0 || kind !== "orphan");
   const different = changes.filter(({ kind }) => kind !== "unchanged");
   if (different.length === 0) {

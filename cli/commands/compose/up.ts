@@ -42,7 +42,9 @@ export async function up(flags: UpFlags, names: string[], deps: ServerDeps): Pro
     const listed = await listAll((query) =>
       client.listServices({ ...query, project: project.name })
     );
-    return listed.ok ? { ok: true as const, value: changesOf(specs, listed.value) } : listed;
+    return listed.ok
+      ? { ok: true as const, value: changesOf(specs, listed.value, project.resting) }
+      : listed;
   };
   const first = await look();
   if (!first.ok) return failCall(deps, first.error, `cannot look at project ${project.name}`);
