@@ -72,7 +72,8 @@ export function serviceEndpoints({ service, portsOf, tasks, node }: Scene): Serv
       return [{ target, protocol, balancing }];
     }
     const published = allocated(service, port);
-    return published === undefined ? [] : [{ target, protocol, published, balancing }];
+    const at = port.hostIp === undefined ? {} : { hostIp: port.hostIp };
+    return published === undefined ? [] : [{ target, protocol, published, ...at, balancing }];
   });
   const inside = new Map<number, number[]>();
   const endpoints: Endpoint[] = [];

@@ -65,7 +65,10 @@ export async function serviceView(
     imagePin: imagePin(template, { settled, hasRun: tasks.some(ofRevision) }),
     version: service.versionstamp,
     counts: countTasks(service.row, tasks),
-    phase: phaseOf({ ...service.row, revision: goal }, tasks, await isOverdue(kv, service.row)),
+    phase: phaseOf({ ...service.row, revision: goal }, tasks, {
+      overdue: await isOverdue(kv, service.row),
+      ends: template.restart.condition !== "any",
+    }),
     ...(rollout ? { rollout } : {}),
   };
 }
@@ -129,11 +132,14 @@ function wantedOf({ mode }: Pick<Service, "mode">, tasks: readonly TaskSummary[]
   }
 }
 
-/** The one word for how a service is doing; `revision` is the one that its tasks are to have. */
+/**
+ * The one word for how a service is doing; `revision` is the one that its tasks are to have. `overdue`: a job
+ * was given up for its deadline. `ends`: a task that succeeded is not started again.
+ */
 export function phaseOf(
   service: Pick<Service, "mode" | "stopped" | "deleting" | "revision">,
   all: readonly TaskSummary[],
-  overdue = false,
+  { overdue = false, ends = false } = {},
 ): ServiceView["phase"] {
   if (service.deleting) return "removing";
   const tasks = ownTasks(service, all);
@@ -156,8 +162,21 @@ export function phaseOf(
     task.desired === "run" && task.revision === service.revision && task.ready
   );
   const wanted = wantedOf(service, tasks);
+  if (ends && wanted > 0 && hasSucceeded(service, tasks, wanted)) return "finished";
   const full = ready.length === wanted && live.length === wanted;
   return full && (wanted > 0 || mode.type === "replicated") ? "running" : "converging";
+}
+
+/** Whether the newest task of each slot is of the wanted revision and did what it was for. */
+function hasSucceeded(
+  { revision }: Pick<Service, "revision">,
+  tasks: readonly TaskSummary[],
+  wanted: number,
+): boolean {
+  const newest = [...new Map(tasks.map((task) => [task.slot, task])).values()];
+  const done = newest.filter(({ state, desired }) => state === "succeeded" && desired === "run");
+  return done.length === wanted && tasks.every(({ state }) => isTerminal(state)) &&
+    done.every((task) => task.revision === revision);
 }
 
 /**

@@ -6,6 +6,14 @@
 import type { UnboundPort } from "../kv/schema/node.ts";
 import { messageOf } from "./state_file.ts";
 
+const ABSENT =
+  /not available|not supported|cannot assign requested address|EADDRNOTAVAIL|EAFNOSUPPORT/i;
+
+/** The machine does not have the address that was to be listened on. */
+export function isAddressAbsent(error: unknown): boolean {
+  return ABSENT.test(messageOf(error));
+}
+
 export function bindFailure(error: unknown): string {
   const message = messageOf(error);
   if (error instanceof Deno.errors.AddrInUse || /EADDRINUSE|in use/i.test(message)) {
@@ -14,6 +22,7 @@ export function bindFailure(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied || /EACCES|permission/i.test(message)) {
     return "the worker may not bind it: ports below 1024 need root or CAP_NET_BIND_SERVICE";
   }
+  if (isAddressAbsent(error)) return "this machine does not have the address";
   return message.slice(0, 200);
 }
 

@@ -48,7 +48,8 @@ export const composeCommands = [
     name: "down",
     group: GROUP,
     summary: "Remove what up made of a project",
-    details: "Dependents go first. Without files, -p removes all that was made from files.",
+    details: "Dependents go first. Without files, -p removes all that was made from files.\n" +
+      "-v asks before it removes volumes; a script says --yes.",
     options: {
       ...FILES,
       removeOrphans: ORPHANS,
@@ -57,6 +58,7 @@ export const composeCommands = [
     examples: [
       ["berth down", "the services of compose.yaml"],
       ["berth down -p shop", "all that up made of the project, without its files"],
+      ["berth down -v --yes", "volumes and all, without a question"],
     ],
     run: async (options, _args, deps) =>
       (await import("../commands/compose/down.ts")).down(options, deps),

@@ -5,6 +5,7 @@
  */
 import { sameValue } from "../../kv/schema/same.ts";
 import { ServiceSpec, type ServiceView } from "../../kv/schema/service.ts";
+import { ownerOf } from "./expand.ts";
 import { BUILD_LABEL, COMPOSE_LABEL } from "./map/service.ts";
 
 /** `recreate`: what changed cannot be changed in place. `orphan`: made by `up`, and in no file now. */
@@ -26,9 +27,11 @@ export interface FieldChange {
   after: string;
 }
 
+/** `resting`: services of the files that are not meant now, and so are no orphans. */
 export function changesOf(
   wanted: readonly ServiceSpec[],
   present: readonly ServiceView[],
+  resting: ReadonlySet<string> = new Set(),
 ): Change[] {
   const current = new Map(present.map((view) => [view.name, view]));
   const changes = wanted.map((given): Change => {
@@ -59,7 +62,9 @@ export function changesOf(
     };
   });
   const names = new Set(wanted.map(({ name }) => name));
-  const orphans = present.filter((view) => isFromCompose(view) && !names.has(view.name))
+  const rests = ({ labels }: ServiceView) => resting.has(ownerOf(labels[COMPOSE_LABEL] ?? ""));
+  const orphans = present
+    .filter((view) => isFromCompose(view) && !names.has(view.name) && !rests(view))
     .map((view): Change => ({ kind: "orphan", name: view.name, current: view, fields: [] }));
   return [...changes, ...orphans];
 }

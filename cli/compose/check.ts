@@ -1,5 +1,5 @@
 /**
- * Holds a file against the table of keys: unknown and refused keys, and values of the wrong type. Pure.
+ * Holds a file against the table of keys: unknown ones, and values of the wrong type. Pure.
  *
  * @module
  */
@@ -66,9 +66,6 @@ function checkKeys(
     }
     if (isNull(value) || value.tag === "reset") continue;
     check(value, key.shape, [...path, name]);
-    if (key.decision === "refused") {
-      throw new ComposeError(`${whole} is refused: ${key.note}`, at, key.instead);
-    }
   }
   for (const name of required) {
     if (!tree.entries.has(name)) {

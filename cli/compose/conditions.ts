@@ -18,6 +18,8 @@ export function standingOf(
   { phase, counts, mode, name, stopped, rollout, revision }: ServiceView,
   condition: Condition,
 ): Standing {
+  // Of a service that is scaled to nothing nothing is to be waited for, as in Compose.
+  if (mode.type === "replicated" && mode.replicas === 0) return MET;
   if (stopped) return { kind: "never", why: `${name} is stopped` };
   if (mode.type === "job" && phase === "failed") return { kind: "never", why: `${name} failed` };
   if (rollout?.revision === revision && /^(paused|rolled-back|failed)$/.test(rollout.state)) {

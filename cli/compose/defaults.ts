@@ -139,7 +139,7 @@ export const DIFFERENCES: readonly Difference[] = [
     what: "names with capitals, `_` or `.`",
     compose: "taken",
     swarm: "taken",
-    berth: "lower case, with `-`: names become host names",
+    berth: "lower case, with `-`; what the file calls a service is one more host name of it",
   },
   {
     what: "numbers in `environment`, like `1.10`",

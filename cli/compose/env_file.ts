@@ -48,7 +48,7 @@ function readEntry(
   const end = lineEnd === -1 ? source.length : lineEnd + 1;
   const text = source.slice(from, end).replace(/\n$/, "");
   if (/^\s*(#|$)/.test(text)) return { end };
-  const head = /^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*([=:]?)[ \t]*/.exec(text);
+  const head = /^\s*(?:export\s+)?([\p{L}\p{N}_][\p{L}\p{N}_.[\]-]*)\s*([=:]?)[ \t]*/u.exec(text);
   const at: Place = { file: options.file, line, column: 1 };
   const name = head?.[1];
   if (!head || name === undefined) {
@@ -64,7 +64,7 @@ function readEntry(
   if (quote === '"' || quote === "'") {
     return quoted(source, valueFrom, quote, { name, at, options });
   }
-  const bare = text.slice(head[0].length).replace(/(^|\s)#.*$/, "").trim();
+  const bare = text.slice(head[0].length).replace(/ #.*$/, "").trim();
   return { name, value: expanded(bare, options, at), end };
 }
 
@@ -77,7 +77,7 @@ function quoted(
 ): Read {
   let close = from + 1;
   while (close < source.length && source[close] !== quote) {
-    close += source[close] === "\\" && quote === '"' ? 2 : 1;
+    close += source[close] === "\\" && (quote === '"' || source[close + 1] === "'") ? 2 : 1;
   }
   if (close >= source.length) {
     throw new ComposeError(`the value of ${name} has no closing ${quote}`, at);
@@ -89,7 +89,7 @@ function quoted(
   if (after !== "" && !after.startsWith("#")) {
     throw new ComposeError(`after the value of ${name} comes more: ${after.slice(0, 40)}`, at);
   }
-  if (quote === "'") return { name, value: inside, end };
+  if (quote === "'") return { name, value: inside.replaceAll("\\'", "'"), end };
   return { name, value: unescaped(expanded(inside.replaceAll("\\$", "$$$$"), options, at)), end };
 }
 

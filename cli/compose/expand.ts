@@ -33,6 +33,13 @@ const OWN = [
 ];
 const OTHERS = ["container_name", "profiles", "restart", "x-berth", "depends_on"];
 
+const STEP = "-pre-start-";
+
+/** The service that a name is of: its own, or that of a step. */
+export function ownerOf(name: string): string {
+  return name.replace(new RegExp(`${STEP}\\d+$`), "");
+}
+
 export function withSteps(project: Project): Project {
   const services = new Map<string, ComposeService>();
   for (const service of project.services.values()) {
@@ -74,10 +81,10 @@ function stepsOf(service: ComposeService): ComposeService[] {
         "put it into the image's entrypoint, or use post_start",
       );
     }
-    const name = `${service.name}-pre-start-${i + 1}`;
+    const name = `${service.name}${STEP}${i + 1}`;
     return {
       name,
-      berthName: `${service.berthName}-pre-start-${i + 1}`,
+      berthName: `${service.berthName}${STEP}${i + 1}`,
       at: hook.at,
       tree: stepTree(service.tree, hook),
       dependsOn: [],

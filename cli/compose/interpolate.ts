@@ -1,6 +1,7 @@
 /**
  * Variables in values: `$A`, `${A}`, `${A:-b}`, `${A-b}`, `${A:?m}`, `${A?m}`, `${A:+c}`, `${A+c}`, with
- * variables in the alternatives, and `$$` for a dollar. Pure.
+ * variables in the alternatives, and `$$` for a dollar. One that begins no name stands for itself, as in
+ * Compose: `$(date)`. Pure.
  *
  * @module
  */
@@ -55,11 +56,8 @@ export function interpolate(text: string, variables: Variables, at: Place, depth
       from = end + 1;
     } else {
       const name = NAME.exec(text.slice(dollar + 1))?.[0];
-      if (name === undefined) {
-        throw wrong(`a $ here begins no variable: ${clipped(text.slice(dollar))}`, at);
-      }
-      out += valueOf(name, variables, at);
-      from = dollar + 1 + name.length;
+      out += name === undefined ? "$" : valueOf(name, variables, at);
+      from = dollar + 1 + (name?.length ?? 0);
     }
   }
   return out;

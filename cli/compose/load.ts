@@ -9,7 +9,16 @@ import { type Loader, loadFile, readText, readVariables, type Source } from "./f
 import { interpolateTree, type Lookup } from "./interpolate.ts";
 import { merge, untagged } from "./merge.ts";
 import { absolute } from "./paths.ts";
-import { ComposeError, get, map, type MapTree, placeText, textOf, type Tree } from "./tree.ts";
+import {
+  ComposeError,
+  get,
+  map,
+  type MapTree,
+  type Place,
+  placeText,
+  textOf,
+  type Tree,
+} from "./tree.ts";
 import { parseYaml } from "./yaml.ts";
 
 export interface LoadOptions {
@@ -51,8 +60,21 @@ const OVERRIDES = [
 const MAX_PARENTS = 32;
 export const STDIN = "-";
 
-/** Loads the project. Throws a {@link ComposeError} when anything is wrong. */
-export async function loadModel(options: LoadOptions, around: Surroundings): Promise<Model> {
+/** A variable that is set nowhere and became empty. */
+export interface Unset {
+  name: string;
+  at: Place;
+}
+
+/**
+ * Loads the project. Throws a {@link ComposeError} when anything is wrong. Each variable that became empty
+ * is put into `unset`: it may be the reason.
+ */
+export async function loadModel(
+  options: LoadOptions,
+  around: Surroundings,
+  unset: Unset[] = [],
+): Promise<Model> {
   const files = await findFiles(options, around);
   const first = files[0] ?? STDIN;
   const base = { dir: around.cwd, home: around.home };
@@ -62,18 +84,12 @@ export async function loadModel(options: LoadOptions, around: Surroundings): Pro
     ? around.cwd
     : dirname(first);
   const lookup = await variablesOf(options, dir, around);
-  const warnings: string[] = [];
-  const told = new Set<string>();
   const loader: Loader = {
     source: around,
     count: { files: 0 },
     variables: {
       lookup,
-      unset(name, at) {
-        if (told.has(name)) return;
-        told.add(name);
-        warnings.push(`${placeText(at)}: the variable ${name} is not set: it becomes empty`);
-      },
+      unset: (name, at) => unset.push({ name, at }),
     },
   };
   const given = projectOf(options.project ?? lookup("COMPOSE_PROJECT_NAME")) ??
@@ -92,8 +108,23 @@ export async function loadModel(options: LoadOptions, around: Surroundings): Pro
     profiles: profilesOf(options, lookup),
     tree: whole,
     lookup,
-    warnings,
+    warnings: warningsOf(unset),
   };
+}
+
+/** Each variable once, where it is used first. */
+function warningsOf(unset: readonly Unset[]): string[] {
+  return unset.filter(({ name }, i) => unset.findIndex((other) => other.name === name) === i)
+    .map(({ name, at }) => `${placeText(at)}: the variable ${name} is not set: it becomes empty`);
+}
+
+/** What an error may come from: the variables in its line that are not set. */
+export function unsetAt(place: Place | undefined, unset: readonly Unset[]): string {
+  const names = unset.filter(({ at }) => at.file === place?.file && at.line === place.line)
+    .map(({ name }) => name);
+  if (names.length === 0) return "";
+  const all = [...new Set(names)].join(", ");
+  return `not set here, and so empty: ${all}; set it in the environment or in .env`;
 }
 
 async function findFiles(options: LoadOptions, around: Surroundings): Promise<string[]> {

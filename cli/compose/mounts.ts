@@ -30,14 +30,14 @@ export function longVolume(text: string, at: Place): Tree {
     if (option === "ro") put("read_only", true);
     else if (option === "nocopy" && !path) {
       entries.push(["volume", map([["nocopy", scalar(true, at)]], at)]);
-    } else if (/^[zZ]$/.test(option) && path) bind.push(["selinux", scalar(option, at)]);
+    } else if (/^[zZ]$/.test(option)) bind.push(["selinux", scalar(option, at)]);
     else if (/^r?(shared|slave|private)$/.test(option) && path) {
       bind.push(["propagation", scalar(option, at)]);
     } else if (!/^(cached|delegated|consistent)$/.test(option)) {
       throw new ComposeError(`"${option}" is no option of the volume "${text}"`, at, EXAMPLE);
     }
   }
-  if (path) entries.push(["bind", map(bind, at)]);
+  if (bind.length > 0) entries.push(["bind", map(bind, at)]);
   return map(entries, at);
 }
 

@@ -36,7 +36,10 @@ export function parseShortPort(text: string): ShortPort[] | string {
     return `"${text}" ends before it begins`;
   }
   const count = to - from + 1;
-  if (count > MAX_RANGE) return `"${text}" has ${count} ports, and ${MAX_RANGE} is the most`;
+  if (count > MAX_RANGE) {
+    return `"${text}" has ${count} ports, and ${MAX_RANGE} is the most: give the service ` +
+      "network_mode: host instead";
+  }
   const offered = published === "" ? 0 : Number(publishedTo) - Number(publishedFrom) + 1;
   if (count > 1 && offered !== 0 && offered !== count) {
     return `"${text}" has ${offered} published ports for ${count} of the container`;

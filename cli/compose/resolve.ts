@@ -24,6 +24,7 @@ import {
   type Tree,
   withEntry,
 } from "./tree.ts";
+import { checkRefused } from "./uses.ts";
 import { flagOf } from "./values.ts";
 
 export interface ComposeService {
@@ -40,6 +41,8 @@ export interface Project {
   name: string;
   dir: string;
   services: Map<string, ComposeService>;
+  /** Services of the files that are not meant now: their profile is off, or others were named. */
+  resting: ReadonlySet<string>;
   /** Services that depend on nothing first. */
   waves: string[][];
   tree: MapTree;
@@ -80,8 +83,10 @@ export async function resolve(
   const project = { name: model.name, dir: model.dir, tree: model.tree, warnings };
   checkOrder(services);
   const wanted = named.length === 0 ? services : closure(services, named);
+  checkRefused({ tree: model.tree, services: wanted });
   checkReferences(model.tree, wanted);
-  return { ...project, services: wanted, waves: wavesOf(wanted) };
+  const resting = new Set([...all.keys()].filter((name) => !wanted.has(name)));
+  return { ...project, services: wanted, resting, waves: wavesOf(wanted) };
 }
 
 function isEnabled(service: Tree, active: readonly string[]): boolean {
@@ -130,7 +135,16 @@ function dependenciesOf(
     const condition = textOf(get(value, "condition")) ?? "service_started";
     found.push({ name: other, condition: condition as Dependency["condition"], required, at });
   }
-  return found;
+  return [...found, ...linked(service, found).filter(({ name: other }) => enabled.has(other))];
+}
+
+/** What a service links it also waits for, as in Compose. */
+function linked(service: Tree, before: readonly Dependency[]): Dependency[] {
+  return itemsOf(get(service, "links")).flatMap((item) => {
+    const [name = ""] = (textOf(item) ?? "").split(":");
+    if (before.some((one) => one.name === name)) return [];
+    return [{ name, condition: "service_started", required: true, at: item.at }];
+  });
 }
 
 /** The environment and the labels, those from files included. */
@@ -208,9 +222,7 @@ function closure(
 function checkReferences(file: Tree, services: ReadonlyMap<string, ComposeService>): void {
   const published = new Map<string, Claim>();
   for (const { name, tree, at } of services.values()) {
-    if (!get(tree, "image") && !get(tree, "build")) {
-      throw new ComposeError(`services.${name} has neither image nor build`, at, "name its image");
-    }
+    checkImage({ name, tree, at });
     for (const port of itemsOf(get(tree, "ports"))) claimPort(name, port, published);
     for (const [network, entry] of entriesOf(get(tree, "networks"))) {
       if (network !== "default") defined(file, "networks", network, entry.at, name);
@@ -227,6 +239,15 @@ function checkReferences(file: Tree, services: ReadonlyMap<string, ComposeServic
       }
     }
   }
+}
+
+function checkImage({ name, tree, at }: Pick<ComposeService, "name" | "tree" | "at">): void {
+  const image = get(tree, "image");
+  if (get(tree, "build") || textOf(image)) return;
+  const what = image
+    ? `services.${name}.image is empty`
+    : `services.${name} has neither image nor build`;
+  throw new ComposeError(what, image?.at ?? at, "name its image");
 }
 
 function defined(file: Tree, section: string, name: string, at: Place, service: string): void {

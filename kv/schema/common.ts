@@ -17,6 +17,16 @@ export const Name = z.string()
   )
   .meta({ description: "DNS label of 1 to 63 characters", examples: ["web"] });
 
+const ALIAS_LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?";
+
+/** What containers may be called elsewhere: with `_`, and several labels. */
+export const Alias = z.string().max(253)
+  .regex(
+    new RegExp(`^${ALIAS_LABEL}(\\.${ALIAS_LABEL})*$`),
+    "must be a host name: labels of a-z, 0-9, _ and -, with dots in between",
+  )
+  .meta({ description: "Host name in lower case", examples: ["shop_db"] });
+
 /** 1 to 128 characters, as in Docker. */
 export const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/;
 

@@ -5,8 +5,8 @@
  * @module
  */
 import { z } from "zod";
-import { Id, Name } from "./common.ts";
-import { Balancing, PortNumber, Protocol } from "./port.ts";
+import { Alias, Id, Name } from "./common.ts";
+import { Balancing, HostIp, PortNumber, Protocol } from "./port.ts";
 import { Pin } from "./resolved.ts";
 import { Route } from "./route.ts";
 import { DataName } from "./sealed.ts";
@@ -40,6 +40,7 @@ export const ServicePort = z.object({
   target: PortNumber,
   protocol: Protocol,
   published: PortNumber.optional().meta({ description: "Every node listens on it" }),
+  hostIp: HostIp.optional(),
   balancing: Balancing,
 }).meta({ id: "ServicePort" });
 export type ServicePort = z.infer<typeof ServicePort>;
@@ -48,7 +49,7 @@ export const ServiceEndpoints = z.object({
   id: Id,
   project: Name,
   name: Name,
-  aliases: z.array(Name).default([]).meta({ description: "Further names in the project" }),
+  aliases: z.array(Alias).default([]).meta({ description: "Further names in the project" }),
   ports: z.array(ServicePort),
   endpoints: z.array(Endpoint).meta({ description: "By slot, then by age" }),
   routes: z.array(Route).optional().meta({ description: "What ingress proxies pass on to it" }),

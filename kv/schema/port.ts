@@ -58,6 +58,11 @@ const BALANCING = {
   idleMs: { tcp: 3_600_000, udp: 60_000 },
 } as const;
 
+export const HostIp = z.union([z.ipv4(), z.ipv6()]).meta({
+  description: "Listen on this address alone, on the nodes that have it; default: on all. With " +
+    "127.0.0.1 only the node's own programs get through",
+});
+
 export const Port = z.object({
   target: PortNumber.meta({ description: "Port inside the container" }),
   published: z.union([PortNumber, PortRange]).optional().meta({
@@ -70,6 +75,7 @@ export const Port = z.object({
       "`ingress`: every node listens on `published` and passes connections on to ready " +
       "tasks anywhere. `host`: the node of a task binds it for that task alone",
   }),
+  hostIp: HostIp.optional(),
   balance: BalanceOptions.optional().meta({ description: "What differs from the service's" }),
 }).meta({ id: "Port" });
 export type Port = z.infer<typeof Port>;

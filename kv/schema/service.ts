@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
+import { Alias, DurationMs, Id, Labels, Name, Timestamp } from "./common.ts";
 import { ContainerOptions } from "./container.ts";
 import { HealthCheck, ReadinessCheck } from "./health.ts";
 import { Placement, StrategyName } from "./placement.ts";
@@ -131,7 +131,7 @@ export type Disruption = z.infer<typeof Disruption>;
 const SpecFields = z.object({
   name: Name,
   project: Name.default("default"),
-  aliases: z.array(Name).max(32).optional()
+  aliases: z.array(Alias).max(32).optional()
     .meta({ description: "Further names by which the project's services reach it" }),
   labels: Labels.default({}),
   mode: Mode.default({ type: "replicated", replicas: 1 }),
@@ -234,7 +234,8 @@ export const ServiceView = Service.extend({
     "failed",
     "removing",
   ]).meta({
-    description: "`finished` and `failed` are for jobs; `scheduled`: cron, and no run goes on",
+    description: "`finished`: a job, or all tasks of a service that is not to start them again, " +
+      "succeeded; `failed`: a job; `scheduled`: cron, and no run goes on",
   }),
   rollout: RolloutView.optional().meta({ description: "Of replicated services" }),
 }).meta({ id: "Service", description: "A service, its newest template and how it is doing" });

@@ -39,7 +39,8 @@ function checkReadOnly({ secrets, configs }: Files, context: z.RefinementCtx): v
     for (const [i, ref] of refs.entries()) {
       const path = pathOf(kind, ref);
       if (path.startsWith(`${SECRETS_DIR}/`) && kind === "secret") continue;
-      const message = `${path} cannot be written: the container's root is read-only`;
+      const way = kind === "secret" ? `leave it below ${SECRETS_DIR}` : "make it a secret";
+      const message = `${path} cannot be written, the container's root is read-only: ${way}`;
       context.addIssue({ code: "custom", path: [`${kind}s`, i, "target"], message });
     }
   }

@@ -45,6 +45,16 @@ const BindMount = z.object({
   propagation: z.enum(["private", "rprivate", "shared", "rshared", "slave", "rslave"]).optional(),
   createHostPath: z.boolean().default(true)
     .meta({ description: "Make the directory on the node if it is not there" }),
+  selinux: z.enum(["z", "Z"]).optional().meta({
+    description: "Label it for containers: `z` for all of them, `Z` for this one alone",
+  }),
+}).superRefine(({ source, target, createHostPath, selinux }, context) => {
+  if (selinux === undefined) return;
+  const refuse = (message: string) =>
+    context.addIssue({ code: "custom", path: ["selinux"], message });
+  // The engine takes it in the older notation only, which has colons between its parts.
+  if (!createHostPath) refuse("needs createHostPath: the engine makes what it labels");
+  if (`${source}${target}`.includes(":")) refuse("does not go with a path that has a colon");
 });
 
 const TmpfsMount = z.object({

@@ -59,7 +59,7 @@ Deno.test("the first poll tells everything: ports with their settings, tasks wit
   withApi(async (t) => {
     const poll = await prepare(t);
     const web = await serve(t, "web", [
-      { target: 80, published: 8080, balance: { policy: "client-hash" } },
+      { target: 80, published: 8080, hostIp: "127.0.0.1", balance: { policy: "client-hash" } },
       { target: 9000 },
     ]);
     await run(t, { id: idOf(11), serviceId: web }, 32768);
@@ -68,9 +68,9 @@ Deno.test("the first poll tells everything: ports with their settings, tasks wit
     assert(answer.full);
     const [service] = answer.services;
     assertEquals([service?.project, service?.name], ["default", "web"]);
-    assertEquals(service?.ports.map((p) => [p.target, p.published, p.balancing.policy]), [
-      [80, 8080, "client-hash"],
-      [9000, undefined, "least-connections"],
+    assertEquals(service?.ports.map((p) => [p.target, p.published, p.hostIp, p.balancing.policy]), [
+      [80, 8080, "127.0.0.1", "client-hash"],
+      [9000, undefined, undefined, "least-connections"],
     ]);
     assertEquals(service?.endpoints.map((e) => [e.taskId, e.nodeId, e.address, e.state]), [
       [idOf(11), NODE, "10.0.0.1", "ready"],

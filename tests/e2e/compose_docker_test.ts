@@ -2,9 +2,9 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { connectEngine } from "../../worker/docker/client.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 import { okValue } from "../support/api.ts";
-import { engineTest, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
+import { engineTest, TEST_IMAGE } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
-import { type ServerProcess, startServer, startWorker } from "../support/processes.ts";
+import { inDirectory } from "../support/compose_world.ts";
 import {
   makeStandIn,
   POSTGRES_FILES,
@@ -14,60 +14,7 @@ import {
   WEB_IMAGE,
 } from "../support/stand_ins.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
-const EXAMPLES = `${ROOT}examples`;
-
-interface World {
-  server: ServerProcess;
-  berth(...args: string[]): Promise<{ code: number; out: string; err: string }>;
-}
-
-/** A server and a worker on the real engine; commands run in `dir` with these variables. */
-async function inExample(
-  connection: EngineConnection,
-  { dir, env }: { dir: string; env: Record<string, string> },
-  run: (world: World) => Promise<void>,
-): Promise<void> {
-  await ensureTestImage(connection);
-  const temporary = await Deno.makeTempDir();
-  const server = await startServer({ dataDir: `${temporary}/server` });
-  const worker = await startWorker(server, {
-    name: `compose-${Deno.pid}`,
-    stateDir: temporary,
-  });
-  const berth: World["berth"] = async (...args) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        `--config=${ROOT}deno.json`,
-        "-P=cli",
-        `${ROOT}cli/main.ts`,
-        ...args,
-      ],
-      cwd: dir,
-      env: {
-        BERTH_SERVER: server.url,
-        BERTH_TOKEN: server.token,
-        XDG_CONFIG_HOME: temporary,
-        ...env,
-      },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).output();
-    const decoder = new TextDecoder();
-    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-  };
-  try {
-    await run({ server, berth });
-  } finally {
-    await berth("down", "--remove-orphans");
-    await worker.stop();
-    await server.stop();
-    await Deno.remove(temporary, { recursive: true });
-  }
-}
+const EXAMPLES = new URL("../../examples", import.meta.url).pathname;
 
 engineTest(
   "example web: visits are counted in Redis, whichever task a node's port leads to",
@@ -76,7 +23,7 @@ engineTest(
     await makeStandIn(connection, REDIS_IMAGE, REDIS_FILES);
     const port = 21_000 + Deno.pid % 8_000;
     const env = { WEB_IMAGE, WEB_PORT: String(port), REDIS_IMAGE };
-    await inExample(connection, { dir: `${EXAMPLES}/web`, env }, async (w) => {
+    await inDirectory(connection, { dir: `${EXAMPLES}/web`, env }, async (w) => {
       const ran = await w.berth("up", "--wait");
       assertEquals(ran.code, 0, ran.err);
       const tasks = okValue(await w.server.client.listTasks({ project: "web" })).items;
@@ -101,7 +48,7 @@ engineTest(
   "example worker: prepared first, working, and cleaning up on request",
   async (connection) => {
     const env = { APP_IMAGE: TEST_IMAGE };
-    await inExample(connection, { dir: `${EXAMPLES}/worker`, env }, async (w) => {
+    await inDirectory(connection, { dir: `${EXAMPLES}/worker`, env }, async (w) => {
       const ran = await w.berth("up", "--wait");
       assertEquals(ran.code, 0, ran.err);
       const services = okValue(await w.server.client.listServices({ project: "worker" })).items;
@@ -131,7 +78,7 @@ engineTest(
     const password = await Deno.makeTempFile();
     const write = (text: string) => Deno.writeTextFile(password, text);
     const env = { POSTGRES_IMAGE, PASSWORD_FILE: password };
-    await inExample(connection, { dir: `${EXAMPLES}/postgres`, env }, async (w) => {
+    await inDirectory(connection, { dir: `${EXAMPLES}/postgres`, env }, async (w) => {
       await write(canary);
       const ran = await w.berth("up", "--wait");
       assertEquals(ran.code, 0, ran.err);
@@ -159,7 +106,10 @@ engineTest(
       assertEquals((await w.berth("down")).code, 0);
       assertEquals(await volumes(), ["data"]);
       assertEquals(okValue(await w.server.client.listSecrets({ project: "postgres" })).items, []);
-      const down = await w.berth("down", "-v");
+      const unsure = await w.berth("down", "-v");
+      assertEquals([unsure.code, await volumes()], [2, ["data"]], unsure.err);
+      assertStringIncludes(unsure.err, "-v would remove volume data of postgres");
+      const down = await w.berth("down", "-v", "--yes");
       assertEquals([down.code, await volumes()], [0, []], down.err);
     });
     await Deno.remove(password);
@@ -187,7 +137,7 @@ engineTest(
     await write("said", "one");
     const image = `${project}-app`;
     try {
-      await inExample(connection, { dir, env: {} }, async (w) => {
+      await inDirectory(connection, { dir, env: {} }, async (w) => {
         const expected = await w.berth("up", "--no-build", "--dry-run");
         assertStringIncludes(expected.err, `the image ${image} is expected`);
         const broken = DOCKERFILE.replace("COPY said", "COPY gone");

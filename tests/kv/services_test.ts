@@ -230,6 +230,23 @@ Deno.test("the phase says how a service is doing", () => {
     assertEquals(phaseOf(service, tasks), phase, JSON.stringify({ service, tasks }));
   }
   assertEquals(countTasks(job(4, 0), []).wanted, 4);
+
+  // Not to be started again once they succeeded.
+  const global = { ...replicated(1), mode: { type: "global" as const } };
+  const ending: typeof table = [
+    ["finished", replicated(2), [task(1, "succeeded"), task(2, "failed"), task(2, "succeeded")]],
+    ["converging", replicated(2), [task(1, "succeeded"), task(2, "running")]],
+    ["converging", replicated(2), [task(1, "succeeded")]],
+    ["converging", { ...replicated(1), revision: 2 }, [task(1, "succeeded")]],
+    ["finished", global, [task(1, "succeeded"), task(2, "succeeded")]],
+    ["converging", global, [task(1, "succeeded"), task(2, "failed")]],
+    ["converging", global, []],
+  ];
+  for (const [phase, service, tasks] of ending) {
+    const what = JSON.stringify({ service, tasks });
+    assertEquals(phaseOf(service, tasks, { ends: true }), phase, what);
+    assertEquals(phaseOf(service, tasks), "converging", what);
+  }
 });
 
 Deno.test("a job's tasks are never started again after a success", () => {

@@ -23,6 +23,7 @@ export interface TableInput {
   target?: number;
   protocol?: Protocol;
   published?: number;
+  hostIp?: string;
   balance?: BalanceOptions;
   places: PlaceInput[];
 }
@@ -35,7 +36,11 @@ export function serviceOf(input: TableInput): ServiceEndpoints {
     project: "default",
     name,
     aliases: [],
-    ports: [{ target, protocol, balancing, ...(published === undefined ? {} : { published }) }],
+    ports: [{
+      ...{ target, protocol, balancing },
+      ...(published === undefined ? {} : { published }),
+      ...(input.hostIp === undefined ? {} : { hostIp: input.hostIp }),
+    }],
     endpoints: places.map(({ task, port, address = "127.0.0.1", node = 9, state = "ready" }) => ({
       taskId: idOf(task),
       slot: task,
@@ -164,7 +169,7 @@ export async function readSome(conn: Deno.Conn): Promise<string | undefined> {
 }
 
 /** Connects, and reads what the other side says until it hangs up. */
-export async function ask(port: number): Promise<string> {
-  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+export async function ask(port: number, { hostname = "127.0.0.1" } = {}): Promise<string> {
+  using conn = await Deno.connect({ hostname, port });
   return await readAll(conn);
 }

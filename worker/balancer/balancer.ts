@@ -13,7 +13,7 @@ import type { Protocol } from "../../kv/schema/port.ts";
 import type { ServiceEndpoints } from "../../kv/schema/endpoint.ts";
 import type { UnboundPort } from "../../kv/schema/node.ts";
 import type { Clock } from "../../kv/schema/time.ts";
-import { bindFailure } from "../bind_failure.ts";
+import { bindFailure, isAddressAbsent } from "../bind_failure.ts";
 import { claimAddress } from "../datagram.ts";
 import type { Log } from "../log.ts";
 import { messageOf } from "../state_file.ts";
@@ -98,9 +98,9 @@ export function createBalancer(deps: BalancerDeps): Balancer {
   }
 
   async function bind(port: Wanted): Promise<void> {
-    const { name, protocol, published, service } = port;
+    const { name, protocol, published, hostIp, service } = port;
     let failure: unknown;
-    for (const hostname of hostnames) {
+    for (const hostname of hostIp === undefined ? hostnames : [hostIp]) {
       try {
         const proxy = await listen(protocol, { hostname, port: published }, routeOf(port));
         problems.delete(name);
@@ -110,9 +110,7 @@ export function createBalancer(deps: BalancerDeps): Balancer {
       } catch (error) {
         failure = error;
         // A machine without IPv6 has no such address; anything else is the answer.
-        if (!/not available|not supported|EADDRNOTAVAIL|EAFNOSUPPORT/i.test(messageOf(error))) {
-          break;
-        }
+        if (!isAddressAbsent(error)) break;
       }
     }
     const reason = bindFailure(failure);

@@ -27,10 +27,12 @@ export function applyAnswer(table: Table | undefined, answer: EndpointsResponse)
 
 /** A port that every node is to listen on. */
 export interface Wanted {
-  /** `tcp/8080` */
+  /** `tcp/8080`, or `tcp/8080 on 127.0.0.1`. */
   name: string;
   protocol: Protocol;
   published: number;
+  /** The one address to listen on. */
+  hostIp?: string;
   serviceId: string;
   /** For people: `project/name`. */
   service: string;
@@ -41,11 +43,14 @@ export interface Wanted {
 export function wantedPorts({ services }: Pick<Table, "services">): Map<string, Wanted> {
   const wanted = new Map<string, Wanted>();
   for (const { id, project, name, ports } of services.values()) {
-    for (const { target, protocol, published, balancing } of ports) {
+    for (const { target, protocol, published, hostIp, balancing } of ports) {
       if (published === undefined) continue;
-      const at = portName({ protocol, published });
-      const service = `${project}/${name}`;
-      wanted.set(at, { name: at, protocol, published, serviceId: id, service, target, balancing });
+      const port = portName({ protocol, published });
+      const at = hostIp === undefined ? port : `${port} on ${hostIp}`;
+      wanted.set(at, {
+        ...{ name: at, protocol, published, ...(hostIp === undefined ? {} : { hostIp }) },
+        ...{ serviceId: id, service: `${project}/${name}`, target, balancing },
+      });
     }
   }
   return wanted;

@@ -4,6 +4,7 @@
  * In a container of project `shop`:
  *
  *     api, api.shop                  the service: one address, whatever becomes of its tasks
+ *     shop_api, api.internal         aliases of it, as they were given
  *     api.other                      a service of another project
  *     tasks.api, tasks.api.other     its ready tasks, an address each
  *     2.tasks.api                    the ready task in slot 2
@@ -80,8 +81,9 @@ type Meant = Pick<Found, "service" | "tasks">;
 
 function findService(zone: Zone, labels: string[], project: string): Meant | undefined {
   const [name, of = project, ...rest] = labels;
-  if (name === undefined || rest.length > 0) return undefined;
-  const service = zone.find(of, name);
+  if (name === undefined) return undefined;
+  const service = (rest.length === 0 ? zone.find(of, name) : undefined) ??
+    zone.find(project, labels.join(".")); // An alias may have dots.
   return service && { service };
 }
 

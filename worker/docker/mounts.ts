@@ -68,8 +68,8 @@ function needsMaking({ createHostPath, source, target }: MountOf<"bind">): boole
   return createHostPath && !source.includes(":") && !target.includes(":");
 }
 
-function bindText({ source, target, readOnly, propagation }: MountOf<"bind">): string {
-  const flags = [readOnly ? "ro" : "rw", ...(propagation === undefined ? [] : [propagation])];
+function bindText({ source, target, readOnly, propagation, selinux }: MountOf<"bind">): string {
+  const flags = [readOnly ? "ro" : "rw", propagation, selinux].filter((flag) => flag !== undefined);
   return `${source}:${target}:${flags.join(",")}`;
 }
 

@@ -126,7 +126,10 @@ function portOptions(ports: Assignment["template"]["ports"], bindAddress?: strin
     if (published === undefined && chosen.has(key)) continue;
     if (published === undefined) chosen.add(key);
     (bindings[key] ??= []).push(
-      published === undefined ? dynamic : { HostPort: String(published) },
+      published === undefined ? dynamic : {
+        HostPort: String(published),
+        ...(port.hostIp === undefined ? {} : { HostIp: port.hostIp }),
+      },
     );
   }
   return { exposed, bindings };

@@ -11,10 +11,11 @@ import { watchProject } from "../../compose/watch.ts";
 import { fittedName } from "../../compose/load.ts";
 import { ownVolumes } from "../../compose/map/mounts.ts";
 import type { SealedView } from "../../../kv/schema/sealed.ts";
+import type { VolumeView } from "../../../kv/schema/volume.ts";
 import type { ServerDeps } from "../../deps.ts";
 import { EXIT, type ExitCode } from "../../exit.ts";
 import { isNotFound, listAll } from "../../find.ts";
-import { fail, failCall } from "../../report.ts";
+import { asked, fail, failCall } from "../../report.ts";
 import { whileLocked } from "./locked.ts";
 import { printOutcomes } from "./print.ts";
 import { type ProjectFlags, readProject } from "./project.ts";
@@ -38,6 +39,10 @@ export async function down(flags: DownFlags, deps: ServerDeps): Promise<ExitCode
   const target = await targetOf(flags, deps);
   if ("code" in target) return target.code;
   const { project } = target;
+  if (flags.volumes) {
+    const refused = await askForVolumes(target, deps);
+    if (refused !== undefined) return refused;
+  }
   return await whileLocked(project, "berth down", deps, async (held) => {
     const listed = await listAll((query) => deps.client.listServices({ ...query, project }));
     if (!listed.ok) return failCall(deps, listed.error, `cannot look at project ${project}`);
@@ -84,6 +89,32 @@ export async function down(flags: DownFlags, deps: ServerDeps): Promise<ExitCode
   });
 }
 
+/** Undefined when they may go. Nothing brings them back, so a script has to say that it means them. */
+async function askForVolumes(
+  target: Target,
+  deps: ServerDeps,
+): Promise<ExitCode | undefined> {
+  const { project } = target;
+  const listed = await listAll((query) => deps.client.listVolumes({ ...query, project }));
+  if (!listed.ok) return failCall(deps, listed.error, `cannot look at project ${project}`);
+  const names = meant(listed.value, target).map(({ name }) => name);
+  if (names.length === 0) return undefined;
+  const what = `volume${names.length === 1 ? "" : "s"} ${names.join(", ")} of ${project}`;
+  const answer = asked(
+    deps,
+    `Remove ${what} and everything in ${names.length === 1 ? "it" : "them"}?`,
+  );
+  if (answer === "yes") return undefined;
+  if (answer === "no") return fail(deps, "nothing was changed", "", EXIT.failed);
+  const next = "if that is meant: berth down -v --yes\nnothing was changed";
+  return fail(deps, `-v would remove ${what}, with everything in it`, next, EXIT.usage);
+}
+
+/** Of the project's volumes, those that the files define; without files, all. */
+function meant(all: readonly VolumeView[], { volumes }: Target): VolumeView[] {
+  return all.filter(({ name }) => volumes?.includes(name) ?? true);
+}
+
 /** Without files, -p alone says what is meant: all that was made from files. */
 async function targetOf(
   flags: DownFlags,
@@ -102,10 +133,11 @@ async function targetOf(
 
 /** What `up` made and nobody uses any more: values, and the volumes when they are meant too. */
 async function removeData(
-  { project, volumes }: Target,
+  target: Target,
   flags: DownFlags,
   { client, ...deps }: ServerDeps,
 ): Promise<ExitCode> {
+  const { project } = target;
   const [secrets, configs, all] = await Promise.all([
     listAll((query) => client.listSecrets({ ...query, project })),
     listAll((query) => client.listConfigs({ ...query, project })),
@@ -119,8 +151,8 @@ async function removeData(
   const removals = [
     ...(secrets.ok ? unused(secrets.value) : []).map((one) => client.deleteSecret(one.id, project)),
     ...(configs.ok ? unused(configs.value) : []).map((one) => client.deleteConfig(one.id, project)),
-    ...(flags.volumes && all.ok ? all.value : [])
-      .filter((one) => one.usedBy.length === 0 && (volumes?.includes(one.name) ?? true))
+    ...(flags.volumes && all.ok ? meant(all.value, target) : [])
+      .filter((one) => one.usedBy.length === 0)
       .map((one) => client.deleteVolume(one.id, { project })),
   ];
   for (const removal of removals) {

@@ -6,7 +6,7 @@
 import { changesOf } from "../../compose/changes.ts";
 import { editorSchema } from "../../compose/map/extension.ts";
 import { imageOf } from "../../compose/map/service.ts";
-import { notesOf } from "../../compose/notes.ts";
+import { notesOf } from "../../compose/uses.ts";
 import type { Project } from "../../compose/resolve.ts";
 import { SECTIONS } from "../../compose/files.ts";
 import { get, toPlain } from "../../compose/tree.ts";
@@ -30,7 +30,7 @@ export async function diff(
     deps.client.listServices({ ...query, project: project.name })
   );
   if (!listed.ok) return failCall(deps, listed.error, `cannot look at project ${project.name}`);
-  const changes = changesOf(specs, listed.value)
+  const changes = changesOf(specs, listed.value, project.resting)
     .filter(({ kind }) => names.length === 0 || kind !== "orphan");
   const different = changes.filter(({ kind }) => kind !== "unchanged");
   if (different.length === 0) {

@@ -4,7 +4,14 @@
  * @module
  */
 import { withSteps } from "../../compose/expand.ts";
-import { loadModel, type LoadOptions, STDIN, type Surroundings } from "../../compose/load.ts";
+import {
+  loadModel,
+  type LoadOptions,
+  STDIN,
+  type Surroundings,
+  type Unset,
+  unsetAt,
+} from "../../compose/load.ts";
 import { specOf } from "../../compose/map/service.ts";
 import { valueSources } from "../../compose/map/files.ts";
 import { type Build, buildsOf } from "../../compose/map/build.ts";
@@ -48,8 +55,9 @@ export async function readProject(
     profiles: flags.profile,
   };
   const around = surroundingsOf(deps);
+  const unset: Unset[] = [];
   try {
-    const model = await loadModel(options, around);
+    const model = await loadModel(options, around, unset);
     const project = withSteps(await resolve(model, { services }, around));
     const specs = [...project.services.values()].map((service) => specOf(project, service));
     const env = model.lookup;
@@ -60,7 +68,8 @@ export async function readProject(
     if (!(error instanceof ComposeError)) throw error;
     const missing = error.at === undefined && /^there is no compose.yaml/.test(error.message);
     if (!(missing && quietIfMissing)) {
-      fail(deps, error.message, [error.next, "nothing was changed"].join("\n"), EXIT.usage);
+      const next = [unsetAt(error.at, unset), error.next, "nothing was changed"];
+      fail(deps, error.message, next.join("\n"), EXIT.usage);
     }
     return { ok: false, code: EXIT.usage, missing };
   }

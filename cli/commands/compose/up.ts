@@ -8,7 +8,7 @@ import { applyAll, type Outcome, removeAndWait } from "../../compose/apply.ts";
 import { type Board, startBoard } from "../../compose/board.ts";
 import { type Change, changesOf } from "../../compose/changes.ts";
 import { type Condition, standingOf } from "../../compose/conditions.ts";
-import { notesOf } from "../../compose/notes.ts";
+import { notesOf } from "../../compose/uses.ts";
 import type { Project } from "../../compose/resolve.ts";
 import { uploadValue } from "../../compose/upload.ts";
 import { type Watch, watchProject } from "../../compose/watch.ts";
@@ -42,7 +42,9 @@ export async function up(flags: UpFlags, names: string[], deps: ServerDeps): Pro
     const listed = await listAll((query) =>
       client.listServices({ ...query, project: project.name })
     );
-    return listed.ok ? { ok: true as const, value: changesOf(specs, listed.value) } : listed;
+    return listed.ok
+      ? { ok: true as const, value: changesOf(specs, listed.value, project.resting) }
+      : listed;
   };
   const first = await look();
   if (!first.ok) return failCall(deps, first.error, `cannot look at project ${project.name}`);

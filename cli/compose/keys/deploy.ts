@@ -72,7 +72,10 @@ export const DEPLOY: Keys = {
     max_replicas_per_node: honoured(integer),
   })),
   restart_policy: honoured(keys({
-    condition: honoured(choice("none", "on-failure", "any")),
+    condition: honoured(
+      choice("none", "on-failure", "any", "no", "always", "unless-stopped"),
+      "`none`, `on-failure` or `any`; the words of `restart` are taken too, as Compose does",
+    ),
     delay: honoured(duration),
     max_attempts: honoured(
       integer,

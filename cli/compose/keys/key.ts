@@ -27,6 +27,8 @@ export interface Key {
   note: string;
   /** Of a refused key: what to do instead. */
   instead?: string;
+  /** Of a refused key: values that ask for nothing. */
+  harmless?: readonly string[];
   shape: Shape;
 }
 
@@ -71,8 +73,12 @@ export function emulated(shape: Shape, note: string): Key {
   return { decision: "emulated", note, shape };
 }
 
-export function refused(note: string, instead: string, shape: Shape = any): Key {
-  return { decision: "refused", note, instead, shape };
+export function refused(
+  note: string,
+  instead: string,
+  { shape = any, harmless = ["", "false"] }: { shape?: Shape; harmless?: readonly string[] } = {},
+): Key {
+  return { decision: "refused", note, instead, shape, harmless };
 }
 
 export interface KeyRow extends Key {

@@ -65,7 +65,11 @@ export const PORT: Keys = {
   ),
   protocol: honoured(choice("tcp", "udp")),
   mode: honoured(choice("ingress", "host")),
-  host_ip: emulated(text, "Any address of the node: a task may run on each, and each has its own"),
+  host_ip: honoured(
+    text,
+    "Nodes that have the address listen on it; with `127.0.0.1` each node does, for its own programs. " +
+      "The cluster reaches the task on a port of the engine's choice, as it does every task",
+  ),
   name: emulated(text, "For people; nothing refers to it"),
   app_protocol: emulated(text, "For people; nothing refers to it"),
 };
@@ -82,8 +86,13 @@ export const MOUNT: Keys = {
   bind: honoured(keys({
     propagation: honoured(text),
     create_host_path: honoured(flag),
-    recursive: refused("mounts are as recursive as the engine makes them", "leave it out"),
-    selinux: refused("nodes are not relabelled", "label the path on the node, once"),
+    recursive: refused("mounts are as recursive as the engine makes them", "leave it out", {
+      harmless: ["", "enabled"],
+    }),
+    selinux: honoured(
+      choice("z", "Z"),
+      "By the node's engine; a named volume it labels for all containers anyway",
+    ),
   })),
   volume: honoured(keys({
     labels: honoured(pairs),
@@ -148,9 +157,18 @@ export const NETWORK: Keys = {
     SUBNETS,
   ),
   external: emulated(external, "Another project is reached as `SERVICE.PROJECT`"),
-  internal: refused("a project's network has a way out", "use network_mode: none"),
-  enable_ipv4: refused("networks have IPv4 addresses", "leave it out"),
-  enable_ipv6: refused("networks have IPv4 addresses", "leave it out"),
+  internal: refused(
+    "a project's network has a way out",
+    "take it out, or say internal: !reset null in a file on top: what publishes no port is not " +
+      "reached from outside; what shall reach nothing itself has network_mode: none",
+  ),
+  enable_ipv4: refused("networks have IPv4 addresses", "leave it out", {
+    harmless: ["", "true"],
+  }),
+  enable_ipv6: emulated(
+    flag,
+    "Not given: tasks have IPv4 addresses, and reach one another by name over these",
+  ),
   attachable: emulated(flag, "Only Berth's containers are on it"),
   labels: emulated(pairs, "Networks carry Berth's labels alone"),
 };

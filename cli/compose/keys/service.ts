@@ -165,7 +165,7 @@ export const SERVICE: Keys = {
   scale: honoured(integer),
   container_name: emulated(
     text,
-    "Berth names containers itself, `berth-SERVICE-SLOT-TASK`; the name is an alias of the service",
+    "Berth names containers itself, `berth-SERVICE-SLOT-TASK`; the name is one more host name of the service",
   ),
   attach: emulated(flag, "`berth up` attaches to nothing; follow with `berth logs -f`"),
   stdin_open: honoured(flag),

@@ -42,7 +42,9 @@ export const FILE: Shape = keys({
   volumes: honoured(named(keys(VOLUME)), "Made when the first service mounts them"),
   secrets: honoured(named(keys(SECRET)), "`up` brings new values to the services that use them"),
   configs: honoured(named(keys(CONFIG)), "`up` brings new values to the services that use them"),
-  models: refused("Berth runs no model runners", "run the model server as a service", named(any)),
+  models: refused("Berth runs no model runners", "run the model server as a service", {
+    shape: named(any),
+  }),
 });
 
 /** Every key, by path. */

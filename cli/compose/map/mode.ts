@@ -39,6 +39,9 @@ export function runningOf(service: Tree, { awaited }: { awaited: boolean }): Run
       // A job's tasks get no traffic.
       const serves = get(service, "ports") ?? get(service, "expose");
       const once = textAt(service, "restart") === "no" && !get(service, "deploy", "restart_policy");
+      if (replicas === 0) {
+        return { mode: { type: "replicated", replicas }, restart: restart ?? { condition: "any" } };
+      }
       if (once && !serves) return { ...asJob, restart: { condition: "none" } };
       if (awaited) return { ...asJob, restart: restart ? ends : { condition: "none" } };
       return { mode: { type: "replicated", replicas }, restart: restart ?? { condition: "any" } };
@@ -59,13 +62,19 @@ function replicasOf(service: Tree): number {
   return replicas ?? scale ?? 1;
 }
 
+/** The words of `restart` stand for those of Swarm. */
+const CONDITIONS: Record<string, "any" | "on-failure" | "none"> = {
+  "none": "none",
+  "no": "none",
+  "on-failure": "on-failure",
+};
+
 /** `deploy.restart_policy` comes before `restart`, as in Compose. */
 function restartOf(service: Tree): Restart | undefined {
   const policy = get(service, "deploy", "restart_policy");
   if (policy) {
-    const condition = textAt(policy, "condition") ?? "any";
     return {
-      condition: condition as "any" | "on-failure" | "none",
+      condition: CONDITIONS[textAt(policy, "condition") ?? "any"] ?? "any",
       ...present({
         delayMs: durationAt(policy, "delay"),
         maxAttempts: numberAt(policy, "max_attempts"),

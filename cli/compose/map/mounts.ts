@@ -13,19 +13,19 @@ import { flagAt, pairsAt, present, textAt } from "./read.ts";
 type Mount = NonNullable<ServiceSpecInput["template"]["mounts"]>[number];
 
 export function mountsOf(project: Project, service: Tree): Mount[] {
-  return itemsOf(get(service, "volumes")).flatMap((item): Mount[] => {
+  const mounts = itemsOf(get(service, "volumes")).flatMap((item): Mount[] => {
     const target = textAt(item, "target") ?? "";
     const readOnly = flagAt(item, "read_only") ?? false;
     switch (textAt(item, "type")) {
       case "tmpfs":
         return [];
       case "bind":
-        refuseSelinux(item);
         return [{
           ...{ type: "bind" as const, source: textAt(item, "source") ?? "", target, readOnly },
           ...present({
             propagation: textAt(item, "bind", "propagation") as "rprivate" | undefined,
             createHostPath: flagAt(item, "bind", "create_host_path"),
+            selinux: textAt(item, "bind", "selinux") as "z" | undefined,
           }),
         }];
       case "volume":
@@ -38,16 +38,8 @@ export function mountsOf(project: Project, service: Tree): Mount[] {
         );
     }
   });
-}
-
-/** The short notation, `./site:/srv:z`, is read after keys were checked. */
-function refuseSelinux(item: Tree): void {
-  if (!get(item, "bind", "selinux")) return;
-  throw new ComposeError(
-    "volumes: z and Z are refused: nodes are not relabelled",
-    item.at,
-    "label the path on the node, once",
-  );
+  // Said twice is said once, as in Compose.
+  return [...new Map(mounts.map((mount) => [JSON.stringify(mount), mount])).values()];
 }
 
 function volumeOf(project: Project, item: Tree) {

@@ -4,11 +4,14 @@
  *
  * @module
  */
-import { fittedName } from "../load.ts";
+import { Alias } from "../../../kv/schema/common.ts";
 import type { ComposeService, Project } from "../resolve.ts";
-import { ComposeError, entriesOf, get, itemsOf, textOf, type Tree } from "../tree.ts";
+import { ComposeError, entriesOf, get, itemsOf, type Place, textOf, type Tree } from "../tree.ts";
 
-/** Without the service's own name; undefined when there are none. */
+/**
+ * Without the service's own name, but with what the file calls it when that is another: clients look for it.
+ * Undefined when there are none.
+ */
 export function aliasesOf(project: Project, service: ComposeService): string[] | undefined {
   const { tree, berthName } = service;
   const given: Tree[] = [];
@@ -16,8 +19,11 @@ export function aliasesOf(project: Project, service: ComposeService): string[] |
     given.push(...itemsOf(get(value, "aliases")));
   }
   const container = get(tree, "container_name");
-  if (container) given.push(container);
-  const names = given.map((item) => aliasOf(textOf(item) ?? "", item));
+  if (container && textOf(container) !== "") given.push(container);
+  const names = [
+    aliasOf(service.name, service),
+    ...given.map((item) => aliasOf(textOf(item) ?? "", item)),
+  ];
   for (const other of project.services.values()) {
     for (const item of itemsOf(get(other.tree, "links"))) {
       const [name, alias] = (textOf(item) ?? "").split(":");
@@ -35,8 +41,8 @@ export function aliasesOf(project: Project, service: ComposeService): string[] |
   return aliases.length === 0 ? undefined : aliases;
 }
 
-function aliasOf(name: string, { at }: Tree): string {
-  const fitted = fittedName(name);
-  if (fitted !== undefined) return fitted;
-  throw new ComposeError(`"${name}" cannot be a host name`, at, "use a-z, 0-9 and -");
+function aliasOf(name: string, { at }: { at: Place }): string {
+  const alias = Alias.safeParse(name.toLowerCase());
+  if (alias.success) return alias.data;
+  throw new ComposeError(`"${name}" cannot be a host name`, at, "use a-z, 0-9, _ and -, and dots");
 }

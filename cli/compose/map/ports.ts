@@ -10,6 +10,8 @@ import { numberAt, textAt } from "./read.ts";
 
 type PortInput = NonNullable<ServiceSpecInput["template"]["ports"]>[number];
 
+const ANYWHERE = ["0.0.0.0", "::"];
+
 export function portsOf(service: Tree): PortInput[] {
   const ports = itemsOf(get(service, "ports")).map(portOf);
   const known = new Set(ports.map(({ target, protocol }) => `${target}/${protocol}`));
@@ -27,10 +29,12 @@ export function portsOf(service: Tree): PortInput[] {
 
 function portOf(item: Tree): PortInput {
   const published = textAt(item, "published") ?? "";
+  const hostIp = textAt(item, "host_ip")?.replace(/^\[(.*)\]$/, "$1");
   const base = {
     target: numberAt(item, "target") ?? 0,
     protocol: textAt(item, "protocol") === "udp" ? "udp" as const : "tcp" as const,
     mode: textAt(item, "mode") === "host" ? "host" as const : "ingress" as const,
+    ...(hostIp === undefined || ANYWHERE.includes(hostIp) ? {} : { hostIp }),
   };
   if (published === "") return base;
   const [from, to = from] = published.split("-").map(Number);

@@ -6,8 +6,9 @@
 import { entriesOf, get, itemsOf, textOf, type Tree } from "../tree.ts";
 import { bytesOf, durationMs, flagOf, numberOf } from "../values.ts";
 
+/** Empty text is absent, as in Compose: `platform: ${PLATFORM:-}`. */
 export function textAt(tree: Tree | undefined, ...path: string[]): string | undefined {
-  return textOf(get(tree, ...path));
+  return textOf(get(tree, ...path)) || undefined;
 }
 
 export function numberAt(tree: Tree | undefined, ...path: string[]): number | undefined {

@@ -12,6 +12,7 @@ const CASES: [text: string, value: string][] = [
   ["plain", "plain"],
   ["$A-${A}", "a-a"],
   ["$$A $${A}", "$A ${A}"],
+  ["$(date) 5$ $' $1", "$(date) 5$ $' $1"],
   ["${U:-b}${U-b}${E:-b}${E-b}", "bbb"],
   ["${A:+set}${E:+set}${E+set}${U+set}", "setset"],
   ["${U:-${A}}", "a"],
@@ -49,6 +50,9 @@ Deno.test("env files: comments, export, quotes, escapes, lines, variables, names
     "I=",
     "J",
     'K="\\$A"',
+    "L=#5",
+    "M='it\\'s'",
+    "1N[0]=n",
     "",
   ].join("\r\n");
   const found = parseEnvFile(text, {
@@ -67,6 +71,9 @@ Deno.test("env files: comments, export, quotes, escapes, lines, variables, names
     I: "",
     J: "around",
     K: "$A",
+    L: "#5",
+    M: "it's",
+    "1N[0]": "n",
   });
 });
 

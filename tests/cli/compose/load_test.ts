@@ -1,6 +1,13 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DIR, plainAt, projectIn, projectOf, serviceIn } from "./support.ts";
 
+Deno.test("what a service links is in place before it, as in Compose", async () => {
+  const project = await projectIn(
+    "services: {web: {image: w, links: ['db:data', cache]}, db: {image: d}, cache: {image: c}}",
+  );
+  assertEquals(project.waves, [["db", "cache"], ["web"]]);
+});
+
 Deno.test("without -f the file of the directory or one above it is found, with its override", async () => {
   const found = await projectOf({
     cwd: `${DIR}/src/deep`,

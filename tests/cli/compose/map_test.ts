@@ -5,7 +5,7 @@ import { externalsOf } from "../../../cli/compose/map/external.ts";
 import { valueSources } from "../../../cli/compose/map/files.ts";
 import { ownVolumes } from "../../../cli/compose/map/mounts.ts";
 import { specOf } from "../../../cli/compose/map/service.ts";
-import { notesOf } from "../../../cli/compose/notes.ts";
+import { notesOf } from "../../../cli/compose/uses.ts";
 import { ComposeError } from "../../../cli/compose/tree.ts";
 import { DIR, projectIn, type World } from "./support.ts";
 
@@ -42,6 +42,11 @@ const KEYS: [lines: string, path: string, value: unknown][] = [
     { target: 90, protocol: "tcp", mode: "ingress", published: { from: 9000, to: 9010 } },
     { target: 53, protocol: "udp", mode: "ingress" },
   ]],
+  ["ports: ['127.0.0.1:80:80', '[::1]:81:81', '0.0.0.0:82:82']", "template.ports", [
+    { target: 80, protocol: "tcp", mode: "ingress", published: 80, hostIp: "127.0.0.1" },
+    { target: 81, protocol: "tcp", mode: "ingress", published: 81, hostIp: "::1" },
+    { target: 82, protocol: "tcp", mode: "ingress", published: 82 },
+  ]],
   ["ports: [{target: 80, published: '80', mode: host}]", "template.ports", [
     { target: 80, protocol: "tcp", mode: "host", published: 80 },
   ]],
@@ -73,7 +78,20 @@ const KEYS: [lines: string, path: string, value: unknown][] = [
   ["pull_policy: always", "template.pullPolicy", "always"],
   ["pull_policy: every_12h", "template.pullPolicy", "always"],
   ["scale: 3", "mode.replicas", 3],
-  ["container_name: front_1", "aliases", ["front-1"]],
+  ["restart: 'no'\n    scale: 0", "mode.replicas", 0],
+  ["volumes: ['data:/d:Z', 'data:/d:Z']\nvolumes: {data: {}}", "template.mounts", [
+    { type: "volume", source: "data", target: "/d", readOnly: false, noCopy: false },
+  ]],
+  ["container_name: Front_1", "aliases", ["front_1"]],
+  ["container_name: realtime-dev.front", "aliases", ["realtime-dev.front"]],
+  ["container_name: ''", "aliases", undefined],
+  ["platform: ''\n    hostname: ''", "template.placement.constraints", []],
+  ["deploy: {restart_policy: {condition: unless-stopped}}", "template.restart.condition", "any"],
+  ["deploy: {restart_policy: {condition: 'no'}}", "template.restart.condition", "none"],
+  ["volumes: ['./a:/a:ro,z']", "template.mounts", [{
+    ...{ type: "bind", source: `${DIR}/a`, target: "/a" },
+    ...{ readOnly: true, createHostPath: true, selinux: "z" },
+  }]],
   ["cpus: 0.5", "template.limit.cpus", 0.5],
   ["cpus: '0.5'", "template.reserve.cpus", 0.5],
   ["mem_limit: 64m", "template.limit.memoryMiB", 64],
@@ -268,7 +286,10 @@ const WRONG: [lines: string, message: string][] = [
     "volumes: [{type: npipe, target: /a}]",
     "compose.yaml:4:22: volumes: a mount of type npipe is refused",
   ],
-  ["volumes: ['./a:/a:z']", "compose.yaml:4:15: volumes: z and Z are refused"],
+  [
+    "volumes: [{type: bind, source: ./a, target: /a, bind: {selinux: z, create_host_path: false}}]",
+    "services.web.volumes: needs createHostPath: the engine makes what it labels",
+  ],
   ["volumes: ['/a:relative']", "compose.yaml:4:15: services.web.volumes: must be an absolute path"],
   ["healthcheck: {test: [curl, x]}", "compose.yaml:4:25: healthcheck.test: a list begins with CMD"],
   ["mem_swappiness: 500", "compose.yaml:4:21: services.web.mem_swappiness: "],
@@ -360,7 +381,7 @@ services:
   web: {image: i, links: ["db:data", db]}
 networks: {back: {}}
 `);
-  assertEquals(specs.db?.aliases, ["data", "my-database", "store"]);
+  assertEquals(specs.db?.aliases, ["data", "my_database", "store"]);
   assertEquals(specs.web?.aliases, undefined);
 });
 

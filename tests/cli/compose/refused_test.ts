@@ -210,3 +210,45 @@ Deno.test("files of one name in several directories extend one another", async (
   });
   assertEquals(serviceIn(project, "web").image, "base");
 });
+
+Deno.test("an error says which variables of its line are not set", async () => {
+  const ran = await berth(["config"], {
+    files: { [`${DIR}/compose.yaml`]: web("volumes: ['${DATA_DIR}:/data']") },
+  });
+  assertEquals(ran.code, 2);
+  assertStringIncludes(ran.err, '":/data" is no volume');
+  assertStringIncludes(ran.err, "  → not set here, and so empty: DATA_DIR; ");
+});
+
+const REFUSED = `services:
+  web: {image: nginx, networks: [back]}
+  gpu: {image: g, profiles: [gpu], models: [m]}
+networks: {back: {internal: true, enable_ipv4: true}}
+`;
+
+Deno.test("what is refused may be taken out by a file on top, be turned off, or be in a profile that is off", async () => {
+  const load = (override: string, profiles: string[] = []) =>
+    projectOf({
+      files: { "compose.yaml": REFUSED, "compose.override.yaml": override },
+      options: { profiles },
+    });
+  await assertRejects(() => load("{}"), "compose.yaml:4:19: networks.back.internal is refused");
+  for (const internal of ["!reset null", "!override false", "false"]) {
+    const project = await load(`networks: {back: {internal: ${internal}}}`);
+    assertEquals([...project.services.keys()], ["web"]);
+  }
+  await assertRejects(
+    () => load("networks: {back: {internal: false}}", ["gpu"]),
+    "compose.yaml:3:36: services.gpu.models is refused",
+  );
+});
+
+async function assertRejects(run: () => Promise<unknown>, message: string): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    assertStringIncludes(String(error).replaceAll(`${DIR}/`, ""), message);
+    return;
+  }
+  throw new Error("nothing was refused");
+}

@@ -67,6 +67,11 @@ const CASES: [title: string, text: string, message: string][] = [
     "services:\n  web: {hostname: a}",
     "compose.yaml:2:3: services.web has neither image nor build",
   ],
+  [
+    "an empty image",
+    services("").replace("nginx", "''"),
+    "compose.yaml:3:12: services.web.image is empty",
+  ],
   ["no services", "name: a", "compose.yaml:1:1: there are no services in it"],
   ["a list for a file", "- a", "compose.yaml:1:1: the file: must be a map, found a list"],
   [

@@ -100,3 +100,26 @@ Deno.test("stopping ends every connection and frees every port", async () => {
   held?.close();
   using _again = Deno.listen({ hostname: "127.0.0.1", port });
 });
+
+Deno.test("a port with an address is listened to there alone, and moves with it", () =>
+  withBalancer(async (t) => {
+    await using server = namedServer("web");
+    const web = { published: t.port, places: [{ task: 1, port: server.port }] };
+    const reaches = async (hostname: string) => {
+      try {
+        return await ask(t.port, { hostname });
+      } catch {
+        return "nobody";
+      }
+    };
+    t.balancer.update(tableOf({ ...web, hostIp: "127.0.0.2" }));
+    await eventually(() => t.balancer.bound().join() === `tcp/${t.port} on 127.0.0.2`);
+    assertEquals([await reaches("127.0.0.1"), await reaches("127.0.0.2")], ["nobody", "web"]);
+    t.balancer.update(tableOf(web));
+    await eventually(() => t.balancer.bound().join() === `tcp/${t.port}`);
+    assertEquals([await reaches("127.0.0.1"), await reaches("127.0.0.2")], ["web", "nobody"]);
+    t.balancer.update(tableOf({ ...web, hostIp: "192.0.2.1" }));
+    await eventually(() =>
+      t.problems.at(-1)?.[0]?.reason === "this machine does not have the address"
+    );
+  }));

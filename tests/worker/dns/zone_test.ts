@@ -4,7 +4,7 @@ import { endpoint, service } from "./support.ts";
 
 const zone = createZone([
   service(1, "api.shop", {
-    aliases: ["backend", "web"],
+    aliases: ["backend", "web", "shop_api", "dev.shop-api", "api.other"],
     endpoints: [
       endpoint(11, { slot: 1 }),
       endpoint(12, { slot: 2 }),
@@ -40,6 +40,10 @@ for (
     ["backend", "api.shop"],
     ["web", "web.shop"], // A name comes before an alias.
     ["backend.other", "foreign"],
+    ["shop_api", "api.shop"],
+    ["shop_api.shop.berth.internal", "api.shop"],
+    ["dev.shop-api", "api.shop"],
+    ["shop-api", "unknown"],
     ["tasks.api", "api.shop slots 1,2"],
     ["tasks.api.shop", "api.shop slots 1,2"],
     ["2.tasks.api", "api.shop slots 2"],
