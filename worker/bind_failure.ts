@@ -20,7 +20,7 @@ export function bindFailure(error: unknown): string {
     return "another program of this machine has it";
   }
   if (error instanceof Deno.errors.PermissionDenied || /EACCES|permission/i.test(message)) {
-    return "the worker may not bind it: ports below 1024 need root or CAP_NET_BIND_SERVICE";
+    return "it may not be bound: ports below 1024 need root or CAP_NET_BIND_SERVICE";
   }
   if (isAddressAbsent(error)) return "this machine does not have the address";
   return message.slice(0, 200);

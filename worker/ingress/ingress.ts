@@ -108,6 +108,12 @@ export function createIngress(deps: IngressDeps): Ingress {
     if (signal.aborted) return false;
     if (input.recent && OLDER.test(loaded.message)) {
       older.add(run);
+      log(
+        "warn",
+        "the ingress proxy is older than Caddy 2.7: a change of routes or tasks cuts WebSockets, and " +
+          "tasks are not told their clients' addresses by the PROXY protocol",
+        { taskId: task.taskId },
+      );
       return await bring(task, services, signal);
     }
     if (told !== loaded.message) {
