@@ -41,6 +41,8 @@ export interface EngineHappening {
   nodeId: string;
   event: "create" | "start" | "exit" | "remove";
   taskId: string;
+  /** The container's, by its digest if it has one; absent when the container is gone. */
+  image?: string;
 }
 
 export interface Ending {

@@ -1,6 +1,6 @@
 /**
  * What users do with configs and secrets, they store them, store new versions and remove them, and with
- * the credentials for registries.
+ * registries: they store credentials, and push images.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { encodeBase64 } from "../../kv/schema/base64.ts";
 import type { Move } from "./moves.ts";
 import type { Random } from "./random.ts";
 import type { Sim } from "./sim.ts";
-import { CONFIGS, SECRETS } from "./specs.ts";
+import { CONFIGS, SECRETS, TAGGED } from "./specs.ts";
 
 /** Where images without a registry in their names come from. */
 const REGISTRY = "docker.io";
@@ -29,6 +29,14 @@ export const DATA_MOVES: readonly Move[] = [
   },
   { name: "remove a config or secret", weight: 2, run: remove },
   { name: "log in to a registry, or out of it", weight: 1, run: logIn },
+  {
+    name: "push an image",
+    weight: 2,
+    run(sim, random) {
+      sim.push(TAGGED, random.int(1000));
+      return Promise.resolve();
+    },
+  },
 ];
 
 /** A first version, or a new one. */

@@ -72,6 +72,12 @@ export const OPERATION_PLANTS: readonly Plant[] = [
     },
   },
   {
+    name: "what a tag stands for is not settled",
+    story: OPERATIONS,
+    finds: /has image \S+, its revision's is/,
+    install: (sim) => onCommits(sim, (op) => drop(op, ({ key }) => key[0] === "digest")),
+  },
+  {
     name: "a route is not noted as its service's",
     story: OPERATIONS,
     finds: /route \S+ is that of s1 and of s3/,

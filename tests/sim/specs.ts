@@ -82,10 +82,13 @@ export function withData(random: Random, template: Template): Template {
   };
 }
 
+/** An image whose tag is moved. */
+export const TAGGED = "app:3";
+
 /** A template that runs until it is stopped. */
 export function templateOf(random: Random): Template {
   return {
-    image: random.pick(["app:1", "app:2"]),
+    image: random.pick(["app:1", "app:2", TAGGED]),
     env: { V: String(random.int(1000)) },
     reserve: { cpus: random.pick([0, 0.25, 0.5, 1]), memoryMiB: random.pick([0, 128, 512]) },
     ports: random.chance(0.2)

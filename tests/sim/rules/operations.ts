@@ -1,9 +1,11 @@
 /**
- * What users do to what there is: tasks are restarted, configs and secrets removed, credentials stored.
+ * What users do to what there is: tasks are restarted, configs and secrets removed, credentials stored,
+ * images pushed.
  *
  * - A task is to be restarted only if somebody asks for that; and if that was acknowledged, it ends.
  * - A config or secret goes only when somebody asks for that, and only when no task with it is left.
- * - Credentials are those that were stored last, for whoever gets them.
+ * - Nodes are told credentials that somebody stored.
+ * - All containers of a revision have one image, wherever its tag was moved meanwhile.
  *
  * @module
  */
@@ -23,6 +25,8 @@ export function operations({ facts, broken }: RuleContext): Rule {
   const passwords = new Map<string, Set<string>>();
   /** Who had credentials at a registry at some time, as `registry user`. */
   const stored = new Set<string>();
+  /** By `service revision`. */
+  const images = new Map<string, string>();
 
   function checkRestarts(by: string, { key: [, id], before, after }: Change): void {
     const tasks = (row: unknown) => (row as { tasks: string[] } | undefined)?.tasks ?? [];
@@ -80,6 +84,14 @@ export function operations({ facts, broken }: RuleContext): Rule {
           checkRemoval(by, change);
         }
       }
+    },
+    engine({ event, taskId, image }) {
+      const task = facts.task(taskId);
+      if (event !== "create" || !task || image === undefined) return;
+      const name = `${task.serviceId} ${task.revision}`;
+      const first = images.get(name) ?? image;
+      images.set(name, first);
+      if (first !== image) broken(`task ${taskId} has image ${image}, its revision's is ${first}`);
     },
     requestBegins(delivery) {
       const { kind, ref, body: { username, password } } = requests.begins(delivery);

@@ -1,6 +1,6 @@
 /**
  * A story about what users do to what there is: tasks and services are restarted, credentials stored, a
- * config removed that is in use and one that is not, and two services want one route.
+ * tag moved, a config removed that is in use and one that is not, and two services want one route.
  *
  * @module
  */
@@ -8,7 +8,8 @@ import { encodeBase64 } from "../../../kv/schema/base64.ts";
 import type { Client, Result } from "../../../api/client.ts";
 import { Detour, type Story } from "../run.ts";
 import type { Sim } from "../sim.ts";
-import { ask, create, MACHINE, running, serviceOf, until } from "./story.ts";
+import { TAGGED } from "../specs.ts";
+import { ask, create, MACHINE, put, running, serviceOf, until } from "./story.ts";
 
 const ROUTES = [{ host: "a.example.com", path: "/api", port: 80, tls: "plain" as const }];
 
@@ -35,6 +36,12 @@ export const OPERATIONS: Story = {
     await until(sim, "s1 runs", () => running(sim, "s1").length === 2);
     // It has to be pulled, with the credentials.
     await create(sim, serviceOf("s2", { template: { ...template, image: "app:2" } }));
+    const tagged = { ...template, image: TAGGED, placement: { maxPerNode: 1 } };
+    await create(sim, serviceOf("s4", { template: tagged }));
+    await until(sim, "s4 runs", () => running(sim, "s4").length === 1);
+    sim.push(TAGGED, 1);
+    await put(sim, "s4", { mode: { type: "replicated", replicas: 2 } });
+    await until(sim, "s4 runs twice", () => running(sim, "s4").length === 2);
     await refused(sim, "routes s3", (client) =>
       client.createService(
         serviceOf("s3", {
