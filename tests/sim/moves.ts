@@ -69,7 +69,7 @@ export const MOVES: readonly Move[] = [
     run: (sim, random) =>
       change(sim, random, undefined, ({ spec }) => ({ ...spec, stopped: !spec.stopped })),
   },
-  { name: "steer a rollout", weight: 4, run: steer },
+  { name: "steer a rollout", weight: 5, run: steer },
   { name: "run by hand", weight: 3, run: runByHand },
   { name: "delete", weight: 2, run: remove },
   { name: "look", weight: 1, run: look },
@@ -118,10 +118,13 @@ async function change(
 }
 
 async function steer(sim: Sim, random: Random): Promise<void> {
-  const found = sim.user.pick(random, ["replicated"]);
+  const found = sim.user.pick(random, ["replicated", "global", "cron"]);
   if (!found) return;
-  const [name] = found;
-  const action = random.pick<RolloutCommand["action"]>(["pause", "resume", "promote", "undo"]);
+  const [name, { spec }] = found;
+  const actions: RolloutCommand["action"][] = spec.mode?.type === "replicated"
+    ? ["pause", "resume", "promote", "undo"]
+    : ["undo"];
+  const action = random.pick(actions);
   const idempotencyKey = sim.user.newKey();
   await sim.user.ask(
     `${action}s the rollout of ${name}`,
