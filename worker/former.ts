@@ -56,6 +56,8 @@ export function clearFormer(
 ): Clearing {
   const tried = Promise.withResolvers<void>();
   const left = clear(deps, { identity, signal, tried: tried.resolve }).finally(tried.resolve);
+  // Whoever waits for it is told; until then the agent runs.
+  left.catch(() => {});
   return { tried: tried.promise, left };
 }
 

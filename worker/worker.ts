@@ -153,12 +153,12 @@ async function serve(
   { tried, signal }: { tried: Promise<void>; signal: AbortSignal },
 ) {
   const { config, clock, random, log } = deps;
-  const runtime = makingRoom(deps.createRuntime(nodeId), tried);
+  const runtime = deps.createRuntime(nodeId);
   const client = clientOf(deps, credential);
   /** By who cannot listen on them. */
   const unbound = new Map<"balancer" | "ingress", UnboundPort[]>();
   const agent = createAgent({
-    runtime,
+    runtime: makingRoom(runtime, tried),
     client,
     clock,
     random,

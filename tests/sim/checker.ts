@@ -11,6 +11,7 @@ import { capacity } from "./rules/capacity.ts";
 import { data, type Filled, misfilled } from "./rules/data.ts";
 import { convergence } from "./rules/convergence.ts";
 import { leadership } from "./rules/leadership.ts";
+import { operations } from "./rules/operations.ts";
 import { placement } from "./rules/placement.ts";
 import { preemption } from "./rules/preemption.ts";
 import { reports, type ServiceReport } from "./rules/reports.ts";
@@ -40,6 +41,8 @@ export interface EngineHappening {
   nodeId: string;
   event: "create" | "start" | "exit" | "remove";
   taskId: string;
+  /** The container's, by its digest if it has one; absent when the container is gone. */
+  image?: string;
 }
 
 export interface Ending {
@@ -90,6 +93,7 @@ const RULES: Record<string, (context: RuleContext) => Rule> = {
   "one container a strict slot": strict,
   "nodes have what they may": placement,
   "configs, secrets, volumes": data,
+  "restarts, removals, credentials": operations,
   "priorities": preemption,
   "runs": runs,
   "task states": taskLife,

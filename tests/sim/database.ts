@@ -11,6 +11,7 @@
  */
 import type { Kv } from "../../kv/store.ts";
 import { CollectedAtomic, type Operation } from "../support/kv_operation.ts";
+import { freeze } from "../support/memory_kv_rows.ts";
 import { NO_KV_FAULTS } from "./kv_faults.ts";
 import { iterate } from "./operation.ts";
 import type { Process } from "./process.ts";
@@ -192,6 +193,8 @@ export class Database {
   ): Promise<Deno.KvCommitResult | Deno.KvCommitError> {
     let atomic = this.kv.atomic().check(...checks);
     for (const m of mutations) {
+      // Rows are read far more often than written, by the checker, too.
+      if (m.kind === "set") freeze(m.value);
       atomic = m.kind === "set" ? atomic.set(m.key, m.value) : atomic.delete(m.key);
     }
     const result = await atomic.commit();
@@ -202,7 +205,6 @@ export class Database {
     for (const m of mutations) {
       const name = m.key.join("/");
       const before = changes.has(name) ? changes.get(name)?.before : this.mirror.get(name)?.value;
-      // The operation's own: it took a copy, and the database takes another.
       const after = m.kind === "set" ? m.value : undefined;
       changes.set(name, { key: m.key, before, after });
       if (m.kind === "set") this.mirror.set(name, { key: m.key, value: after, versionstamp });

@@ -53,6 +53,8 @@ export class Facts {
   readonly #removed = new Set<string>();
   /** What configs and secrets were set to, in base64, by `id@version`. */
   readonly values = new Map<string, string>();
+  /** Tasks of which users were told that they are replaced. */
+  readonly restarted = new Set<string>();
 
   apply(change: Change): void {
     const [kind, ...rest] = change.key.map(String);

@@ -7,10 +7,11 @@ import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import type { RolloutCommand } from "../../kv/schema/rollout.ts";
 import { DATA_MOVES } from "./data_moves.ts";
 import { NODE_MOVES } from "./node_moves.ts";
+import { RESTART_MOVES } from "./restart_moves.ts";
 import type { Random } from "./random.ts";
 import type { Sim } from "./sim.ts";
 import { brokenTemplate, type Kind, KINDS, replicasOf, specOf, templateOf } from "./specs.ts";
-import { updateOf, withData } from "./specs.ts";
+import { routesOf, updateOf, withData, withTemplate } from "./specs.ts";
 import type { Known } from "./user.ts";
 
 export interface Move {
@@ -40,31 +41,27 @@ export const MOVES: readonly Move[] = [
       change(sim, random, rolls, ({ spec }) => {
         const template = templateOf(random);
         const own = spec.mode?.type === "replicated" ? withData(random, template) : template;
-        return { ...spec, template: own };
+        return withTemplate(spec, own);
       }),
   },
   {
     name: "roll out what is broken",
     weight: 2,
     run: (sim, random) =>
-      change(sim, random, ["replicated"], ({ spec }) => ({
-        ...spec,
-        template: brokenTemplate(random),
-      })),
+      change(sim, random, ["replicated"], ({ spec }) => withTemplate(spec, brokenTemplate(random))),
   },
   {
-    name: "change how it is updated, or its priority",
-    weight: 1,
+    name: "change how it is updated, its priority or its routes",
+    weight: 2,
     run: (sim, random) =>
-      change(
-        sim,
-        random,
-        ["replicated"],
-        ({ spec }) =>
-          random.chance(0.5)
-            ? { ...spec, update: updateOf(random) }
-            : { ...spec, priority: random.pick([0, 10, -10]) },
-      ),
+      change(sim, random, ["replicated"], ({ spec }) => ({
+        ...spec,
+        ...random.pick([
+          () => ({ update: updateOf(random) }),
+          () => ({ priority: random.pick([0, 10, -10]) }),
+          () => ({ routes: routesOf(random) }),
+        ])(),
+      })),
   },
   {
     name: "stop or start",
@@ -72,10 +69,11 @@ export const MOVES: readonly Move[] = [
     run: (sim, random) =>
       change(sim, random, undefined, ({ spec }) => ({ ...spec, stopped: !spec.stopped })),
   },
-  { name: "steer a rollout", weight: 4, run: steer },
+  { name: "steer a rollout", weight: 5, run: steer },
   { name: "run by hand", weight: 3, run: runByHand },
   { name: "delete", weight: 2, run: remove },
   { name: "look", weight: 1, run: look },
+  ...RESTART_MOVES,
   ...DATA_MOVES,
   ...NODE_MOVES,
 ];
@@ -93,17 +91,6 @@ async function create(sim: Sim, random: Random, kind: Kind): Promise<void> {
   if (made) user.services.set(name, { spec, deleted: false });
 }
 
-function pickService(
-  sim: Sim,
-  random: Random,
-  modes?: readonly string[],
-): [string, Known] | undefined {
-  const known = [...sim.user.services].filter(([, { spec, deleted }]) =>
-    !deleted && (modes === undefined || modes.includes(spec.mode?.type ?? ""))
-  );
-  return known.length === 0 ? undefined : random.pick(known);
-}
-
 /** Puts a changed spec: with an idempotency key mostly, and sometimes only at the version that was read. */
 async function change(
   sim: Sim,
@@ -112,7 +99,7 @@ async function change(
   next: (known: Known) => ServiceSpecInput,
 ): Promise<void> {
   const { user } = sim;
-  const found = pickService(sim, random, modes);
+  const found = user.pick(random, modes);
   if (!found) return;
   const [name, known] = found;
   const spec = next(known);
@@ -131,10 +118,13 @@ async function change(
 }
 
 async function steer(sim: Sim, random: Random): Promise<void> {
-  const found = pickService(sim, random, ["replicated"]);
+  const found = sim.user.pick(random, ["replicated", "global", "cron"]);
   if (!found) return;
-  const [name] = found;
-  const action = random.pick<RolloutCommand["action"]>(["pause", "resume", "promote", "undo"]);
+  const [name, { spec }] = found;
+  const actions: RolloutCommand["action"][] = spec.mode?.type === "replicated"
+    ? ["pause", "resume", "promote", "undo"]
+    : ["undo"];
+  const action = random.pick(actions);
   const idempotencyKey = sim.user.newKey();
   await sim.user.ask(
     `${action}s the rollout of ${name}`,
@@ -143,7 +133,7 @@ async function steer(sim: Sim, random: Random): Promise<void> {
 }
 
 async function runByHand(sim: Sim, random: Random): Promise<void> {
-  const found = pickService(sim, random, ["job", "cron"]);
+  const found = sim.user.pick(random, ["job", "cron"]);
   if (!found) return;
   const [name] = found;
   const idempotencyKey = sim.user.newKey();
@@ -156,7 +146,7 @@ async function runByHand(sim: Sim, random: Random): Promise<void> {
 
 async function remove(sim: Sim, random: Random): Promise<void> {
   const { user } = sim;
-  const found = pickService(sim, random);
+  const found = user.pick(random);
   if (!found) return;
   const [name, known] = found;
   const idempotencyKey = user.newKey();
@@ -170,7 +160,7 @@ async function remove(sim: Sim, random: Random): Promise<void> {
 /** Reads what there is to read; that it changes nothing is for the checker to see. */
 async function look(sim: Sim, random: Random): Promise<void> {
   const { user } = sim;
-  const [name] = pickService(sim, random) ?? [];
+  const [name] = user.pick(random) ?? [];
   if (name === undefined) return;
   await user.ask(`looks at the runs of ${name}`, (client) => client.listRuns(name, { limit: 50 }));
   await user.ask("looks at the nodes", (client) => client.listNodes({ limit: 50 }));

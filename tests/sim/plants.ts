@@ -6,6 +6,7 @@
  */
 import { DATA_PLANTS } from "./plants_data.ts";
 import { EDGE_PLANTS } from "./plants_edges.ts";
+import { OPERATION_PLANTS } from "./plants_operations.ts";
 import { ROW_PLANTS } from "./plants_rows.ts";
 import { TASK_PLANTS } from "./plants_tasks.ts";
 import { STRICT_PLANTS } from "./plants_strict.ts";
@@ -29,6 +30,7 @@ export const PLANTS: readonly Plant[] = [
   ...EDGE_PLANTS,
   ...STRICT_PLANTS,
   ...DATA_PLANTS,
+  ...OPERATION_PLANTS,
 ];
 
 /** A cluster that is well comes to rest sooner than one that was through a bad time. */

@@ -9,7 +9,7 @@ import type { ServiceRow } from "./facts.ts";
 import type { ServiceReport } from "./rules/reports.ts";
 import { lapsed } from "./rules/schedules.ts";
 import { type Sim, Violation } from "./sim.ts";
-import { isBroken, templateOf } from "./specs.ts";
+import { isBroken, templateOf, withTemplate } from "./specs.ts";
 
 /** Virtual time in which a cluster without faults must come to rest. */
 const REST_MS = 100_000;
@@ -89,7 +89,7 @@ function repair(sim: Sim, { name }: ServiceRow): void {
   const known = sim.user.services.get(name);
   if (!known) return;
   const template = templateOf(sim.random("repair"));
-  known.spec = { ...known.spec, template, stopped: false };
+  known.spec = { ...withTemplate(known.spec, template), stopped: false };
   const { spec } = known;
   void sim.user.ask(`repairs ${name}`, (client) => client.putService(name, spec));
 }

@@ -27,6 +27,7 @@ export interface ServiceRow {
   revision: number;
   updatedAt: string;
   ingressPorts?: { protocol: string; published: number }[];
+  routes?: { host: string; path: string }[];
   update: { order: string; strategy: string; canary: number };
   singleton?: string;
   disconnect?: { stopAfterMs?: number; reconcile: string };

@@ -9,6 +9,7 @@ import { type FaultKind, heal, trouble } from "./faults.ts";
 import type { NodeOptions } from "./node.ts";
 import { machineOf } from "./node_moves.ts";
 import type { Plant } from "./plants.ts";
+import { TAGGED } from "./specs.ts";
 import { onQuietPlatform } from "./platform.ts";
 import { rest } from "./rest.ts";
 import { kindsOf, perform, scriptOf } from "./script.ts";
@@ -112,6 +113,7 @@ async function begin(sim: Sim, story: Story | undefined): Promise<void> {
   void sim.user.ask("makes a join token", (client) => client.createJoinToken())
     .then((made) => sim.user.joinToken = made?.token ?? "");
   if (!await sim.pass(START_MS, () => sim.user.joinToken !== "")) sim.fail("start: no join token");
+  sim.push(TAGGED, 0);
   const nodes = story?.nodes ?? Array.from({ length: FIRST_NODES }, () => machineOf(random));
   for (const node of nodes) sim.addNode(node);
   await sim.pass(sim.random("driver").between(500, 4000));

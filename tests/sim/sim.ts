@@ -49,6 +49,8 @@ export class Sim {
   readonly user: User;
   readonly replicas: Replica[] = [];
   readonly nodes: SimNode[] = [];
+  /** What the tags of images stand for at their registry. */
+  readonly #pushed = new Map<string, string>();
   readonly checker: Checker;
   readonly poison: Poison;
   /** What is wrong with network and database when nothing special is. */
@@ -117,9 +119,17 @@ export class Sim {
   addNode(options: Omit<NodeOptions, "name">): SimNode {
     const node = new SimNode({ name: `n${this.nodes.length + 1}`, ...options }, this);
     this.nodes.push(node);
+    for (const [image, digest] of this.#pushed) node.control.push(image, digest);
     this.prepareNode(node);
     node.start();
     return node;
+  }
+
+  /** Moves a tag: it stands for the image of that number from now on. */
+  push(image: string, number: number): void {
+    const digest = `sha256:${number.toString(16).padStart(64, "0")}`;
+    this.#pushed.set(image, digest);
+    for (const { control } of this.nodes) control.push(image, digest);
   }
 
   spawn(name: string, machine: Machine): Process {
@@ -183,7 +193,9 @@ export class Sim {
 
   engineEvent(node: SimNode, event: EngineEvent, taskId: string): void {
     this.note(`${node.name} engine: ${event} ${taskId}`);
-    this.checker.engine({ node: node.name, nodeId: node.nodeId ?? "", event, taskId });
+    const image = node.engine.containers.get(taskId)?.assignment.template.image;
+    const { name, nodeId = "" } = node;
+    this.checker.engine({ node: name, nodeId, event, taskId, ...(image ? { image } : {}) });
   }
 
   /** An agent asks its engine to end a container. */

@@ -39,12 +39,13 @@ export function specOf(kind: Kind, random: Random, name: string): ServiceSpecInp
 }
 
 function replicated(random: Random, strict: boolean) {
+  const template = templateOf(random);
   return {
     mode: { type: "replicated" as const, replicas: strict ? 1 + random.int(2) : random.int(5) },
-    template: withData(
-      random,
-      strict ? { ...templateOf(random), ports: [] } : templateOf(random),
-    ),
+    template: withData(random, strict ? { ...template, ports: [] } : template),
+    ...(!strict && template.ports?.length && random.chance(0.5)
+      ? { routes: routesOf(random) }
+      : {}),
     update: updateOf(random),
     ...(strict ? { singleton: "strict" as const } : {}),
     ...(random.chance(0.25) ? { disconnect: disconnectOf(random) } : {}),
@@ -81,10 +82,13 @@ export function withData(random: Random, template: Template): Template {
   };
 }
 
+/** An image whose tag is moved. */
+export const TAGGED = "app:3";
+
 /** A template that runs until it is stopped. */
 export function templateOf(random: Random): Template {
   return {
-    image: random.pick(["app:1", "app:2"]),
+    image: random.pick(["app:1", "app:2", TAGGED]),
     env: { V: String(random.int(1000)) },
     reserve: { cpus: random.pick([0, 0.25, 0.5, 1]), memoryMiB: random.pick([0, 128, 512]) },
     ports: random.chance(0.2)
@@ -158,6 +162,23 @@ function affinityOf(random: Random) {
     anti: random.chance(0.7),
     required: random.chance(0.5),
   };
+}
+
+/** The service with another template; without a port there are no routes to it. */
+export function withTemplate(spec: ServiceSpecInput, template: Template): ServiceSpecInput {
+  return { ...spec, template, ...(template.ports?.length ? {} : { routes: [] }) };
+}
+
+/** Places that services want for themselves. */
+const HOSTS = ["a.example.com", "b.example.com"] as const;
+
+export function routesOf(random: Random): ServiceSpecInput["routes"] {
+  return random.chance(0.3) ? [] : [{
+    host: random.pick(HOSTS),
+    path: random.pick(["/", "/api", "/API"]),
+    port: 80,
+    tls: "plain",
+  }];
 }
 
 /** How a new revision replaces the old one; of global services only the slot by slot part counts. */

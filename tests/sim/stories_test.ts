@@ -4,6 +4,7 @@ import { DATA } from "./stories/data.ts";
 import * as DAYS from "./stories/days.ts";
 import { FOUND_OF_NODES } from "./stories/found_nodes.ts";
 import { FOUND_OF_SERVICES } from "./stories/found_services.ts";
+import { OPERATIONS } from "./stories/operations.ts";
 import { STRICT_STORIES } from "./stories/strict.ts";
 
 const MODES = ["resident", "request-driven"] as const;
@@ -19,7 +20,7 @@ async function goesWell(story: Story, seeds: number): Promise<void> {
   }
 }
 
-for (const [name, story] of Object.entries({ ...DAYS, DATA })) {
+for (const [name, story] of Object.entries({ ...DAYS, DATA, OPERATIONS })) {
   Deno.test(`the story ${name} ends well`, () => goesWell(story, 2));
 }
 

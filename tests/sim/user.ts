@@ -6,6 +6,7 @@
 import { type Client, createClient, describeError, type Result } from "../../api/client.ts";
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import { noCut } from "./network.ts";
+import type { Random } from "./random.ts";
 import type { Sim } from "./sim.ts";
 
 /** What a user believes of a service. */
@@ -22,8 +23,8 @@ export class User {
   token = "";
   joinToken = "";
   readonly services = new Map<string, Known>();
-  /** Configs and secrets that were asked for, by name. */
-  readonly stored = new Set<string>();
+  /** Configs and secrets that are there, as far as the user knows: their ids by name. */
+  readonly stored = new Map<string, string>();
   #keys = 0;
 
   constructor(private readonly sim: Sim) {}
@@ -50,6 +51,14 @@ export class User {
     } catch {
       return undefined;
     }
+  }
+
+  /** One of the services that are there, as the user knows; of these modes only. */
+  pick(random: Random, modes?: readonly string[]): [string, Known] | undefined {
+    const known = [...this.services].filter(([, { spec, deleted }]) =>
+      !deleted && (modes === undefined || modes.includes(spec.mode?.type ?? ""))
+    );
+    return known.length === 0 ? undefined : random.pick(known);
   }
 
   newKey(): string {

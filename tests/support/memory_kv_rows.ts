@@ -40,6 +40,29 @@ function orderedDouble(number: number): string {
   return text;
 }
 
+/** Values that nobody can change any more: one stands for all its copies. */
+const frozen = new WeakSet<object>();
+
+/** Freezes plain data as a whole, so that it need not be copied again; anything else stays as it is. */
+export function freeze(value: unknown): void {
+  if (typeof value !== "object" || value === null || frozen.has(value) || !isPlain(value)) return;
+  freezeAll(value);
+  frozen.add(value);
+}
+
+function isPlain(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) return false;
+  return Object.values(value).every(isPlain);
+}
+
+function freezeAll(value: object): void {
+  Object.freeze(value);
+  for (const part of Object.values(value)) {
+    if (typeof part === "object" && part !== null) freezeAll(part);
+  }
+}
+
 /** A deep copy, as by `structuredClone`; plain data, which is most, costs less. */
 export function copyOf(value: unknown): unknown {
   if (typeof value !== "object" || value === null) {
@@ -47,6 +70,7 @@ export function copyOf(value: unknown): unknown {
       ? structuredClone(value)
       : value;
   }
+  if (frozen.has(value)) return value;
   if (Array.isArray(value)) return value.map(copyOf);
   if (Object.getPrototypeOf(value) !== Object.prototype) return structuredClone(value);
   const copy: Record<string, unknown> = {};

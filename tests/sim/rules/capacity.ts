@@ -1,6 +1,7 @@
 /**
  * Nothing is promised twice: the reservations of a node's tasks that have not ended fit into it, a
- * published host port belongs to one of them, and a port of the whole cluster to one service.
+ * published host port belongs to one of them, and a port of the whole cluster, as well as the place of a
+ * route, to one service.
  *
  * @module
  */
@@ -20,9 +21,24 @@ export function capacity({ facts, broken }: RuleContext): Rule {
     }
   }
 
+  function checkRoutes(): void {
+    const owners = new Map<string, string>();
+    for (const { name, routes = [] } of facts.services()) {
+      for (const { host, path } of routes) {
+        const place = host + path.toLowerCase();
+        const owner = owners.get(place);
+        if (owner !== undefined) broken(`route ${place} is that of ${owner} and of ${name}`);
+        owners.set(place, name);
+      }
+    }
+  }
+
   return {
     commit({ changes }) {
-      if (changes.some(({ key }) => key[0] === "service")) checkIngress();
+      if (changes.some(({ key }) => key[0] === "service")) {
+        checkIngress();
+        checkRoutes();
+      }
       const touched = new Set<string>();
       for (const { key, before, after } of changes) {
         if (key[0] !== "task") continue;

@@ -126,6 +126,7 @@ function unsettledTask(
   const what = `${service.name}.${task.slot} (${task.id})`;
   const state = facts.state(task);
   if (task.desired !== "run") return [`${what} shall stop and is ${state}`];
+  if (facts.restarted.has(task.id)) return [`${what} was to be restarted, and goes on`];
   if (task.disconnected) return [`${what} is put aside`];
   if (service.mode.type === "replicated" && task.slot > service.mode.replicas) {
     return [`${what} is above ${service.mode.replicas}`];

@@ -6,7 +6,10 @@
 import { type Facts, isEnd } from "../facts.ts";
 
 /** Rows of a service, by its id, and of a node. */
-const OF_SERVICES = ["revision", "rollout", "rollout_request", "run", "run_cursor", "elapsed"];
+const OF_SERVICES = [
+  ...["revision", "digest", "rollout", "rollout_request", "task_restarts"],
+  ...["run", "run_cursor", "elapsed"],
+];
 const OF_NODES = ["node_spec", "node_status", "node_token", "node_restart", "report"];
 
 export function leftovers(facts: Facts): string[] {
@@ -32,7 +35,29 @@ export function leftovers(facts: Facts): string[] {
   for (const [name, id] of facts.rows("node_name")) {
     if (!facts.node(String(id))) problems.push(`node_name/${name} has no node`);
   }
-  return [...problems, ...taskLeftovers(facts)];
+  return [...problems, ...claimLeftovers(facts), ...taskLeftovers(facts)];
+}
+
+/** Of ports, routes, configs and secrets. */
+function claimLeftovers(facts: Facts): string[] {
+  const problems: string[] = [];
+  for (const kind of ["port", "route"]) {
+    for (const [name, id] of facts.rows(kind)) {
+      if (!facts.service(String(id))) problems.push(`${kind}/${name} has no service`);
+    }
+  }
+  for (const { name, routes = [] } of facts.services()) {
+    for (const { host, path } of routes) {
+      if (!facts.rows("route").has(host + path.toLowerCase())) {
+        problems.push(`the route ${host}${path} of ${name} is not noted as its own`);
+      }
+    }
+  }
+  for (const name of facts.rows("sealed_value").keys()) {
+    const [kind, id] = name.split("/");
+    if (!facts.rows("sealed").has(`${kind}/${id}`)) problems.push(`sealed_value/${name} is left`);
+  }
+  return problems;
 }
 
 function taskLeftovers(facts: Facts): string[] {

@@ -9,31 +9,12 @@
  *
  * @module
  */
-import type { Answer, Delivery, Rule, RuleContext } from "../checker.ts";
+import type { Rule, RuleContext } from "../checker.ts";
 import type { Change, Commit, Facts, ServiceRow } from "../facts.ts";
-
-type Kind =
-  | "service"
-  | "rollout"
-  | "run"
-  | "node_spec"
-  | "node"
-  | "restart"
-  | "join"
-  | "data"
-  | "other";
-
-interface Request {
-  method: string;
-  /** The last parts of the path. */
-  kind: Kind;
-  ref: string;
-  body: Record<string, unknown>;
-  key: string | undefined;
-}
+import { createRequests, type Kind, type Request } from "./requests.ts";
 
 export function writes({ facts, broken }: RuleContext): Rule {
-  const running = new Map<Delivery, Request>();
+  const requests = createRequests();
   /** Idempotency keys that had their effect. */
   const spent = new Set<string>();
   /** Nodes that were removed, by name. */
@@ -42,10 +23,6 @@ export function writes({ facts, broken }: RuleContext): Rule {
   const runs = new Set<string>();
   /** Service rows by version, with their templates. */
   const versions = new Map<string, { row: ServiceRow; template: unknown }>();
-
-  function isAsked(by: string, test: (request: Request) => boolean): boolean {
-    return [...running].some(([delivery, request]) => delivery.replica === by && test(request));
-  }
 
   function spend(use: unknown, what: string): void {
     if (use === undefined) return;
@@ -67,7 +44,7 @@ export function writes({ facts, broken }: RuleContext): Rule {
     const kind = wanted[row];
     if (kind === undefined) return;
     if (row === "node") removed.add(id);
-    const ok = isAsked(by, (request) =>
+    const ok = requests.isAsked(by, (request) =>
       request.kind === kind && (kind === "restart" ||
         request.ref === name || request.ref === id));
     if (!ok) {
@@ -83,9 +60,11 @@ export function writes({ facts, broken }: RuleContext): Rule {
     }
     if (retired(was, is) || was && renewed(facts, was, is)) return;
     const use = changes.find((change) => change.key[0] === "idempotency")?.key[2];
-    const asked = isAsked(by, (request) => {
+    const asked = requests.isAsked(by, (request) => {
       if (request.key !== use) return false;
-      if (request.kind === "rollout") return was !== undefined && undoes(request, was, is);
+      if (request.kind === "rollout") {
+        return was !== undefined && (undoes(request, was, is) || renews(facts, request, was, is));
+      }
       return request.kind === "service" &&
         (request.method === "POST" ? !was : was !== undefined) &&
         asks(request, is, templateOf(facts, is));
@@ -111,29 +90,27 @@ export function writes({ facts, broken }: RuleContext): Rule {
           const row = after as ServiceRow;
           versions.set(`${id}@${versionstamp}`, { row, template: templateOf(facts, row) });
         } else if (key[0] === "node_spec" && after !== undefined) {
-          const asked = isAsked(by, (request) =>
-            request.kind === "join" && before === undefined ||
-            request.kind === "node_spec" && contains(after, request.body));
+          const asked = requests.isAsked(
+            by,
+            (request) =>
+              request.kind === "join" && before === undefined ||
+              request.kind === "node_spec" && contains(after, request.body),
+          );
           if (!asked) broken(`the spec of node ${id} changed, and no request asks for it now`);
         }
       }
     },
-    requestBegins(delivery) {
-      running.set(delivery, requestOf(delivery));
-    },
+    requestBegins: (delivery) => void requests.begins(delivery),
     requestEnds(delivery, answer) {
-      const request = running.get(delivery);
-      // Of a replica that died, a commit may still be on its way.
-      if (answer) running.delete(delivery);
-      if (!request || request.method === "GET" || !answer || answer.status >= 300) return;
-      if (isReplay(answer)) return;
+      const request = requests.ends(delivery, answer);
+      if (!request || !answer) return;
       if (request.kind === "node" && !removed.has(request.ref)) {
         broken(`node ${request.ref} was told to be removed and is not`);
       }
       if (request.kind === "run" && !runs.has(JSON.parse(answer.body).id)) {
         broken(`a run of ${request.ref} was acknowledged and is not stored`);
       }
-      if (request.kind === "data") {
+      if (request.kind === "data" && request.method !== "DELETE") {
         const { id, version, name } = JSON.parse(answer.body);
         const [kind] = [...facts.rows("sealed").keys()].filter((key) => key.endsWith(`/${id}`));
         const row = facts.rows("sealed").get(kind ?? "") as { version: number } | undefined;
@@ -183,6 +160,15 @@ function undoes({ body }: Request, before: ServiceRow, after: ServiceRow): boole
     contains(same, after) && contains(after, same);
 }
 
+/** Whether the change is that of a restart: to a new revision that differs in nothing. */
+function renews(facts: Facts, { body }: Request, before: ServiceRow, after: ServiceRow): boolean {
+  const { revision, updatedAt, ingressPorts } = after;
+  const same = { ...before, revision, updatedAt, ingressPorts };
+  const [was, is] = [facts.template(before.id, facts.goal(before)), templateOf(facts, after)];
+  return body.action === "restart" && revision > before.revision &&
+    contains(same, after) && contains(after, same) && contains(was, is) && contains(is, was);
+}
+
 /** Whether a row is what a request asks for. */
 function asks({ method, ref, body }: Request, row: ServiceRow, stored: unknown): boolean {
   if (method === "DELETE") return row.deleting && (row.name === ref || row.id === ref);
@@ -206,38 +192,4 @@ function contains(whole: unknown, part: unknown): boolean {
   return Object.entries(part).every(([name, value]) =>
     value === undefined || contains(Reflect.get(whole, name), value)
   );
-}
-
-function requestOf({ sent }: Delivery): Request {
-  const path = new URL(sent.path).pathname.split("/").slice(2);
-  const [room, ref = "", part] = path;
-  const kind = kindOf(sent.method, { room, ref, part });
-  const key = sent.headers.find(([name]) => name === "idempotency-key")?.[1];
-  const parsed = kind === "other" || sent.body === "" ? {} : JSON.parse(sent.body);
-  return { method: sent.method, kind, ref, body: parsed, key };
-}
-
-function kindOf(
-  method: string,
-  { room, ref, part }: { room: string | undefined; ref: string; part: string | undefined },
-): Kind {
-  if (room === "services") {
-    return part === undefined
-      ? "service"
-      : part === "rollout"
-      ? "rollout"
-      : part === "runs"
-      ? "run"
-      : "other";
-  }
-  if (room === "configs" || room === "secrets") return part === undefined ? "data" : "other";
-  if (room !== "nodes") return "other";
-  if (ref === "join") return "join";
-  if (part === "spec") return "node_spec";
-  if (part === "restart") return "restart";
-  return part === undefined && method === "DELETE" ? "node" : "other";
-}
-
-function isReplay({ headers }: Answer): boolean {
-  return headers.some(([name]) => name === "idempotent-replay");
 }

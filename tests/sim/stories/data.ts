@@ -37,14 +37,14 @@ async function store(sim: Sim, value: string): Promise<void> {
   const { user } = sim;
   const data = encodeBase64(new TextEncoder().encode(value));
   const idempotencyKey = user.newKey();
-  const first = !user.stored.has("k1");
-  user.stored.add("k1");
-  await ask(
+  const known = user.stored.get("k1");
+  const made = await ask(
     sim,
     `stores ${value}`,
     (client) =>
-      first
+      known === undefined
         ? client.createConfig({ name: "k1", data }, { idempotencyKey })
-        : client.rotateConfig("k1", { data }, undefined, { idempotencyKey }),
+        : client.rotateConfig(known, { data }, undefined, { idempotencyKey }),
   );
+  user.stored.set("k1", made.id);
 }
