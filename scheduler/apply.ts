@@ -23,6 +23,7 @@ import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
 import { type CommitDraft as Draft, markNode, rankNode, type Stamp } from "./apply_nodes.ts";
+import { recordsOf } from "./records.ts";
 import { taskIdAfter } from "./task_id.ts";
 import { putVolumeNode, volumesGained } from "./volumes.ts";
 import { forgetRun, moveCursor, saveElapsed, skipRun } from "./apply_runs.ts";
@@ -58,7 +59,8 @@ export interface Batch {
   events: readonly Event[];
 }
 
-export type Applied = { ok: true; logged: boolean } | { ok: false };
+/** `records`: of the log, that the commit has written. */
+export type Applied = { ok: true; records: number } | { ok: false };
 
 /** Actions a commit: with four mutations each and the wake-ups this stays below KV's limits. */
 export const ACTIONS_PER_COMMIT = 200;
@@ -81,10 +83,10 @@ export async function applyToService(
   options: { lease: Lease; seq: number },
 ): Promise<Applied> {
   const record = world.services.get(action.serviceId);
-  if (!record) return { ok: true, logged: false };
+  if (!record) return { ok: true, records: 0 };
   const { service } = record;
   const entry = await deps.kv.get<Service>(key.service(service.id));
-  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true, logged: false };
+  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true, records: 0 };
   const at = timestamp(deps.clock.wallMs());
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
@@ -104,11 +106,11 @@ export async function applyToService(
   if ((await op.commit()).ok) {
     if (removed) dropService(world, service.id);
     else putService(world, retired);
-    return { ok: true, logged: true };
+    return { ok: true, records: 1 };
   }
   const epoch = await deps.kv.get(options.lease.guard.key);
   return epoch.versionstamp === options.lease.guard.versionstamp
-    ? { ok: true, logged: false }
+    ? { ok: true, records: 0 }
     : { ok: false };
 }
 
@@ -134,8 +136,8 @@ function deleteService(
 }
 
 /**
- * Commits one batch as record `seq` of the log. `{ok: false}` means that the epoch changed: this
- * process leads no more. Throws when the database fails; whether the batch took effect is then
+ * Commits one batch, with its events as records of the log from `seq` on. `{ok: false}` means that the
+ * epoch changed: this process leads no more. Throws when the database fails; whether the batch took effect is then
  * unknown, and the world must be loaded anew.
  */
 export async function applyBatch(
@@ -158,12 +160,14 @@ export async function applyBatch(
   for (const messageId of batch.consumed) {
     draft.op.delete(key.queue(messageId)).delete(key.failed(messageId));
   }
-  const logged = draft.events.length > 0;
-  if (logged) appendLog(draft.op, seq, { at, epoch: lease.epoch, events: draft.events });
+  const records = recordsOf(draft.events);
+  for (const [i, events] of records.entries()) {
+    appendLog(draft.op, seq + i, { at, epoch: lease.epoch, events });
+  }
   const done = await draft.op.commit();
   if (!done.ok) return { ok: false };
   for (const effect of draft.effects) effect();
-  return { ok: true, logged };
+  return { ok: true, records: records.length };
 }
 
 function addAction(

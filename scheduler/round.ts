@@ -132,7 +132,7 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       options,
     );
     if (!done.ok) return false;
-    if (done.logged) term.seq++;
+    term.seq += done.records;
     for (const messageId of gone) {
       term.inFlight.delete(messageId);
       term.retryAtMs.delete(messageId);
@@ -144,7 +144,7 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       seq: term.seq + 1,
     });
     if (!done.ok) return false;
-    if (done.logged) term.seq++;
+    term.seq += done.records;
   }
   return true;
 }

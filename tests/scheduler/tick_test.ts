@@ -18,7 +18,7 @@ interface Bench {
   newId: () => string;
   /** A control plane of its own on the same database. */
   ticker(options?: { kv?: Kv; breathe?: () => Promise<void> }): Ticker & { logged: string[] };
-  create(name: string, replicas: number): Promise<string>;
+  create(name: string, replicas: number, project?: string): Promise<string>;
   tasks(): Promise<Task[]>;
   pass(ms: number): void;
 }
@@ -48,8 +48,8 @@ function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
         });
         return { ...ticker, logged };
       },
-      async create(name, replicas) {
-        const spec = specOf({ name, mode: { type: "replicated", replicas } });
+      async create(name, replicas, project = "default") {
+        const spec = specOf({ name, project, mode: { type: "replicated", replicas } });
         const created = await createService({ kv, clock, newId }, spec);
         assert(created.ok);
         return created.value.value.id;
@@ -123,6 +123,28 @@ Deno.test("a big service is placed over many commits, each with its record, with
     const seqs = (await readLog(kv, { afterSeq: 0, limit: 500 })).map((entry) => entry.seq);
     assertEquals(seqs, seqs.map((_, i) => i + 1));
     assert(seqs.length >= 8);
+  }));
+
+Deno.test("names as long as they may be stop no leader: a commit then has several records, without a gap", () =>
+  withBench(async ({ kv, ticker, create, tasks }) => {
+    for (const n of [1, 2]) await seedNode(kv, idOf(n), `n${n}`.padEnd(63, "x"), READY);
+    const leader = ticker();
+    await leader.tick();
+    const before = (await lastLog(kv, 1))[0]?.seq ?? 0;
+    await create("s".repeat(63), 200, "p".repeat(63));
+    await leader.tick();
+    assertEquals(leader.logged.filter((line) => line !== "leader"), []);
+    assertEquals((await tasks()).length, 200);
+    const records = await readLog(kv, { afterSeq: before, limit: 10 });
+    assertEquals(records.map(({ seq }) => seq - before), records.map((_, i) => i + 1));
+    assert(records.length > 1);
+    const assigned = records.flatMap(({ record }) => record.events)
+      .filter(({ type }) => type === "task.assigned");
+    assertEquals(new Set(assigned.map(({ slot }) => slot)).size, 200);
+    // The next commit goes on behind them.
+    await create("web", 1);
+    await leader.tick();
+    assertEquals(leader.logged.filter((line) => line !== "leader"), []);
   }));
 
 Deno.test("a wake-up that was lost is made up for by the next leader's resync", () =>
