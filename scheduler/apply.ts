@@ -14,7 +14,7 @@ import { key } from "../kv/keys.ts";
 import type { Lease } from "../kv/leader.ts";
 import { appendLog } from "../kv/log.ts";
 import { timestamp } from "../kv/schema/common.ts";
-import type { Event } from "../kv/schema/event.ts";
+import type { Event, LogRecord } from "../kv/schema/event.ts";
 import type { Rollout } from "../kv/schema/rollout.ts";
 import { routePlace } from "../kv/schema/route.ts";
 import type { Service } from "../kv/schema/service.ts";
@@ -59,8 +59,8 @@ export interface Batch {
   events: readonly Event[];
 }
 
-/** `records`: of the log, that the commit has written. */
-export type Applied = { ok: true; records: number } | { ok: false };
+/** With the records of the log that the commit has written, in order. */
+export type Applied = { ok: true; records: readonly LogRecord[] } | { ok: false };
 
 /** Actions a commit: with four mutations each and the wake-ups this stays below KV's limits. */
 export const ACTIONS_PER_COMMIT = 200;
@@ -83,17 +83,17 @@ export async function applyToService(
   options: { lease: Lease; seq: number },
 ): Promise<Applied> {
   const record = world.services.get(action.serviceId);
-  if (!record) return { ok: true, records: 0 };
+  if (!record) return { ok: true, records: [] };
   const { service } = record;
   const entry = await deps.kv.get<Service>(key.service(service.id));
-  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true, records: 0 };
+  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true, records: [] };
   const at = timestamp(deps.clock.wallMs());
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
   if (action.kind === "retire") op.set(key.service(service.id), retired);
   else deleteService(op, record);
   const removed = action.kind === "remove";
-  appendLog(op, options.seq, {
+  const logged: LogRecord = {
     at,
     epoch: options.lease.epoch,
     events: [{
@@ -102,15 +102,16 @@ export async function applyToService(
       service: `${service.project}/${service.name}`,
       ...(action.kind === "retire" ? { why: action.why } : {}),
     }],
-  });
+  };
+  appendLog(op, options.seq, logged);
   if ((await op.commit()).ok) {
     if (removed) dropService(world, service.id);
     else putService(world, retired);
-    return { ok: true, records: 1 };
+    return { ok: true, records: [logged] };
   }
   const epoch = await deps.kv.get(options.lease.guard.key);
   return epoch.versionstamp === options.lease.guard.versionstamp
-    ? { ok: true, records: 0 }
+    ? { ok: true, records: [] }
     : { ok: false };
 }
 
@@ -160,14 +161,12 @@ export async function applyBatch(
   for (const messageId of batch.consumed) {
     draft.op.delete(key.queue(messageId)).delete(key.failed(messageId));
   }
-  const records = recordsOf(draft.events);
-  for (const [i, events] of records.entries()) {
-    appendLog(draft.op, seq + i, { at, epoch: lease.epoch, events });
-  }
+  const records = recordsOf(draft.events).map((events) => ({ at, epoch: lease.epoch, events }));
+  for (const [i, record] of records.entries()) appendLog(draft.op, seq + i, record);
   const done = await draft.op.commit();
   if (!done.ok) return { ok: false };
   for (const effect of draft.effects) effect();
-  return { ok: true, records: records.length };
+  return { ok: true, records };
 }
 
 function addAction(

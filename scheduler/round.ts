@@ -132,7 +132,7 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       options,
     );
     if (!done.ok) return false;
-    term.seq += done.records;
+    term.seq += done.records.length;
     for (const messageId of gone) {
       term.inFlight.delete(messageId);
       term.retryAtMs.delete(messageId);
@@ -144,7 +144,7 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       seq: term.seq + 1,
     });
     if (!done.ok) return false;
-    term.seq += done.records;
+    term.seq += done.records.length;
   }
   return true;
 }
