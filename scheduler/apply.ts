@@ -23,6 +23,7 @@ import type { Clock } from "../kv/schema/time.ts";
 import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
 import { type CommitDraft as Draft, markNode, rankNode, type Stamp } from "./apply_nodes.ts";
+import { recordsOf } from "./records.ts";
 import { taskIdAfter } from "./task_id.ts";
 import { putVolumeNode, volumesGained } from "./volumes.ts";
 import { forgetRun, moveCursor, saveElapsed, skipRun } from "./apply_runs.ts";
@@ -58,8 +59,8 @@ export interface Batch {
   events: readonly Event[];
 }
 
-/** With the record of the log, if the commit had one. */
-export type Applied = { ok: true; record?: LogRecord } | { ok: false };
+/** With the records of the log that the commit has written, in order. */
+export type Applied = { ok: true; records: readonly LogRecord[] } | { ok: false };
 
 /** Actions a commit: with four mutations each and the wake-ups this stays below KV's limits. */
 export const ACTIONS_PER_COMMIT = 200;
@@ -82,17 +83,17 @@ export async function applyToService(
   options: { lease: Lease; seq: number },
 ): Promise<Applied> {
   const known = world.services.get(action.serviceId);
-  if (!known) return { ok: true };
+  if (!known) return { ok: true, records: [] };
   const { service } = known;
   const entry = await deps.kv.get<Service>(key.service(service.id));
-  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true };
+  if (entry.value?.updatedAt !== service.updatedAt) return { ok: true, records: [] };
   const at = timestamp(deps.clock.wallMs());
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
   if (action.kind === "retire") op.set(key.service(service.id), retired);
   else deleteService(op, known);
   const removed = action.kind === "remove";
-  const record: LogRecord = {
+  const logged: LogRecord = {
     at,
     epoch: options.lease.epoch,
     events: [{
@@ -102,14 +103,16 @@ export async function applyToService(
       ...(action.kind === "retire" ? { why: action.why } : {}),
     }],
   };
-  appendLog(op, options.seq, record);
+  appendLog(op, options.seq, logged);
   if ((await op.commit()).ok) {
     if (removed) dropService(world, service.id);
     else putService(world, retired);
-    return { ok: true, record };
+    return { ok: true, records: [logged] };
   }
   const epoch = await deps.kv.get(options.lease.guard.key);
-  return epoch.versionstamp === options.lease.guard.versionstamp ? { ok: true } : { ok: false };
+  return epoch.versionstamp === options.lease.guard.versionstamp
+    ? { ok: true, records: [] }
+    : { ok: false };
 }
 
 function deleteService(
@@ -134,8 +137,8 @@ function deleteService(
 }
 
 /**
- * Commits one batch as record `seq` of the log. `{ok: false}` means that the epoch changed: this
- * process leads no more. Throws when the database fails; whether the batch took effect is then
+ * Commits one batch, with its events as records of the log from `seq` on. `{ok: false}` means that the
+ * epoch changed: this process leads no more. Throws when the database fails; whether the batch took effect is then
  * unknown, and the world must be loaded anew.
  */
 export async function applyBatch(
@@ -158,13 +161,12 @@ export async function applyBatch(
   for (const messageId of batch.consumed) {
     draft.op.delete(key.queue(messageId)).delete(key.failed(messageId));
   }
-  const record: LogRecord = { at, epoch: lease.epoch, events: draft.events };
-  const logged = draft.events.length > 0;
-  if (logged) appendLog(draft.op, seq, record);
+  const records = recordsOf(draft.events).map((events) => ({ at, epoch: lease.epoch, events }));
+  for (const [i, record] of records.entries()) appendLog(draft.op, seq + i, record);
   const done = await draft.op.commit();
   if (!done.ok) return { ok: false };
   for (const effect of draft.effects) effect();
-  return { ok: true, ...(logged ? { record } : {}) };
+  return { ok: true, records };
 }
 
 function addAction(

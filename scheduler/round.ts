@@ -134,7 +134,7 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       options,
     );
     if (!done.ok) return false;
-    tell(context, done.record);
+    tell(context, done.records);
     for (const messageId of gone) {
       term.inFlight.delete(messageId);
       term.retryAtMs.delete(messageId);
@@ -146,14 +146,15 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
       seq: term.seq + 1,
     });
     if (!done.ok) return false;
-    tell(context, done.record);
+    tell(context, done.records);
   }
   return true;
 }
 
-/** Counts the record of a commit, and tells those in this process who wait for it. */
-function tell({ deps, term }: Context, record: LogRecord | undefined): void {
-  if (!record) return;
-  term.seq++;
-  deps.onLogged?.({ seq: term.seq, record });
+/** Counts the records of a commit, and tells those in this process who wait for them. */
+function tell({ deps, term }: Context, records: readonly LogRecord[]): void {
+  for (const record of records) {
+    term.seq++;
+    deps.onLogged?.({ seq: term.seq, record });
+  }
 }

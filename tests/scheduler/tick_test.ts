@@ -134,6 +134,28 @@ Deno.test("a big service is placed over many commits, each with its record, with
     assert(seqs.length >= 8);
   }));
 
+Deno.test("names as long as they may be stop no leader: a commit then has several records, without a gap", () =>
+  withBench(async ({ kv, ticker, create, tasks }) => {
+    for (const n of [1, 2]) await seedNode(kv, idOf(n), `n${n}`.padEnd(63, "x"), READY);
+    const leader = ticker();
+    await leader.tick();
+    const before = (await lastLog(kv, 1))[0]?.seq ?? 0;
+    await create("s".repeat(63), 200, { project: "p".repeat(63) });
+    await leader.tick();
+    assertEquals(leader.logged.filter((line) => line !== "leader"), []);
+    assertEquals((await tasks()).length, 200);
+    const records = await readLog(kv, { afterSeq: before, limit: 10 });
+    assertEquals(records.map(({ seq }) => seq - before), records.map((_, i) => i + 1));
+    assert(records.length > 1);
+    const assigned = records.flatMap(({ record }) => record.events)
+      .filter(({ type }) => type === "task.assigned");
+    assertEquals(new Set(assigned.map(({ slot }) => slot)).size, 200);
+    // The next commit goes on behind them.
+    await create("web", 1);
+    await leader.tick();
+    assertEquals(leader.logged.filter((line) => line !== "leader"), []);
+  }));
+
 Deno.test("a wake-up that was lost is made up for by the next leader's resync", () =>
   withBench(async ({ kv, ticker, create, tasks }) => {
     const first = ticker();
