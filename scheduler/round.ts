@@ -148,5 +148,7 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
 
 /** Counts the record of a commit, and tells those in this process who wait for it. */
 function tell({ deps, term }: Context, record: LogRecord | undefined): void {
-  if (record) deps.onLogged?.({ seq: ++term.seq, record });
+  if (!record) return;
+  term.seq++;
+  deps.onLogged?.({ seq: term.seq, record });
 }
