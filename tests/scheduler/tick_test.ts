@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
+import { stretchTtl } from "../../kv/beats.ts";
 import { initCluster } from "../../kv/cluster.ts";
 import { key, prefix } from "../../kv/keys.ts";
 import { lastLog, readLog } from "../../kv/log.ts";
@@ -17,7 +18,7 @@ interface Bench {
   kv: Kv;
   newId: () => string;
   /** A control plane of its own on the same database. */
-  ticker(options?: { kv?: Kv }): Ticker & { logged: string[] };
+  ticker(options?: { kv?: Kv; nodeTtlMs?: number }): Ticker & { logged: string[] };
   create(name: string, replicas: number): Promise<string>;
   tasks(): Promise<Task[]>;
   pass(ms: number): void;
@@ -42,7 +43,12 @@ function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
         const logged: string[] = [];
         const ticker = createTicker({
           ...{ kv: options.kv ?? kv, clock, newId, replicaId: newId(), exclusive: true },
-          ...{ nodeTtlMs: 86_400_000, leaderTtlMs: 5000, historyLimit: 5, logLimit: 100 },
+          ...{
+            nodeTtlMs: options.nodeTtlMs ?? 86_400_000,
+            leaderTtlMs: 5000,
+            historyLimit: 5,
+            logLimit: 100,
+          },
           log: (_level, message) => void logged.push(message),
         });
         return { ...ticker, logged };
@@ -303,4 +309,17 @@ Deno.test("a new leader deletes the observed rows of no task with its first tick
     await ticker().tick();
     assertEquals((await kv.get(key.observed(idOf(7)))).versionstamp, null);
     assertExists((await kv.get(key.observed(task.id))).versionstamp);
+  }));
+
+Deno.test("a leader says how long a silence it allows from its first look on, stretched for many nodes", () =>
+  withBench(async ({ kv, ticker }) => {
+    const leader = ticker({ nodeTtlMs: 1000 });
+    assertEquals(leader.nodeTtlMs(), undefined);
+    await leader.tick();
+    assertEquals(leader.nodeTtlMs(), 1000);
+    for (let n = 10; n < 1010; n++) await seedNode(kv, idOf(n), `n${n}`, READY);
+    const next = ticker({ nodeTtlMs: 1000 });
+    await next.tick();
+    assertEquals(next.nodeTtlMs(), stretchTtl(1000, 1002));
+    assert(stretchTtl(1000, 1002) > 1000);
   }));
