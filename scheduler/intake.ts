@@ -43,7 +43,7 @@ const MAX_GRACES = 3;
 export async function readBeats(context: Context, beats: BeatReader): Promise<void> {
   const { deps, term } = context;
   const nowMs = deps.clock.monoMs();
-  if (nowMs < beatsDueAtMs(term)) return;
+  if (nowMs < term.beatsDueAtMs) return;
   const away = !attended(term, nowMs);
   if (away) {
     for (const [nodeId, node] of term.world.nodes) {

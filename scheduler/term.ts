@@ -56,6 +56,8 @@ export interface Term {
   /** When a service or the nodes want to be looked at again. */
   wakeAtMs: Map<string, number>;
   beatsAtMs: number;
+  /** When they must be read next, as of the end of the last tick: finding out takes a look at each node. */
+  beatsDueAtMs: number;
   /** Grace periods that a node got since it was last heard, for the leader's own absence. */
   graces: Map<string, number>;
   sweepAtMs: number;
@@ -102,6 +104,7 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
     broken: new Map(),
     wakeAtMs: new Map(),
     beatsAtMs: nowMs,
+    beatsDueAtMs: nowMs,
     graces: new Map(),
     sweepAtMs: nowMs,
     deepSweepAtMs: nowMs + DEEP_SWEEP_MS,

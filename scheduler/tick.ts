@@ -149,7 +149,8 @@ async function sweepIfDue(context: Context, beats: BeatReader): Promise<void> {
 
 function nextMs(term: Term, deps: TickDeps): number {
   const nowMs = deps.clock.monoMs();
-  let atMs = Math.min(beatsDueAtMs(term), nowMs + deps.leaderTtlMs / BEATS_PER_TTL);
+  term.beatsDueAtMs = beatsDueAtMs(term);
+  let atMs = Math.min(term.beatsDueAtMs, nowMs + deps.leaderTtlMs / BEATS_PER_TTL);
   for (const wakeAtMs of term.wakeAtMs.values()) atMs = Math.min(atMs, wakeAtMs);
   for (const retryAtMs of term.retryAtMs.values()) atMs = Math.min(atMs, retryAtMs);
   if (term.dirtyServices.size > 0 || term.dirtyNodes.size > 0) return 0;
