@@ -245,7 +245,7 @@ async function start(config: Config, log: Log): Promise<Parsed<ControlPlane>> {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1e6;
     },
-    nodeTtlMs: () => nodeTtlMs,
+    nodeTtlMs: () => ticker.nodeTtlMs() ?? nodeTtlMs,
     ...(rows.track ? { trackRows: rows.track } : {}),
     liveAssigned: ticker.assigned,
     liveTasks: () => {

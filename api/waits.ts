@@ -10,7 +10,8 @@
  */
 import type { Clock } from "../kv/schema/time.ts";
 
-export const GRAIN_MS = 10;
+/** Small, so that no crowd leaves at once: its answers would hold up the news of others. */
+export const GRAIN_MS = 2;
 
 export interface Waits {
   /** Resolves when `name` is woken, `ms` are over or `signal` aborts. Registers before it returns. */

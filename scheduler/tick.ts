@@ -33,6 +33,8 @@ export interface Ticker {
   /** What it knows of nodes' tasks; undefined while another process leads. */
   assigned(): LiveAssigned | undefined;
   lease(): Lease | undefined;
+  /** The silence that it allows nodes now, stretched; undefined while another process leads. */
+  nodeTtlMs(): number | undefined;
 }
 
 const SWEEP_MS = 60_000;
@@ -107,6 +109,7 @@ export function createTicker(deps: TickDeps): Ticker {
       return { seq, of: (nodeId) => assignedTo(world, nodeId) };
     },
     lease: () => elector.current(),
+    nodeTtlMs: () => term && nodeTtlMs(),
     async run(signal) {
       const wake = createWake();
       const watching = watchQueue(deps, signal, wake.ring);

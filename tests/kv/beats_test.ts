@@ -1,5 +1,10 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { createBeatCollector, createBeatReader } from "../../kv/beats.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  BEATS_PER_TTL,
+  createBeatCollector,
+  createBeatReader,
+  stretchTtl,
+} from "../../kv/beats.ts";
 import type { Kv } from "../../kv/store.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { idOf } from "../support/ids.ts";
@@ -49,3 +54,13 @@ Deno.test("beats that could not be written are not on record, and are written by
     assertEquals(beats.recordedMs(NODE), 0);
     assertEquals([...(await reader.read()).keys()], [NODE]);
   }));
+
+Deno.test("however many nodes there are, their beats stay bounded, and few of them stretch nothing", () => {
+  assertEquals([0, 1, 100, 4000].map((nodes) => stretchTtl(6000, nodes)), [6000, 6000, 6000, 6000]);
+  for (const nodes of [4001, 5000, 10_000, 100_000]) {
+    const ttlMs = stretchTtl(6000, nodes);
+    assert(nodes * BEATS_PER_TTL / (ttlMs / 1000) <= 2000, `${nodes} nodes: ${ttlMs} ms`);
+    assert(ttlMs < stretchTtl(6000, nodes + 100));
+  }
+  assertEquals(stretchTtl(60_000, 5000), 60_000);
+});

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { initCluster } from "../../kv/cluster.ts";
-import { createLocalBeats } from "../../kv/beats.ts";
+import { createLocalBeats, stretchTtl } from "../../kv/beats.ts";
 import { key, prefix } from "../../kv/keys.ts";
 import { lastLog, readLog } from "../../kv/log.ts";
 import { countQueue, enqueue, listParked, retryParked } from "../../kv/queue.ts";
@@ -411,4 +411,17 @@ Deno.test("a new leader deletes the observed rows of no task with its first tick
     await ticker().tick();
     assertEquals((await kv.get(key.observed(idOf(7)))).versionstamp, null);
     assertExists((await kv.get(key.observed(task.id))).versionstamp);
+  }));
+
+Deno.test("a leader says how long a silence it allows from its first look on, stretched for many nodes", () =>
+  withBench(async ({ kv, ticker }) => {
+    const leader = ticker({ nodeTtlMs: 1000 });
+    assertEquals(leader.nodeTtlMs(), undefined);
+    await leader.tick();
+    assertEquals(leader.nodeTtlMs(), 1000);
+    for (let n = 10; n < 1010; n++) await seedNode(kv, idOf(n), `n${n}`, READY);
+    const next = ticker({ nodeTtlMs: 1000 });
+    await next.tick();
+    assertEquals(next.nodeTtlMs(), stretchTtl(1000, 1002));
+    assert(stretchTtl(1000, 1002) > 1000);
   }));
