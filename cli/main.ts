@@ -25,6 +25,7 @@ import { EXIT, type ExitCode } from "./exit.ts";
 import { examplesText, rootText } from "./format/help.ts";
 import { style } from "./format/style.ts";
 import { processDeps } from "./process_deps.ts";
+import { guarded } from "./guarded.ts";
 import { fail } from "./report.ts";
 import { terminal } from "./terminal.ts";
 
@@ -251,28 +252,8 @@ function onLine(command: Command): Record<string, unknown> {
   );
 }
 
-/** Ends quietly when the reader of a pipe has gone, and in one line when Berth has a bug. */
-async function guarded(io: Io, run: () => Promise<ExitCode>): Promise<ExitCode> {
-  try {
-    return await run();
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return EXIT.brokenPipe;
-    const what = error instanceof Error ? error.stack ?? error.message : String(error);
-    io.err(`berth: unexpected error, a bug: ${what}\n`);
-    return EXIT.failed;
-  }
-}
-
-/** The same where nobody waits for what is written: from timers and from streams that go on beside. */
-function endWithReader(event: ErrorEvent | PromiseRejectionEvent): void {
-  const error = event instanceof ErrorEvent ? event.error : event.reason;
-  if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.brokenPipe);
-}
-
 if (import.meta.main) {
   const io = terminal();
-  addEventListener("error", endWithReader);
-  addEventListener("unhandledrejection", endWithReader);
   // What the permission set must allow for a few commands is given up for all others.
   if (!WRITERS.has(Deno.args[0] ?? "")) await Deno.permissions.revoke({ name: "write" });
   const env = (name: string) => Deno.env.get(name) || undefined;
