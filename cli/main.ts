@@ -78,9 +78,16 @@ function commandsFor([first = ""]: string[]): readonly AnyCommand[] {
   return meant.length > 0 ? meant : COMMANDS;
 }
 
-/** `help node drain` is `node drain --help`. */
+/** `help node drain` is `node drain --help`; what there is not is as unknown as without `help`. */
 function asFlag(args: string[]): string[] {
-  return args[0] === "help" ? [...args.slice(1), "--help"] : args;
+  const [help, first, second] = args;
+  if (help !== "help" || first === undefined) return help === "help" ? ["--help"] : args;
+  const names = COMMANDS.map(({ name }) => name);
+  const inner = names.filter((name) => name.startsWith(`${first} `));
+  if (inner.length === 0 && !names.includes(first)) return [first];
+  const isUnknown = second !== undefined && !inner.includes(`${first} ${second}`);
+  if (isUnknown && inner.length > 0 && !names.includes(first)) return [first, second];
+  return [...args.slice(1), "--help"];
 }
 
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
