@@ -26,7 +26,7 @@ import { examplesText, rootText } from "./format/help.ts";
 import { style } from "./format/style.ts";
 import { processDeps } from "./process_deps.ts";
 import { guarded } from "./guarded.ts";
-import { fail } from "./report.ts";
+import { failLines } from "./report.ts";
 import { terminal } from "./terminal.ts";
 
 /** The version in deno.json; a test compares them. */
@@ -155,8 +155,7 @@ async function execute(
   if (spec.needs === "nothing") return await spec.run(options, args, deps);
   const connection = await deps.connection();
   if (!connection.ok) {
-    const [what = "", ...next] = connection.message.split("\n");
-    return fail(deps, what, next.join("\n"), spec.ownFailure ?? EXIT.usage);
+    return failLines(deps, connection.message, spec.ownFailure ?? EXIT.usage);
   }
   const { target } = connection;
   return await spec.run(options, args, { ...deps, target, client: await deps.connect(target) });
