@@ -9,7 +9,6 @@ import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { listAll, refOf } from "../find.ts";
 import { age } from "../format/duration.ts";
-import { counted } from "../format/quantity.ts";
 import { qualified } from "../format/state.ts";
 import { oneLine, type Paint, style } from "../format/style.ts";
 import { startProgress } from "../progress.ts";
@@ -130,7 +129,7 @@ async function show(
 export function line(rollout: RolloutView): string {
   const { revision, goal, state, updated, total, retiring } = rollout;
   const back = goal === revision ? "" : ` to ${goal}`;
-  const left = retiring === 0 ? "" : `, ${counted(retiring, "old task")} left`;
+  const left = retiring === 0 ? "" : `, ${retiring} old task${retiring === 1 ? "" : "s"} left`;
   return `revision ${revision} ${state}${back}: ${updated} of ${total} slots updated${left}`;
 }
 
