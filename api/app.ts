@@ -184,7 +184,9 @@ function document(app: ApiApp, version: string): object {
     info: {
       title: "Berth",
       version,
-      description: "Runs containers across machines. Every error is a problem (RFC 9457).",
+      description: "Runs containers across machines. Every error is a problem (RFC 9457). " +
+        "To try calls here, authorize with a token of the cluster: the server writes its own to " +
+        "`admin-token` in its data directory, and `berth context` keeps it in its file.",
     },
     // What people use first; what only agents call last.
     tags: [
@@ -195,6 +197,7 @@ function document(app: ApiApp, version: string): object {
       "nodes",
       "forecasts",
       "events",
+      "tunnels",
       "system",
       "playground",
       "agents",

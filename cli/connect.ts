@@ -49,7 +49,7 @@ export async function resolveTarget(input: ConnectInput): Promise<Connection> {
     return {
       ok: false,
       message:
-        `there is no context "${name}" (known: ${known}). Choose one: berth context use NAME`,
+        `there is no context "${name}"\nchoose one that is known: ${known}\nsee them: berth context ls`,
     };
   }
   const token = flags.token ?? env.token ?? context.token;
@@ -59,7 +59,7 @@ export async function resolveTarget(input: ConnectInput): Promise<Connection> {
   };
 }
 
-const NO_SERVER = "no server is known. Start one here with: deno task dev\n" +
+const NO_SERVER = "no server is known\nstart one here: deno task dev\n" +
   "or name one: --server URL, BERTH_SERVER and BERTH_TOKEN, or berth context set NAME --server URL";
 
 type Choice =

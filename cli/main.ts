@@ -25,7 +25,8 @@ import { EXIT, type ExitCode } from "./exit.ts";
 import { examplesText, rootText } from "./format/help.ts";
 import { style } from "./format/style.ts";
 import { processDeps } from "./process_deps.ts";
-import { fail } from "./report.ts";
+import { guarded } from "./guarded.ts";
+import { failLines } from "./report.ts";
 import { terminal } from "./terminal.ts";
 
 /** The version in deno.json; a test compares them. */
@@ -77,9 +78,16 @@ function commandsFor([first = ""]: string[]): readonly AnyCommand[] {
   return meant.length > 0 ? meant : COMMANDS;
 }
 
-/** `help node drain` is `node drain --help`. */
+/** `help node drain` is `node drain --help`; what there is not is as unknown as without `help`. */
 function asFlag(args: string[]): string[] {
-  return args[0] === "help" ? [...args.slice(1), "--help"] : args;
+  const [help, first, second] = args;
+  if (help !== "help" || first === undefined) return help === "help" ? ["--help"] : args;
+  const names = COMMANDS.map(({ name }) => name);
+  const inner = names.filter((name) => name.startsWith(`${first} `));
+  if (inner.length === 0 && !names.includes(first)) return [first];
+  const isUnknown = second !== undefined && !inner.includes(`${first} ${second}`);
+  if (isUnknown && inner.length > 0 && !names.includes(first)) return [first, second];
+  return [...args.slice(1), "--help"];
 }
 
 /** Runs one command line. Nothing is read but what is passed in, and what `makeDeps` makes. */
@@ -147,8 +155,7 @@ async function execute(
   if (spec.needs === "nothing") return await spec.run(options, args, deps);
   const connection = await deps.connection();
   if (!connection.ok) {
-    const [what = "", ...next] = connection.message.split("\n");
-    return fail(deps, what, next.join("\n"), spec.ownFailure ?? EXIT.usage);
+    return failLines(deps, connection.message, spec.ownFailure ?? EXIT.usage);
   }
   const { target } = connection;
   return await spec.run(options, args, { ...deps, target, client: await deps.connect(target) });
@@ -251,28 +258,8 @@ function onLine(command: Command): Record<string, unknown> {
   );
 }
 
-/** Ends quietly when the reader of a pipe has gone, and in one line when Berth has a bug. */
-async function guarded(io: Io, run: () => Promise<ExitCode>): Promise<ExitCode> {
-  try {
-    return await run();
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return EXIT.brokenPipe;
-    const what = error instanceof Error ? error.stack ?? error.message : String(error);
-    io.err(`berth: unexpected error, a bug: ${what}\n`);
-    return EXIT.failed;
-  }
-}
-
-/** The same where nobody waits for what is written: from timers and from streams that go on beside. */
-function endWithReader(event: ErrorEvent | PromiseRejectionEvent): void {
-  const error = event instanceof ErrorEvent ? event.error : event.reason;
-  if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.brokenPipe);
-}
-
 if (import.meta.main) {
   const io = terminal();
-  addEventListener("error", endWithReader);
-  addEventListener("unhandledrejection", endWithReader);
   // What the permission set must allow for a few commands is given up for all others.
   if (!WRITERS.has(Deno.args[0] ?? "")) await Deno.permissions.revoke({ name: "write" });
   const env = (name: string) => Deno.env.get(name) || undefined;

@@ -21,6 +21,12 @@ export function fail(deps: Says, message: string, next: string, code: ExitCode):
   return code;
 }
 
+/** Prints a message whose first line says what happened, and the others what to do. */
+export function failLines(deps: Says, message: string, code: ExitCode): ExitCode {
+  const [what = "", ...next] = message.split("\n");
+  return fail(deps, what, next.join("\n"), code);
+}
+
 /**
  * Prints a failed call. `doing` says what was tried: "cannot stop web". `next` replaces the usual
  * advice.

@@ -6,7 +6,7 @@
 import type { Deps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { style } from "../format/style.ts";
-import { fail, hint, printList, printValue } from "../report.ts";
+import { fail, failLines, hint, printList, printValue } from "../report.ts";
 
 interface ContextRow {
   name: string;
@@ -96,7 +96,7 @@ export async function contextSet(
 /** Which server and token a command would use now, and why. The token itself is not shown. */
 export async function contextShow(deps: Deps): Promise<ExitCode> {
   const connection = await deps.connection();
-  if (!connection.ok) return fail(deps, connection.message, "", EXIT.usage);
+  if (!connection.ok) return failLines(deps, connection.message, EXIT.usage);
   const { server, token, from } = connection.target;
   const shown = { server, from, token: token ? "given" : "none", file: deps.contexts.path };
   const { output } = deps.view;

@@ -21,6 +21,17 @@ import { fail } from "../report.ts";
 
 const CONTEXT = "dev";
 
+/** The address of the server that has this directory, if one answers: only that one takes its token. */
+async function runningAt(dir: string, deps: Deps): Promise<string | undefined> {
+  const contexts = await deps.contexts.read();
+  const server = contexts.ok ? contexts.value.contexts[CONTEXT]?.server : undefined;
+  if (server === undefined) return undefined;
+  const token = await deps.readTextFile(`${dir}/server/admin-token`).catch(() => undefined);
+  if (token === undefined) return undefined;
+  const client = await deps.connect({ server, token: token.trim() });
+  return (await client.cluster()).ok ? server : undefined;
+}
+
 export async function dev(options: LocalOptions, deps: Deps): Promise<ExitCode> {
   const workers = options.workers ?? 1;
   const found = await findSetup(options, workers);
@@ -32,6 +43,11 @@ export async function dev(options: LocalOptions, deps: Deps): Promise<ExitCode> 
     steps.say("Containers are simulated.");
   }
   const dir = `${setup.root}/.berth/dev`;
+  const running = await runningAt(dir, deps);
+  if (running !== undefined) {
+    const next = "use that one: deno task berth ps\nor stop it first: Ctrl-C where it runs";
+    return fail(deps, `dev runs already in this checkout, at ${running}`, next, EXIT.conflict);
+  }
   const stop = interruption(deps);
   try {
     const started = await steps.step(

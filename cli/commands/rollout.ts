@@ -9,7 +9,6 @@ import type { ServerDeps } from "../deps.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { listAll, refOf } from "../find.ts";
 import { age } from "../format/duration.ts";
-import { counted } from "../format/quantity.ts";
 import { qualified } from "../format/state.ts";
 import { oneLine, type Paint, style } from "../format/style.ts";
 import { startProgress } from "../progress.ts";
@@ -131,7 +130,7 @@ async function show(
 export function line(rollout: RolloutView): string {
   const { state, updated, total, retiring } = rollout;
   const over = state === "done" || state === "rolled-back";
-  const tasks = counted(retiring, "old task");
+  const tasks = `${retiring} old task${retiring === 1 ? "" : "s"}`;
   const left = retiring === 0 ? "" : `, ${tasks} ${over ? "stopping" : "left"}`;
   return `${courseOf(rollout)}: ${updated} of ${total} slots ${over ? "serve" : "updated"}${left}`;
 }

@@ -108,7 +108,8 @@ export async function backup(
   try {
     sink = path === "-" ? standardOutput(deps) : await deps.createFile(path);
   } catch (error) {
-    return fail(deps, `cannot write ${path}: ${messageOf(error)}`, "", EXIT.usage);
+    const next = "give a path that can be written";
+    return fail(deps, `cannot write ${path}: ${messageOf(error)}`, next, EXIT.usage);
   }
   const progress = startProgress(deps, `reading volume ${ref}`);
   const tunnel = openTunnel(deps.client.openBackup(found.value.id, askOf(options)));
@@ -143,7 +144,8 @@ export async function restore(
   try {
     content = path === "-" ? deps.io.input() : await deps.openFile(path);
   } catch (error) {
-    return fail(deps, `cannot read ${path}: ${messageOf(error)}`, "", EXIT.usage);
+    const next = "give a tar that can be read, or - for standard input";
+    return fail(deps, `cannot read ${path}: ${messageOf(error)}`, next, EXIT.usage);
   }
   const progress = startProgress(deps, `writing volume ${ref}`);
   const window = contentWindow();

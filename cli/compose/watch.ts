@@ -97,7 +97,7 @@ export function watchProject(options: WatchOptions): Watch {
     while (waiters.size > 0) {
       listening ??= listen();
       const before = new Set(waiters);
-      const ended = await waitUntil(() => snapshotOf(client, project), (snapshot) => {
+      const ended = await waitUntil(() => snapshotOf(client, project, over), (snapshot) => {
         onSeen?.(snapshot);
         for (const waiter of waiters) if (waiter.see(snapshot)) waiters.delete(waiter);
         return [...before].some((waiter) => !waiters.has(waiter)) || undefined;
@@ -138,10 +138,10 @@ function isAwaited({ type, state, service }: EventView, project: string): boolea
   return !/^(task\.(created|assigned|purged|stopping)|service\.changed|node\.)/.test(type);
 }
 
-async function snapshotOf(client: Client, project: string) {
+async function snapshotOf(client: Client, project: string, signal: AbortSignal) {
   const [services, tasks] = await Promise.all([
-    listAll((query) => client.listServices({ ...query, project })),
-    listAll((query) => client.listTasks({ ...query, project })),
+    listAll((query) => client.listServices({ ...query, project }, { signal })),
+    listAll((query) => client.listTasks({ ...query, project }, { signal })),
   ]);
   if (!services.ok) return services;
   if (!tasks.ok) return tasks;

@@ -112,6 +112,18 @@ Deno.test("help COMMAND is the help of that command, of any depth", async () => 
   }
 });
 
+Deno.test("help of what there is not says so, and runs nothing", async () => {
+  assertEquals(await berth(["help", "lgs"]), await berth(["lgs"]));
+  assertEquals(await berth(["help", "node", "lss"]), await berth(["node", "lss"]));
+  const handler = () => {
+    throw new Error("nothing is to be asked");
+  };
+  for (const words of [["stop", "web"], ["config", "x"], ["node", "ls", "x"]]) {
+    const { code, out } = await berth(["help", ...words], { handler });
+    assertEquals([code, out.includes("Usage: berth ")], [0, true], words.join(" "));
+  }
+});
+
 Deno.test("a misspelt command names the likely one, and whose help to look at", async () => {
   const wrong = await berth(["lgs", "web"]);
   assertEquals(wrong.code, 2);

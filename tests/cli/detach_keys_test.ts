@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { detachFilter, parseDetachKeys } from "../../cli/format/detach_keys.ts";
+import { detachFilter, keysText, parseDetachKeys } from "../../cli/format/detach_keys.ts";
 
 const type = (filter: ReturnType<typeof detachFilter>, ...bytes: number[]) =>
   filter(Uint8Array.from(bytes));
@@ -33,6 +33,8 @@ Deno.test("whatever is typed beside them is passed on, each byte once and in ord
 Deno.test("keys are named as Docker names them", () => {
   assertEquals(parseDetachKeys("ctrl-p,ctrl-q"), { ok: true, value: [16, 17] });
   assertEquals(parseDetachKeys("ctrl-@,x,ctrl-["), { ok: true, value: [0, 120, 27] });
+  assertEquals(keysText([16, 17]), "Ctrl-P, Ctrl-Q");
+  assertEquals(keysText([120, 27]), "x, Ctrl-[");
   for (const wrong of ["", "ctrl-", "ctrl-1", "alt-x", "ctrl-p,,x"]) {
     assertEquals(parseDetachKeys(wrong).ok, false, wrong);
   }

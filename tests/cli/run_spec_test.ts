@@ -42,6 +42,37 @@ Deno.test("a detached run is a service that is kept running", () => {
   assertEquals(spec({ detach: true, replicas: 0 }).mode, { type: "replicated", replicas: 0 });
 });
 
+Deno.test("-i and -t open what they name; input from a pipe ends with it, a terminal may be left", () => {
+  const opened = (options: Partial<RunOptions>) => {
+    const { tty, container } = spec(options).template;
+    return [tty, container?.stdinOpen, container?.stdinOnce];
+  };
+  assertEquals(opened({}), [false, undefined, undefined]);
+  assertEquals(opened({ tty: true }), [true, undefined, undefined]);
+  assertEquals(opened({ interactive: true }), [false, true, true]);
+  assertEquals(opened({ interactive: true, tty: true }), [true, true, undefined]);
+  assertEquals(opened({ interactive: true, detach: true }), [false, true, undefined]);
+});
+
+Deno.test("who it runs as, where, and with what instead of the image's entrypoint", () => {
+  const { template } = spec({ user: "1000:1000", workdir: "/srv", entrypoint: "id" });
+  assertEquals([template.user, template.workingDir, template.entrypoint], [
+    "1000:1000",
+    "/srv",
+    ["id"],
+  ]);
+  assertEquals(spec({ entrypoint: "" }).template.entrypoint, [""], "none, as the engine has it");
+});
+
+Deno.test("-it without a terminal is refused before anything is made", async () => {
+  const handler = () => {
+    throw new Error("nothing is to be asked");
+  };
+  const { code, err } = await berth(["run", "-it", "alpine", "sh"], { handler });
+  assertEquals(code, 2);
+  assertStringIncludes(err, "-t needs a terminal on standard input, and there is none");
+});
+
 Deno.test("--cpus and --memory both set aside and limit", () => {
   const { template } = spec({ detach: true, cpus: 0.5, memory: 64 });
   assertEquals(template.reserve, { cpus: 0.5, memoryMiB: 64 });

@@ -60,7 +60,7 @@ inPty(
       await eventually(() => terminal.text().split("To leave it running").length === 3, {
         what: "the second attachment",
       });
-      await ask(terminal, "echo again", /again\r?\n.*again/);
+      await ask(terminal, "echo again", /again\r*\n.*again/);
       await terminal.type("exit 7\n");
       const text = await terminal.end();
       assertStringIncludes(text, "code 7");

@@ -48,6 +48,9 @@ ptyTest(
         const shown = plain(await other.end());
         assertStringIncludes(shown, "See it come up: berth ps nginx-");
         assertMatch(shown, /nginx-\w+\.1 +nginx +dev-1 +\w+/);
+        const second = inTerminal('deno task dev --sim; echo "code $?"', env, { cwd });
+        const refused = plain(await second.end());
+        assertMatch(refused, /dev runs already in this checkout, at http:\/\/127[\s\S]*code 4/);
       } finally {
         await dev.type("\x03");
       }

@@ -101,3 +101,21 @@ Deno.test("without the right to events it looks from time to time", async () => 
   assertEquals(await watch.until(() => asked.count), done(6));
   await watch.close();
 });
+
+Deno.test("closing does not wait for a server that does not answer", async () => {
+  const hangs = (_query: unknown, { signal }: { signal: AbortSignal }) =>
+    new Promise((resolve) => {
+      const error = { kind: "unreachable", message: "aborted" };
+      signal.addEventListener("abort", () => resolve({ ok: false, error }));
+    });
+  const { client } = clientOf(async function* () {});
+  const options = { project: "shop", timeoutMs: 60_000, signal: never };
+  const watch = watchProject({
+    ...options,
+    client: { ...client, listServices: hangs, listTasks: hangs } as unknown as Client,
+    clock: clockThat(false),
+  });
+  const waiting = watch.until(() => true);
+  await watch.close();
+  assertEquals((await waiting).kind, "aborted");
+});
