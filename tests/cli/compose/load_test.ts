@@ -246,3 +246,20 @@ services:
 `);
   assertEquals(found.waves, [["db", "cache"], ["api"], ["web"]]);
 });
+
+Deno.test("where no file is named, .env may name the files, the profiles and the project", async () => {
+  const files = {
+    ".env": "COMPOSE_FILE=a.yaml;b.yaml\nCOMPOSE_PATH_SEPARATOR=;\nCOMPOSE_PROFILES=extra\n",
+    "more.env": "TAG=9\nCOMPOSE_FILE=a.yaml\n",
+    "a.yaml": "services: {web: {image: 'w:${TAG:-1}'}}",
+    "b.yaml": "services: {web: {user: me}, tool: {image: t, profiles: [extra]}}",
+    "compose.yaml": "services: {other: {image: o}}",
+  };
+  const project = await projectOf({ files });
+  assertEquals([...project.services.keys()], ["web", "tool"]);
+  assertEquals(serviceIn(project, "web"), { image: "w:1", user: "me" });
+  const named = await projectOf({ files, options: { files: ["compose.yaml"] } });
+  assertEquals([...named.services.keys()], ["other"]);
+  const elsewhere = await projectOf({ files, env: { COMPOSE_ENV_FILES: "more.env" } });
+  assertEquals(serviceIn(elsewhere, "web"), { image: "w:9" });
+});
