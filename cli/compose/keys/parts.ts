@@ -29,7 +29,11 @@ const BUILDKIT =
 
 export const BUILD: Keys = {
   context: honoured(text, "A directory of this machine, or an address that the engine fetches"),
-  dockerfile: honoured(text),
+  dockerfile: honoured(
+    text,
+    "What only BuildKit understands, like `RUN --mount`, is not built but expected, as where no engine " +
+      "is local",
+  ),
   dockerfile_inline: honoured(text),
   args: honoured(pairs),
   labels: honoured(pairs),
