@@ -5,6 +5,7 @@
  */
 import type { Parsed } from "../../command.ts";
 import { generateName } from "../../run_spec.ts";
+import { withoutVariables } from "../interpolate.ts";
 import { fittedName } from "../load.ts";
 import { ABOUT_THE_CLIENT, CLIENT_VALUES, FLAGS, type RunFlag } from "./flags.ts";
 
@@ -40,7 +41,7 @@ export function composeOf(words: readonly string[]): Parsed<Plain> {
   return {
     ok: true,
     value: {
-      services: { [base ?? "app"]: escaped(whole) },
+      services: { [base ?? "app"]: withoutVariables(whole) },
       ...(networks.length > 0
         ? { networks: Object.fromEntries(networks.map((name) => [name, { external: true }])) }
         : {}),
@@ -71,14 +72,6 @@ function namedVolumes({ volumes = [] }: Plain): string[] {
     return target === undefined || /^[./~]/.test(source) ? [] : [source];
   });
   return [...new Set(sources as string[])];
-}
-
-/** What a file would take for a variable was none in the line. */
-function escaped(value: unknown): unknown {
-  if (typeof value === "string") return value.replaceAll("$", "$$$$");
-  if (Array.isArray(value)) return value.map(escaped);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, escaped(one)]));
 }
 
 /** How many further words a flag takes. */
