@@ -54,7 +54,7 @@ Deno.test("every field of a template reaches the engine, and labels cannot pose 
       init: true,
       ports: [
         { target: 80, published: 8080, protocol: "tcp", mode: "host" },
-        { target: 80, published: 8081, protocol: "tcp", mode: "host" },
+        { target: 80, published: 8081, protocol: "tcp", mode: "host", hostIp: "127.0.0.1" },
         { target: 53, protocol: "udp", mode: "ingress" },
         { target: 53, published: 5353, protocol: "udp", mode: "ingress" },
       ],
@@ -74,7 +74,7 @@ Deno.test("every field of a template reaches the engine, and labels cannot pose 
   assertEquals(options.HostConfig, {
     RestartPolicy: { Name: "no" },
     PortBindings: {
-      "80/tcp": [{ HostPort: "8080" }, { HostPort: "8081" }],
+      "80/tcp": [{ HostPort: "8080" }, { HostPort: "8081", HostIp: "127.0.0.1" }],
       "53/udp": [{ HostPort: "", HostIp: "10.0.0.1" }],
     },
     Init: true,
