@@ -196,3 +196,22 @@ Deno.test("lines of JSON are read whole, and what is none is skipped", async () 
     assertEquals(values, [{ a: "ä" }, { a: 2 }]);
   }
 });
+
+Deno.test("a bind mount is told the older way where its directory is made or labelled, else the newer", () => {
+  const bind = (more: object) => ({
+    type: "bind" as const,
+    source: "/srv/a",
+    target: "/a",
+    ...more,
+  });
+  const hostOf = (mount: object) =>
+    createOptions(assignment({ mounts: [bind(mount)] as never }), { nodeId: "node-1" }).HostConfig;
+  const options = { readOnly: true, createHostPath: true, selinux: "z", propagation: "rslave" };
+  assertEquals(hostOf(options)?.Binds, ["/srv/a:/a:ro,rslave,z"]);
+  assertEquals(
+    hostOf({ readOnly: false, createHostPath: false })?.Mounts?.map(({ Type }) => Type),
+    [
+      "bind",
+    ],
+  );
+});
