@@ -62,6 +62,42 @@ export const DIFFERENCES: readonly Difference[] = [
     berth: "`ingress`: any node takes connections for tasks on all of them",
   },
   {
+    what: "`ports.host_ip`",
+    compose: "honoured",
+    swarm: "refused",
+    berth: "honoured, on each node that has the address",
+  },
+  {
+    what: "`.env`, `profiles`, `include`, `extends`",
+    compose: "read",
+    swarm: "not read, or refused",
+    berth: "read",
+  },
+  {
+    what: "`networks`",
+    compose: "each one apart",
+    swarm: "each one apart",
+    berth: "one for each project; `internal` is refused, since nothing would keep it",
+  },
+  {
+    what: "`links`",
+    compose: "an order, and names for one service",
+    swarm: "ignored",
+    berth: "an order, and names for all",
+  },
+  {
+    what: "`uid`, `gid`, `mode` of secrets and configs",
+    compose: "ignored: files are mounted as they are",
+    swarm: "honoured; by default 0444, of root",
+    berth: "as Swarm",
+  },
+  {
+    what: "`network_mode: service:…`, `volumes_from`",
+    compose: "honoured",
+    swarm: "ignored",
+    berth: "refused: the other task may run on another machine",
+  },
+  {
     what: "`build`",
     compose: "builds",
     swarm: "ignored",

@@ -12,7 +12,7 @@ import { checkFile } from "./check.ts";
 import { parseEnvFile } from "./env_file.ts";
 import { interpolateTree, type Lookup, type Variables } from "./interpolate.ts";
 import { merge, untagged } from "./merge.ts";
-import { absolute, absolutePaths } from "./paths.ts";
+import { absolute, absolutePaths, isRemote } from "./paths.ts";
 import {
   ComposeError,
   entriesOf,
@@ -133,6 +133,7 @@ async function extend(service: Tree, extension: Extension, loader: Loader): Prom
   }
   const baseName = textOf(get(clause, "service")) ?? "";
   const basePath = textOf(get(clause, "file")) ?? path;
+  refuseRemote(basePath, clause.at);
   const file = basePath === path
     ? extension.file
     : await readFile(basePath, { dir: dirname(basePath), from: clause.at }, loader);
@@ -163,9 +164,10 @@ async function includeAll(
   let whole = withEntry(file, "include", undefined);
   for (const item of itemsOf(get(file, "include"))) {
     const base = { dir: context.dir, home: loader.source.home };
-    const paths = pathsOf(item.kind === "map" ? get(item, "path") : item).map((path) =>
-      absolute(path, base)
-    );
+    const paths = pathsOf(item.kind === "map" ? get(item, "path") : item).map((path) => {
+      refuseRemote(path, item.at);
+      return absolute(path, base);
+    });
     const given = textOf(get(item, "project_directory"));
     const dir = given === undefined ? dirname(paths[0] ?? "") : absolute(given, base);
     const variables = await included(item, dir, base, loader);
@@ -238,6 +240,13 @@ function beside(file: MapTree, included: Tree, item: Tree): MapTree {
 function pathsOf(tree: Tree | undefined): string[] {
   const one = textOf(tree);
   return one === undefined ? itemsOf(tree).flatMap((item) => textOf(item) ?? []) : [one];
+}
+
+/** What is read is on this machine, so that nobody else decides what runs. */
+function refuseRemote(path: string, at: Place): void {
+  if (!isRemote(path)) return;
+  const next = "fetch it yourself, look at it, and name the file";
+  throw new ComposeError(`${path} is on another machine: files are not fetched`, at, next);
 }
 
 function lastName(path: string): string {

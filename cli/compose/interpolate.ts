@@ -108,6 +108,16 @@ function braced(inside: string, variables: Variables, at: Place, depth: number):
   }
 }
 
+/** Plain data in which a file that is made of it has no variables: every dollar is doubled. */
+export function withoutVariables(value: unknown): unknown {
+  if (typeof value === "string") return value.replaceAll("$", "$$$$");
+  if (Array.isArray(value)) return value.map(withoutVariables);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]) => [name, withoutVariables(one)]),
+  );
+}
+
 function valueOf(name: string, { lookup, unset }: Variables, at: Place): string {
   const value = lookup(name);
   if (value === undefined) unset(name, at);

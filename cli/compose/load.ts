@@ -75,14 +75,13 @@ export async function loadModel(
   around: Surroundings,
   unset: Unset[] = [],
 ): Promise<Model> {
-  const files = await findFiles(options, around);
-  const first = files[0] ?? STDIN;
   const base = { dir: around.cwd, home: around.home };
-  const dir = options.projectDir !== undefined
-    ? absolute(options.projectDir, base)
-    : first === STDIN
-    ? around.cwd
-    : dirname(first);
+  const start = options.projectDir === undefined ? around.cwd : absolute(options.projectDir, base);
+  // Where no file is named, `.env` may name them.
+  const early = options.files.length > 0 ? around.env : await variablesOf(options, start, around);
+  const files = await findFiles(options.files, { ...around, env: early, start });
+  const first = files[0] ?? STDIN;
+  const dir = options.projectDir !== undefined || first === STDIN ? start : dirname(first);
   const lookup = await variablesOf(options, dir, around);
   const loader: Loader = {
     source: around,
@@ -127,16 +126,19 @@ export function unsetAt(place: Place | undefined, unset: readonly Unset[]): stri
   return `not set here, and so empty: ${all}; set it in the environment or in .env`;
 }
 
-async function findFiles(options: LoadOptions, around: Surroundings): Promise<string[]> {
+async function findFiles(
+  given: readonly string[],
+  around: Surroundings & { start: string },
+): Promise<string[]> {
   const base = { dir: around.cwd, home: around.home };
   const separator = around.env("COMPOSE_PATH_SEPARATOR") ?? ":";
-  const named = options.files.length > 0
-    ? options.files
+  const named = given.length > 0
+    ? given
     : (around.env("COMPOSE_FILE") ?? "").split(separator).filter((file) => file !== "");
   if (named.length > 0) {
     return named.map((file) => file === STDIN ? STDIN : absolute(file, base));
   }
-  const start = options.projectDir === undefined ? around.cwd : absolute(options.projectDir, base);
+  const { start } = around;
   let dir = start;
   for (let i = 0; i < MAX_PARENTS; i++) {
     for (const name of NAMES) {
@@ -176,8 +178,11 @@ async function variablesOf(
 ): Promise<Lookup> {
   const base = { dir: around.cwd, home: around.home };
   const standard = `${dir}/.env`;
-  const paths = envFiles.length > 0
-    ? envFiles.map((path) => absolute(path, base))
+  const named = envFiles.length > 0
+    ? envFiles
+    : (around.env("COMPOSE_ENV_FILES") ?? "").split(",").filter((path) => path !== "");
+  const paths = named.length > 0
+    ? named.map((path) => absolute(path, base))
     : await around.exists(standard)
     ? [standard]
     : [];

@@ -8,7 +8,7 @@ import { get, isNull, type ListTree, type MapTree, textOf, type Tree } from "./t
 
 type Identity = (item: Tree) => string | undefined;
 
-const target: Identity = (item) => textOf(get(item, "target"));
+const target: Identity = (item) => textOf(get(item, "target"))?.replace(/(?<=.)\/+$/, "");
 /** Without a target a secret or config is mounted under its own name. */
 const targetOrSource: Identity = (item) => target(item) ?? textOf(get(item, "source"));
 const port: Identity = (item) =>
@@ -71,7 +71,7 @@ function mergeMaps(base: MapTree, over: MapTree, path: readonly string[]): Tree 
   return { ...over, entries };
 }
 
-const PAIRS = /\.(environment|labels|annotations|sysctls)$/;
+const PAIRS = /\.(environment|labels|annotations|sysctls|args)$/;
 
 /** Options belong to their driver. */
 function otherDriver(base: MapTree, over: MapTree): boolean {

@@ -28,6 +28,11 @@ export function absolute(path: string, { dir, home }: Base): string {
   return isAbsolute(path) ? normalize(path) : join(dir, path);
 }
 
+/** Not of this machine: `https://…`, `oci://…`, `git@…`. */
+export function isRemote(path: string): boolean {
+  return /^[a-z+]+:\/\/|^git@/.test(path);
+}
+
 /** A canonical file with all paths absolute. */
 export function absolutePaths(file: MapTree, base: Base): MapTree {
   const path = (tree: Tree): Tree =>
@@ -50,14 +55,13 @@ export function absolutePaths(file: MapTree, base: Base): MapTree {
     };
   const bind = (item: Tree): Tree =>
     textOf(get(item, "type")) === "bind" ? at("source", path)(item) : item;
-  const context = (tree: Tree): Tree =>
-    /^[a-z+]+:\/\/|^git@/.test(textOf(tree) ?? "") ? tree : path(tree);
+  const context = (tree: Tree): Tree => isRemote(textOf(tree) ?? "") ? tree : path(tree);
   const service = all(
     at("env_file", eachItem(at("path", path))),
     at("label_file", eachItem(path)),
     at("volumes", eachItem(bind)),
     at("build", at("context", context)),
-    at("extends", at("file", path)),
+    at("extends", at("file", context)),
   );
   return all(
     at("services", everyEntry(service)),

@@ -54,7 +54,7 @@ Deno.test("every field of a template reaches the engine, and labels cannot pose 
       init: true,
       ports: [
         { target: 80, published: 8080, protocol: "tcp", mode: "host" },
-        { target: 80, published: 8081, protocol: "tcp", mode: "host" },
+        { target: 80, published: 8081, protocol: "tcp", mode: "host", hostIp: "127.0.0.1" },
         { target: 53, protocol: "udp", mode: "ingress" },
         { target: 53, published: 5353, protocol: "udp", mode: "ingress" },
       ],
@@ -74,7 +74,7 @@ Deno.test("every field of a template reaches the engine, and labels cannot pose 
   assertEquals(options.HostConfig, {
     RestartPolicy: { Name: "no" },
     PortBindings: {
-      "80/tcp": [{ HostPort: "8080" }, { HostPort: "8081" }],
+      "80/tcp": [{ HostPort: "8080" }, { HostPort: "8081", HostIp: "127.0.0.1" }],
       "53/udp": [{ HostPort: "", HostIp: "10.0.0.1" }],
     },
     Init: true,
@@ -195,4 +195,23 @@ Deno.test("lines of JSON are read whole, and what is none is skipped", async () 
     const values = await Array.fromAsync(jsonLines(inPieces(bytes, size)));
     assertEquals(values, [{ a: "ä" }, { a: 2 }]);
   }
+});
+
+Deno.test("a bind mount is told the older way where its directory is made or labelled, else the newer", () => {
+  const bind = (more: object) => ({
+    type: "bind" as const,
+    source: "/srv/a",
+    target: "/a",
+    ...more,
+  });
+  const hostOf = (mount: object) =>
+    createOptions(assignment({ mounts: [bind(mount)] as never }), { nodeId: "node-1" }).HostConfig;
+  const options = { readOnly: true, createHostPath: true, selinux: "z", propagation: "rslave" };
+  assertEquals(hostOf(options)?.Binds, ["/srv/a:/a:ro,rslave,z"]);
+  assertEquals(
+    hostOf({ readOnly: false, createHostPath: false })?.Mounts?.map(({ Type }) => Type),
+    [
+      "bind",
+    ],
+  );
 });

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { resolve } from "node:path/posix";
+import { buildKitNeed } from "../../compose/dockerfile.ts";
 import type { Build, BuildPlan } from "../../compose/map/build.ts";
 import { BUILD_LABEL } from "../../compose/map/service.ts";
 import type { Builder, ServerDeps } from "../../deps.ts";
@@ -35,7 +37,7 @@ export async function buildImages(
         expect(build, { why: whyNot(build, flags), deps });
         continue;
       }
-      const due = await dueOf(build.plan, { flags, builder, signal });
+      const due = await dueOf(build.plan, { flags, builder, deps, signal });
       if (due.kind === "elsewhere") expect(build, { why: due.why, deps });
       if (due.kind !== "due") continue;
       const built = await buildOne(build, { builder, deps, signal });
@@ -75,13 +77,34 @@ function expect(build: Build, { why, deps }: { why: string; deps: ServerDeps }):
  * asked is none.
  */
 async function dueOf(
-  { image, always }: BuildPlan,
-  { flags, builder, signal }: { flags: BuildFlags; builder: Builder; signal: AbortSignal },
+  plan: BuildPlan,
+  { flags, builder, deps, signal }: {
+    flags: BuildFlags;
+    builder: Builder;
+    deps: ServerDeps;
+    signal: AbortSignal;
+  },
 ): Promise<{ kind: "due" | "there" } | { kind: "elsewhere"; why: string }> {
-  if (flags.build || always) return { kind: "due" };
-  const known = await builder.imageId(image, signal);
-  if (!known.ok) return { kind: "elsewhere", why: `${builder.where}: ${known.message}` };
-  return { kind: known.id === undefined ? "due" : "there" };
+  if (!flags.build && !plan.always) {
+    const known = await builder.imageId(plan.image, signal);
+    if (!known.ok) return { kind: "elsewhere", why: `${builder.where}: ${known.message}` };
+    if (known.id !== undefined) return { kind: "there" };
+  }
+  const need = buildKitNeed(await dockerfileText(plan, deps));
+  if (need === undefined) return { kind: "due" };
+  const why = `its Dockerfile needs BuildKit (${need}): build it with docker compose build, or ` +
+    `docker build -t ${plan.image}`;
+  return { kind: "elsewhere", why };
+}
+
+/** Empty when it is elsewhere, or cannot be read: then the build says so. */
+async function dockerfileText(
+  { dockerfile, context }: BuildPlan,
+  { readTextFile }: ServerDeps,
+): Promise<string> {
+  if ("text" in dockerfile) return dockerfile.text;
+  if ("remote" in context) return "";
+  return await readTextFile(resolve(context.dir, dockerfile.path)).catch(() => "");
 }
 
 async function buildOne(
@@ -112,7 +135,7 @@ export async function sayBuilds(
   for (const build of builds) {
     if (build.kind === "elsewhere" || !builder) expect(build, { why: whyNot(build, flags), deps });
     else {
-      const due = await dueOf(build.plan, { flags, builder, signal });
+      const due = await dueOf(build.plan, { flags, builder, deps, signal });
       const { image } = build.plan;
       if (due.kind === "elsewhere") expect(build, { why: due.why, deps });
       if (due.kind === "due") {

@@ -4,7 +4,7 @@
  * @module
  */
 import { composeOf } from "../../compose/convert/from_run.ts";
-import { quoted, runLine } from "../../compose/convert/to_run.ts";
+import { networkOf, quoted, runLine } from "../../compose/convert/to_run.ts";
 import type { Deps } from "../../deps.ts";
 import { EXIT, type ExitCode } from "../../exit.ts";
 import { fail, printValue } from "../../report.ts";
@@ -24,6 +24,8 @@ export async function convert(
   const read = await readProject(flags, [], deps);
   if (!read.ok) return read.code;
   const { project } = read;
+  const network = networkOf(project);
+  if (network !== undefined) deps.io.out(`docker network create ${network}\n`);
   for (const name of project.waves.flat()) {
     const service = project.services.get(name);
     if (!service) continue;

@@ -9,6 +9,7 @@ import { imageOf } from "../../compose/map/service.ts";
 import { notesOf } from "../../compose/uses.ts";
 import type { Project } from "../../compose/resolve.ts";
 import { SECTIONS } from "../../compose/files.ts";
+import { withoutVariables } from "../../compose/interpolate.ts";
 import { get, toPlain } from "../../compose/tree.ts";
 import type { Deps, ServerDeps } from "../../deps.ts";
 import { EXIT, type ExitCode } from "../../exit.ts";
@@ -66,7 +67,8 @@ export async function config(
   if (flags.services) { for (const { name } of services) deps.io.out(`${name}\n`); }
   if (flags.images) { for (const one of services) deps.io.out(`${imageOf(project, one)}\n`); }
   if (flags.services || flags.images) return EXIT.ok;
-  await printValue(deps, resolved(project), deps.view.output === "json" ? "json" : "yaml");
+  const whole = withoutVariables(resolved(project));
+  await printValue(deps, whole, deps.view.output === "json" ? "json" : "yaml");
   return EXIT.ok;
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Parsed } from "../../command.ts";
 import { generateName } from "../../run_spec.ts";
+import { withoutVariables } from "../interpolate.ts";
 import { fittedName } from "../load.ts";
 import { ABOUT_THE_CLIENT, CLIENT_VALUES, FLAGS, type RunFlag } from "./flags.ts";
 
@@ -35,7 +36,42 @@ export function composeOf(words: readonly string[]): Parsed<Plain> {
   const base = typeof service.container_name === "string"
     ? fittedName(service.container_name)
     : generateName(image, () => 0).replace(/-[^-]*$/, "");
-  return { ok: true, value: { services: { [base ?? "app"]: whole } } };
+  const networks = networksOf(service);
+  const volumes = namedVolumes(service);
+  return {
+    ok: true,
+    value: {
+      services: { [base ?? "app"]: withoutVariables(whole) },
+      ...(networks.length > 0
+        ? { networks: Object.fromEntries(networks.map((name) => [name, { external: true }])) }
+        : {}),
+      ...(volumes.length > 0
+        ? { volumes: Object.fromEntries(volumes.map((name) => [name, {}])) }
+        : {}),
+    },
+  };
+}
+
+/** The networks that the line names, with its aliases; those of the default one are of the first. */
+function networksOf(service: Plain): string[] {
+  const networks = service.networks as Record<string, Plain> | undefined;
+  const named = Object.keys(networks ?? {}).filter((name) => name !== "default");
+  const [first] = named;
+  if (networks?.default && first !== undefined) {
+    networks[first] = networks.default;
+    delete networks.default;
+  }
+  return named;
+}
+
+/** A file has to define the volumes that it names. */
+function namedVolumes({ volumes = [] }: Plain): string[] {
+  const sources = (volumes as (string | Plain)[]).flatMap((one) => {
+    if (typeof one !== "string") return one.type === "volume" && one.source ? [one.source] : [];
+    const [source = "", target] = one.split(":");
+    return target === undefined || /^[./~]/.test(source) ? [] : [source];
+  });
+  return [...new Set(sources as string[])];
 }
 
 /** How many further words a flag takes. */
@@ -45,10 +81,11 @@ function longFlag(word: string, next: string | undefined, service: Plain): Parse
   const inline = equals === -1 ? undefined : word.slice(equals + 1);
   if (ABOUT_THE_CLIENT.has(name)) return { ok: true, value: 0 };
   if (CLIENT_VALUES.has(name)) return { ok: true, value: inline === undefined ? 1 : 0 };
-  if (name === "mount" || name === "ulimit" || name === "entrypoint") {
+  const take = Object.hasOwn(SPECIAL, name) ? SPECIAL[name] : undefined;
+  if (take) {
     const text = inline ?? next;
     if (text === undefined) return missing(word);
-    const special = SPECIAL[name](text, service);
+    const special = take(text, service);
     return special.ok ? { ok: true, value: inline === undefined ? 1 : 0 } : special;
   }
   const flag = FLAGS.find(({ names }) => names.includes(name) && name.length > 1);
@@ -122,7 +159,15 @@ function put(service: Plain, { key, kind }: RunFlag, text: string): void {
   }
 }
 
-const SPECIAL = {
+function network(text: string, service: Plain): Parsed<number> {
+  if (/^(bridge|host|none|container:.*)$/.test(text)) service.network_mode = text;
+  else service.networks = { ...(service.networks as Plain | undefined), [text]: {} };
+  return { ok: true, value: 0 };
+}
+
+const SPECIAL: Record<string, (text: string, service: Plain) => Parsed<number>> = {
+  network,
+  net: network,
   /** One word replaces the image's entrypoint. */
   entrypoint(text: string, service: Plain): Parsed<number> {
     service.entrypoint = [text];

@@ -36,7 +36,7 @@ export function runLine(project: Project, service: ComposeService): RunLine {
   const words = ["docker", "run", "-d"];
   if (!get(tree, "container_name")) words.push("--name", `${project.name}-${name}-1`);
   for (const flag of FLAGS) words.push(...flagWords(flag, tree));
-  words.push(...otherWords(tree));
+  words.push(...networkWords(project, service), ...otherWords(tree));
   const [first, ...rest] = itemsOf(get(tree, "entrypoint")).map((item) => textOf(item) ?? "");
   if (first !== undefined) words.push("--entrypoint", first);
   const command = itemsOf(get(tree, "command")).map((item) => textOf(item) ?? "");
@@ -47,9 +47,26 @@ export function runLine(project: Project, service: ComposeService): RunLine {
   return { words, left };
 }
 
+/** Lines of one project find one another by name on a network of their own: its name, if there is one. */
+export function networkOf(project: Project): string | undefined {
+  const own = [...project.services.values()].filter(({ tree }) => !get(tree, "network_mode"));
+  return own.length > 1 ? project.name : undefined;
+}
+
+function networkWords(project: Project, { tree, name }: ComposeService): string[] {
+  const network = networkOf(project);
+  if (network === undefined || get(tree, "network_mode")) return [];
+  const aliases = entriesOf(get(tree, "networks")).flatMap(([, { value }]) =>
+    itemsOf(get(value, "aliases")).map((item) => textOf(item) ?? "")
+  );
+  const names = [...new Set([name, ...aliases])];
+  return ["--network", network, ...names.flatMap((one) => ["--network-alias", one])];
+}
+
 function flagWords({ names, key, kind }: RunFlag, tree: Tree): string[] {
   const [name = ""] = names;
   if (["ports", "volumes", "devices", "extra_hosts", "gpus"].includes(key)) return [];
+  if (key.startsWith("networks.")) return [];
   const found = get(tree, ...key.split("."));
   if (!found) return [];
   const flag = `--${name}`;

@@ -29,7 +29,11 @@ const BUILDKIT =
 
 export const BUILD: Keys = {
   context: honoured(text, "A directory of this machine, or an address that the engine fetches"),
-  dockerfile: honoured(text),
+  dockerfile: honoured(
+    text,
+    "What only BuildKit understands, like `RUN --mount`, is not built but expected, as where no engine " +
+      "is local",
+  ),
   dockerfile_inline: honoured(text),
   args: honoured(pairs),
   labels: honoured(pairs),
@@ -139,7 +143,10 @@ const SUBNETS = "Agents take a subnet for each project from the pool that they w
 export const NETWORK: Keys = {
   name: emulated(text, "The network is the project's, and named after it"),
   driver: emulated(text, "Agents make bridges on each node and connect them"),
-  driver_opts: refused("agents choose the options of the project's network", "leave it out"),
+  driver_opts: emulated(
+    named(any),
+    "Not passed on: agents make the project's network on each node, with options of their own",
+  ),
   ipam: emulated(
     keys({
       driver: emulated(text, SUBNETS),

@@ -59,8 +59,15 @@ export function settings(): { path: string; what: string }[] {
 
 /** For editors: a schema of files in which services may have `x-berth`. */
 export function editorSchema(): object {
+  const { $schema, $defs, ...own } = z.toJSONSchema(XBerth, {
+    io: "input",
+    // A setting that there is not is an error, so editors shall mark it.
+    override({ jsonSchema }) {
+      if (jsonSchema.properties) jsonSchema.additionalProperties ??= false;
+    },
+  });
   return {
-    $schema: "https://json-schema.org/draft/2020-12/schema",
+    $schema,
     title: "Compose files with Berth's settings",
     type: "object",
     properties: {
@@ -68,9 +75,11 @@ export function editorSchema(): object {
         type: "object",
         additionalProperties: {
           type: "object",
-          properties: { "x-berth": z.toJSONSchema(XBerth, { io: "input" }) },
+          properties: { "x-berth": own },
         },
       },
     },
+    // References are relative to the whole.
+    $defs,
   };
 }

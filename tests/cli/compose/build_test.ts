@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ServiceSpec, type ServiceView } from "../../../kv/schema/service.ts";
 import { withBuilt } from "../../../cli/commands/compose/build.ts";
 import { changesOf } from "../../../cli/compose/changes.ts";
+import { buildKitNeed } from "../../../cli/compose/dockerfile.ts";
 import { type Build, buildsOf } from "../../../cli/compose/map/build.ts";
 import { ComposeError } from "../../../cli/compose/tree.ts";
 import type { Builder } from "../../../cli/deps.ts";
@@ -104,10 +105,13 @@ Deno.test("an image that was built anew changes its service; one that was not le
 });
 
 /** Runs `up --dry-run` or `up` on a machine with this engine; the server knows no services and takes none. */
-async function upWith(args: string[], builder?: Partial<Builder>) {
+async function upWith(args: string[], builder?: Partial<Builder>, dockerfile = "FROM a") {
   const built: string[] = [];
   const ran = await berth(["up", ...args], {
-    files: { [`${DIR}/compose.yaml`]: "services: {web: {build: .}}" },
+    files: {
+      [`${DIR}/compose.yaml`]: "services: {web: {build: .}}",
+      [`${DIR}/Dockerfile`]: dockerfile,
+    },
     handler: () => Response.json({ items: [] }),
     ...(builder && {
       builder: {
@@ -145,4 +149,27 @@ Deno.test("a build that fails changes nothing", async () => {
   assertEquals([ran.code, ran.out, ran.built], [1, "", ["shop-web"]]);
   assertStringIncludes(ran.err, "berth: cannot build shop-web: no such file: Dockerfile");
   assertStringIncludes(ran.err, "nothing was changed in the cluster");
+});
+
+Deno.test("a Dockerfile that needs BuildKit is not half built: its image is expected, and why is said", async () => {
+  const ran = await upWith(["--dry-run"], {}, "FROM a\nRUN --mount=type=cache,target=/c make\n");
+  assertStringIncludes(
+    ran.err,
+    "the image shop-web is expected, built beforehand: its Dockerfile needs BuildKit (RUN --mount in line 2): ",
+  );
+  assertEquals(ran.built, []);
+});
+
+Deno.test("what asks for BuildKit is found, and what only looks like it is not", () => {
+  const needs: [text: string, need: string | undefined][] = [
+    ["FROM a\nRUN <<EOF\napk add x\nEOF", "a here-document in line 2"],
+    ["FROM a\nCOPY --from=b --link x /x", "COPY --link in line 2"],
+    ["FROM a\nadd --checksum=sha256:1 u /x", "ADD --checksum in line 2"],
+    ["FROM --platform=$BUILDPLATFORM a", "a platform of BuildKit's in line 1"],
+    ["FROM a\nARG TARGETARCH\nRUN get $TARGETARCH", "an argument of BuildKit's in line 2"],
+    ["ARG BUILDPLATFORM=linux/amd64\nFROM --platform=${BUILDPLATFORM} a", undefined],
+    ["# syntax=docker/dockerfile:1\nFROM a\n# RUN --mount\nRUN echo 1 << 2", undefined],
+    ["FROM a\nRUN run --mount x\nCOPY --chown=1 a b", undefined],
+  ];
+  assertEquals(needs.map(([text]) => [text, buildKitNeed(text)]), needs);
 });

@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { berth } from "../support.ts";
 import { DIR, plainAt, projectIn, projectOf, serviceIn } from "./support.ts";
 
 Deno.test("what a service links is in place before it, as in Compose", async () => {
@@ -245,4 +246,43 @@ services:
   cache: {image: i}
 `);
   assertEquals(found.waves, [["db", "cache"], ["api"], ["web"]]);
+});
+
+Deno.test("where no file is named, .env may name the files, the profiles and the project", async () => {
+  const files = {
+    ".env": "COMPOSE_FILE=a.yaml;b.yaml\nCOMPOSE_PATH_SEPARATOR=;\nCOMPOSE_PROFILES=extra\n",
+    "more.env": "TAG=9\nCOMPOSE_FILE=a.yaml\n",
+    "a.yaml": "services: {web: {image: 'w:${TAG:-1}'}}",
+    "b.yaml": "services: {web: {user: me}, tool: {image: t, profiles: [extra]}}",
+    "compose.yaml": "services: {other: {image: o}}",
+  };
+  const project = await projectOf({ files });
+  assertEquals([...project.services.keys()], ["web", "tool"]);
+  assertEquals(serviceIn(project, "web"), { image: "w:1", user: "me" });
+  const named = await projectOf({ files, options: { files: ["compose.yaml"] } });
+  assertEquals([...named.services.keys()], ["other"]);
+  const elsewhere = await projectOf({ files, env: { COMPOSE_ENV_FILES: "more.env" } });
+  assertEquals(serviceIn(elsewhere, "web"), { image: "w:9" });
+});
+
+Deno.test("what config prints is a file that is understood the same", async () => {
+  const text = [
+    "name: shop",
+    "services:",
+    "  web:",
+    "    image: nginx",
+    '    command: [sh, -c, "echo $$HOME $(date)"]',
+    '    environment: {A: "$$5", B: 1.10, D: null}',
+    '    healthcheck: {test: "test $$A"}',
+    "    ports: ['127.0.0.1:80:80', '9000-9001:90-91/udp']",
+    "    volumes: ['data:/d:ro', './a:/a:z', /scratch]",
+    "    depends_on: [db]",
+    "  db: {image: d, build: ., deploy: {replicas: 2}}",
+    "volumes: {data: {}}",
+  ].join("\n");
+  const config = async (file: string) =>
+    (await berth(["config"], { files: { [`${DIR}/compose.yaml`]: file } })).out;
+  const first = await config(text);
+  assertStringIncludes(first, "echo $$HOME $$(date)");
+  assertEquals(await config(first), first);
 });

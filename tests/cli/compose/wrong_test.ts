@@ -127,6 +127,16 @@ const CASES: [title: string, text: string, message: string][] = [
     "compose.yaml:4:14: there is no service base in compose.yaml to extend",
   ],
   [
+    "an include from elsewhere",
+    "include:\n  - oci://docker.io/a/b",
+    "compose.yaml:2:5: oci://docker.io/a/b is on another machine: files are not fetched",
+  ],
+  [
+    "an extension from elsewhere",
+    services("    extends: {file: 'https://a.test/b.yaml', service: a}"),
+    "compose.yaml:4:14: https://a.test/b.yaml is on another machine",
+  ],
+  [
     "a port twice",
     "services:\n  a: {image: i, ports: ['80:80']}\n  b: {image: i, ports: ['80:81']}",
     "compose.yaml:3:25: services.b.ports: 80/tcp is published twice, first by a in compose.yaml:2:25",
