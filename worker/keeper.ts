@@ -57,10 +57,10 @@ export function createKeeper(
   /** The last answer said that the leader may not know of its poll. */
   let unheard = false;
 
-  /** It may have a container that runs. */
-  function isLeased({ taskId, desired }: Assignment): boolean {
+  /** It may have a container that runs. A strict one must not outlive its lease on its way out either. */
+  function isLeased({ taskId, desired, strict = false }: Assignment): boolean {
     const state = book.records.get(taskId)?.observed.state;
-    return desired === "run" && !(state && isTerminal(state));
+    return (desired === "run" || strict) && !(state && isTerminal(state));
   }
 
   const leased = () => [...book.set?.assignments.values() ?? []].filter(isLeased);

@@ -11,7 +11,7 @@ import type { ServiceRecord, TaskRecord } from "../world.ts";
 import { begin, hasOutdated, heed, judge, type Steer, type Transition } from "./judge.ts";
 import { type Course, idleSlots, release, roomOf, unchangedSlots } from "./moves.ts";
 import { paceOf } from "./pace.ts";
-import { preferred, surveySlots } from "./survey.ts";
+import { leavingSlots, preferred, surveySlots } from "./survey.ts";
 
 /**
  * `rest`: there is nothing to roll out. `again`: the goal changes, and with it all that this plan knows
@@ -35,7 +35,8 @@ export function plotCourse(draft: Draft, record: ServiceRecord, policy: Policy):
   const sinceMs = started ? draft.nowMs : record.rolloutSinceMs;
   const pace = paceOf(service, row);
   const slots = surveySlots(record, policy, { monitorMs: pace.monitorMs, sinceMs });
-  const course: Course = { goal: record.goal, row, pace, slots, sinceMs };
+  const leaving = leavingSlots(record, policy);
+  const course: Course = { goal: record.goal, row, pace, slots, leaving, sinceMs };
   if (started) return { kind: "course", course };
   const asked = heed(record, row);
   const verdict = asked ? undefined : judge(record, row, pace, { ...course, nowMs: draft.nowMs });

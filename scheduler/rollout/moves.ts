@@ -23,6 +23,8 @@ export interface Course {
   row: Steer;
   pace: Pace;
   slots: SlotSurvey[];
+  /** Slots that are wanted no more, in which a task of the goal revision still lives. */
+  leaving: number;
   /** Monotonic ms of the last transition. */
   sinceMs: number;
 }
@@ -35,9 +37,9 @@ export interface Room {
 }
 
 /** What `parallelism`, the delay and the canary's limit leave: invariants 1 and 4. */
-export function roomOf({ pace, slots }: Course, nowMs: number): Room {
+export function roomOf({ pace, slots, leaving }: Course, nowMs: number): Room {
   let busy = 0;
-  let taken = 0;
+  let taken = leaving;
   let freeAtMs = Infinity;
   for (const slot of slots) {
     if (isChanged(slot) || isEmpty(slot)) taken++;
@@ -82,13 +84,13 @@ export function idleSlots(course: Course, nowMs: number): SlotSurvey[] {
 
 /** The revision for a slot in which nothing lives: invariant 4. */
 export function revisionFor(course: Course, slot: number): number {
-  const { goal, row, pace, slots } = course;
+  const { goal, row, pace, slots, leaving } = course;
   if (row.back || row.state === "done") return goal;
   const survey = slots[slot - 1];
   if (survey?.visited || survey?.over) return goal;
   if (!pace.moving) return row.stable;
   if (pace.limit === Infinity) return goal;
-  let taken = 0;
+  let taken = leaving;
   for (const other of slots) {
     if (isChanged(other) || (isEmpty(other) && other.slot < slot)) taken++;
   }

@@ -42,6 +42,15 @@ export function surveySlots(
   );
 }
 
+/** How many slots are wanted no more, and have a task of the goal revision that still lives. */
+export function leavingSlots({ goal, live }: ServiceRecord, { wanted }: Policy): number {
+  let leaving = 0;
+  for (const [slot, tasks] of live) {
+    if (slot > wanted && tasks.some(({ task }) => task.revision === goal)) leaving++;
+  }
+  return leaving;
+}
+
 function surveySlot(
   { goal, live, ended }: ServiceRecord,
   policy: Policy,

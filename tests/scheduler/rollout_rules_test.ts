@@ -326,6 +326,20 @@ Deno.test("canary: what is on its way out has had the new revision: no further s
   assertEquals(a.serving(), ["1 r1", "2 r2", "3 r1"]);
 });
 
+Deno.test("canary: a new task in a slot that is wanted no more counts until it has ended", () => {
+  const a = act({ replicas: 3, update: { strategy: "canary", canary: 1, parallelism: 0 } });
+  const third = [...a.made.tasks.values()].find(({ task }) => task.slot === 3);
+  report(a.made, third?.task.id ?? "", "failed", a.nowMs());
+  a.put({ revision: 2 });
+  a.follow();
+  assertEquals(a.serving(), ["1 r1", "2 r1", "3 r2"]);
+  a.put({ mode: { type: "replicated", replicas: 2 } });
+  a.plan();
+  assertEquals(a.live(), ["1 r1 running", "2 r1 running", "3 r2 running!"]);
+  a.follow();
+  assertEquals(a.serving(), ["1 r2", "2 r1"]);
+});
+
 Deno.test("canary: a new task on its way out counts also beside the old one", () => {
   const update = { strategy: "canary", canary: 1, order: "start-first" } as const;
   const a = act({ replicas: 3, update: { ...update, promote: "manual", drainMs: 5000 } });

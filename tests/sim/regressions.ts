@@ -107,4 +107,17 @@ export const REGRESSIONS: readonly Regression[] = [
     found: "a strict task was given up though its node had been heard since the beats were read " +
       "(tests/scheduler/tick_test.ts)",
   },
+  {
+    seed: 1274,
+    found: "a strict task on its way out was not guarded any more (tests/worker/cut_off_test.ts)",
+  },
+  {
+    seed: 1139,
+    found: "the checker's own: what was removed before the answer to its rotation came",
+  },
+  {
+    seed: 1105,
+    found: "a canary did not count a new task in a slot that was wanted no more " +
+      "(tests/scheduler/rollout_rules_test.ts)",
+  },
 ];

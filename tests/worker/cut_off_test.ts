@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { CallError } from "../../api/client.ts";
 import { createNoGuard, type Guard } from "../../worker/guard_client.ts";
+import { containerName } from "../../worker/runtime.ts";
 import { createAgentWorld } from "../support/agent_world.ts";
 import { assignmentOf } from "../support/fake_server.ts";
 import { idOf } from "../support/ids.ts";
@@ -69,6 +70,35 @@ Deno.test("a strict task is rejected, with the reason, where no guard can run", 
   }, world.agent({ guard }));
   assertEquals(world.server.rows.get(task)?.message, "needs --allow-run");
   assertEquals(world.control.containers(), []);
+});
+
+Deno.test("a strict task that is to stop is guarded for as long as its container may run", async () => {
+  const world = createAgentWorld();
+  const { server, control } = world;
+  const marked: (readonly string[])[] = [];
+  let told: typeof marked = [];
+  const guard: Guard = {
+    ...createNoGuard(),
+    mark(names) {
+      marked.push(names);
+      return Promise.resolve(marked.length);
+    },
+  };
+  server.assign(strict);
+  await world.running(async () => {
+    await world.until(() => server.stateOf(task) === "1 running", "the task to run");
+    control.hang("stop");
+    server.assign({ ...strict, desired: "stop" });
+    await world.until(() => control.calls("stop") > 0, "the stop");
+    const [polls, marks] = [server.pollsMs.length, marked.length];
+    await world.until(() => server.pollsMs.length > polls + 1, "further polls", 120_000);
+    told = marked.slice(marks);
+    control.unhang("stop");
+    control.kill(task);
+    await world.until(() => server.stateOf(task) === "1 stopped", "the end", 120_000);
+  }, world.agent({ guard }));
+  assert(told.length > 0, "the guard was told nothing");
+  assertEquals(told.at(-1), [containerName(strict)]);
 });
 
 Deno.test("answers of which the leader does not know extend no strict lease", async () => {

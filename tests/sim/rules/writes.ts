@@ -21,6 +21,8 @@ export function writes({ facts, broken }: RuleContext): Rule {
   const removed = new Set<string>();
   /** Runs that were stored, by id. */
   const runs = new Set<string>();
+  /** Versions of configs and secrets that were stored, as `id@version`. */
+  const sealed = new Set<string>();
   /** Service rows by version, with their templates. */
   const versions = new Map<string, { row: ServiceRow; template: unknown }>();
 
@@ -80,6 +82,9 @@ export function writes({ facts, broken }: RuleContext): Rule {
         const { key, before, after } = change;
         const id = String(key[1]);
         checkRow(by, change);
+        if (key[0] === "sealed" && after !== undefined) {
+          sealed.add(`${key[2]}@${(after as { version: number }).version}`);
+        }
         if (key[0] === "run" && after !== undefined) {
           runs.add(String(key[2]));
           spend(commit.changes.find((one) => one.key[0] === "idempotency")?.key[2], `run of ${id}`);
@@ -112,9 +117,7 @@ export function writes({ facts, broken }: RuleContext): Rule {
       }
       if (request.kind === "data" && request.method !== "DELETE") {
         const { id, version, name } = JSON.parse(answer.body);
-        const [kind] = [...facts.rows("sealed").keys()].filter((key) => key.endsWith(`/${id}`));
-        const row = facts.rows("sealed").get(kind ?? "") as { version: number } | undefined;
-        if (!row || row.version < version) {
+        if (!sealed.has(`${id}@${version}`)) {
           broken(`version ${version} of ${name} was acknowledged and is not stored`);
         }
         facts.values.set(`${id}@${version}`, String(request.body.data));

@@ -37,6 +37,13 @@ export const STRICT_STORIES = {
   cutOff: singleton((sim, { cut }) => {
     cut.toMs = cut.fromMs = sim.timeline.nowMs + AWAY_MS;
   }),
+  /** The node of a strict singleton is drained, cannot stop it, and is cut off. */
+  leaving: singleton(async (sim, { name, cut, control }) => {
+    control.setAvailable(false);
+    void sim.user.ask("drains it", (client) => client.putNodeSpec(name, { availability: "drain" }));
+    await sim.pass(1_500);
+    cut.toMs = cut.fromMs = sim.timeline.nowMs + AWAY_MS;
+  }),
   /** The node of a strict singleton hears nothing. */
   deaf: singleton((sim, { cut }) => {
     cut.fromMs = sim.timeline.nowMs + AWAY_MS;
