@@ -129,7 +129,7 @@ export class Replica {
       log: { error: (message, fields) => log("warn", message, fields) },
       version: "sim",
       nodeTtlMs: NODE_TTL_MS,
-      liveAssigned: ticker.assigned,
+      ...(sim.answersFromRows ? {} : { liveAssigned: ticker.assigned }),
       liveTasks: () => {
         const world = ticker.world();
         return world && liveTasks(world);

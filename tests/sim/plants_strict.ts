@@ -36,7 +36,7 @@ export const STRICT_PLANTS: readonly Plant[] = [
     finds,
     story: STRICT_STORIES.dies,
     // The agent is away for so long that it cannot see to them itself.
-    seed: 9,
+    seed: 4,
     install: unguarded,
   },
   {

@@ -64,6 +64,8 @@ export class Sim {
   exclusive = false;
   /** For planted bugs: the silence that leaders go by, instead of what agents are told. */
   leadersNodeTtlMs: number | undefined;
+  /** For planted bugs in rows, of which the memory of the leader knows nothing: polls are answered from rows. */
+  answersFromRows = false;
   /** For planted bugs: runs before a node starts. */
   prepareNode: (node: SimNode) => void = () => {};
   /** Whether what dies by itself is started again soon; while healing, at once. */

@@ -47,6 +47,7 @@ export function drop(op: Operation, which: (mutation: Mutation) => boolean): voi
 
 /** Changes how a task is written that is there already. */
 export function onRewrites(sim: Sim, change: (task: TaskValue, before: TaskValue) => object): void {
+  sim.answersFromRows = true;
   onCommits(sim, (op) => {
     for (const m of op.mutations) {
       const before = sim.database.mirror.get(m.key.join("/"))?.value;
