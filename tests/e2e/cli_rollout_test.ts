@@ -1,24 +1,12 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { ranBerth } from "../support/berth.ts";
 import { startServer, startWorker } from "../support/processes.ts";
-
-const ROOT = new URL("../..", import.meta.url).pathname;
 
 Deno.test("a rollout on the command line: update, status, history, undo, canary, promote", async () => {
   const dir = await Deno.makeTempDir();
   const server = await startServer({ dataDir: `${dir}/server` });
   const worker = await startWorker(server, { name: "n1", stateDir: dir, args: ["--sim"] });
-  const berth = async (line: string) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-P=cli", "cli/main.ts", ...line.split(" ")],
-      cwd: ROOT,
-      env: { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).output();
-    const decoder = new TextDecoder();
-    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-  };
+  const berth = (line: string) => ranBerth({ server, configDir: dir }, line.split(" "));
   try {
     const flags =
       "--update-monitor 100ms --update-order start-first --update-failure-action rollback";

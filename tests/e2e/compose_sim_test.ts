@@ -2,14 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { type ServerProcess, startServer, startWorker } from "../support/processes.ts";
 import { eventually } from "../support/eventually.ts";
 import { okValue } from "../support/api.ts";
-
-const ROOT = new URL("../..", import.meta.url).pathname;
-
-interface Ran {
-  code: number;
-  out: string;
-  err: string;
-}
+import { berthCommand, type Ran, ranBerth } from "../support/berth.ts";
 
 interface World {
   server: ServerProcess;
@@ -28,38 +21,14 @@ async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
   const workers = await Promise.all(
     ["n1", "n2"].map((name) => startWorker(server, { name, stateDir: root, args: ["--sim"] })),
   );
-  const command = (args: string[]) =>
-    new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        `--config=${ROOT}deno.json`,
-        "-P=cli",
-        `${ROOT}cli/main.ts`,
-        ...args,
-      ],
-      cwd: dir,
-      env: {
-        BERTH_SERVER: server.url,
-        BERTH_TOKEN: server.token,
-        XDG_CONFIG_HOME: root,
-        USER: "ann",
-      },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    });
+  const options = { server, configDir: root, cwd: dir, env: { USER: "ann" } };
   try {
     await run({
       server,
       dir,
       write: (name, text) => Deno.writeTextFile(`${dir}/${name}`, text),
-      async berth(...args) {
-        const { code, stdout, stderr } = await command(args).output();
-        const decoder = new TextDecoder();
-        return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-      },
-      start: (...args) => command(args).spawn(),
+      berth: (...args) => ranBerth(options, args),
+      start: (...args) => berthCommand(options, args).spawn(),
     });
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { connectEngine } from "../../worker/docker/client.ts";
 import { okValue } from "../support/api.ts";
+import { ranBerth } from "../support/berth.ts";
 import { watchContainers } from "../support/observer.ts";
 import { engineTest, TEST_IMAGE } from "../support/engine.ts";
 import { inRig, sideBySide } from "../support/rig.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
 const BRIEF = ["sh", "-c", "sleep 0.2"];
 const FAILING = ["sh", "-c", "sleep 0.2; exit 3"];
 
@@ -119,13 +119,8 @@ engineTest("restart policies and probes on real containers", async (connection, 
           ];
           const serve = "mkdir /www; touch /up /www/up; exec httpd -f -p 8080 -h /www";
           const command = [TEST_IMAGE, "sh", "-c", serve];
-          const ran = await new Deno.Command(Deno.execPath(), {
-            args: ["run", "--quiet", "-P=cli", "cli/main.ts", "run", "-d", ...flags, ...command],
-            cwd: ROOT,
-            env: { BERTH_SERVER: rig.server.url, BERTH_TOKEN: rig.server.token },
-            stdin: "null",
-          }).output();
-          assertEquals(new TextDecoder().decode(ran.stderr), "");
+          const ran = await ranBerth(rig, ["run", "-d", ...flags, ...command]);
+          assertEquals([ran.code, ran.err], [0, ""]);
           const task = await rig.until("it to be healthy and ready", async () => {
             const [first] = await rig.live("flagged");
             return first?.ready && first.observed?.health === "healthy" && first;

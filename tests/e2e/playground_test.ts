@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { ClassNode, ClassPod } from "../../kv/schema/playground.ts";
+import { type Ran, ranBerth } from "../support/berth.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ChildProcess, type ServerProcess, spawn, startServer } from "../support/processes.ts";
-
-const ROOT = new URL("../..", import.meta.url).pathname;
 
 interface Playground {
   dir: string;
@@ -11,7 +10,7 @@ interface Playground {
   call<T>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T }>;
   nodes(): Promise<ClassNode[]>;
   startHost(count: number): Promise<ChildProcess>;
-  berth(...args: string[]): Promise<{ code: number; out: string; err: string }>;
+  berth(...args: string[]): Promise<Ran>;
 }
 
 /** A server with a playground, and hosts of simulated nodes: processes of their own. */
@@ -43,15 +42,7 @@ async function inPlayground(run: (playground: Playground) => Promise<void>): Pro
         hosts.push(child);
         return await Promise.resolve(child);
       },
-      async berth(...args) {
-        const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-          args: ["run", "--quiet", "-P=cli", "cli/main.ts", ...args],
-          cwd: ROOT,
-          env: { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir },
-        }).output();
-        const decoder = new TextDecoder();
-        return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-      },
+      berth: (...args) => ranBerth({ server, configDir: dir }, args),
     });
   } finally {
     await Promise.all(hosts.filter((host) => !host.ended()).map((host) => host.stop()));

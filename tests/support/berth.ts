@@ -7,10 +7,14 @@ import { assertEquals } from "@std/assert";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** Who answers, and where the command line finds what it keeps (nowhere, when absent). */
 export interface BerthOptions {
+  /** Who answers. */
   server: { url: string; token: string };
+  /** Where the command line finds what it keeps; nowhere, when absent. */
   configDir?: string;
+  /** Where it is called; absent: at the root of the checkout. */
+  cwd?: string;
+  env?: Record<string, string>;
 }
 
 export interface Ran {
@@ -20,15 +24,19 @@ export interface Ran {
 }
 
 export function berthCommand(
-  { server, configDir = "/nonexistent" }: BerthOptions,
+  { server, configDir = "/nonexistent", cwd = ROOT, env = {} }: BerthOptions,
   args: readonly string[],
 ): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-P=cli", "cli/main.ts", ...args],
-    cwd: ROOT,
+    args: [
+      ...["run", "--quiet", `--config=${ROOT}deno.json`, "-P=cli", `${ROOT}cli/main.ts`],
+      ...args,
+    ],
+    cwd,
     env: {
       ...{ BERTH_SERVER: server.url, BERTH_TOKEN: server.token },
       ...{ XDG_CONFIG_HOME: configDir, BERTH_CONTEXT: "" },
+      ...env,
     },
     stdin: "null",
     stdout: "piped",

@@ -4,14 +4,13 @@
  * @module
  */
 import type { EngineConnection } from "../../worker/docker/connect.ts";
+import { type Ran, ranBerth } from "./berth.ts";
 import { ensureTestImage } from "./engine.ts";
 import { type ServerProcess, startServer, startWorker } from "./processes.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
-
 export interface ComposeWorld {
   server: ServerProcess;
-  berth(...args: string[]): Promise<{ code: number; out: string; err: string }>;
+  berth(...args: string[]): Promise<Ran>;
 }
 
 /** A server and a worker on the real engine; commands run in `dir` with these variables. */
@@ -27,30 +26,8 @@ export async function inDirectory(
     name: `compose-${Deno.pid}`,
     stateDir: temporary,
   });
-  const berth: ComposeWorld["berth"] = async (...args) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        `--config=${ROOT}deno.json`,
-        "-P=cli",
-        `${ROOT}cli/main.ts`,
-        ...args,
-      ],
-      cwd: dir,
-      env: {
-        BERTH_SERVER: server.url,
-        BERTH_TOKEN: server.token,
-        XDG_CONFIG_HOME: temporary,
-        ...env,
-      },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).output();
-    const decoder = new TextDecoder();
-    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
-  };
+  const berth: ComposeWorld["berth"] = (...args) =>
+    ranBerth({ server, configDir: temporary, cwd: dir, env }, args);
   try {
     await run({ server, berth });
   } finally {
