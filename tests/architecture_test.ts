@@ -55,7 +55,7 @@ const RULES: { files: RegExp; allowed: RegExp }[] = [
   {
     files: /^api\//,
     allowed:
-      /^(api\/|kv\/|scheduler\/(why|world|place|plan|forecast\/forecast)\.ts$|zod$|hono|@hono\/|swagger-ui-dist)/,
+      /^(api\/|kv\/|scheduler\/(why|world|place|plan|forecast\/forecast)\.ts$|zod$|hono|@hono\/|prom-client$|swagger-ui-dist)/,
   },
   {
     files: /^worker\/docker\//,
