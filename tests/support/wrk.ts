@@ -50,7 +50,15 @@ export function startWrk(
     stderr: "null",
   }).spawn();
   const measured = async () => read(new TextDecoder().decode((await child.output()).stdout));
-  return { done: measured(), signal: (name) => child.kill(name) };
+  const signal = (name: Deno.Signal) => {
+    try {
+      child.kill(name);
+    } catch (error) {
+      // It ended a moment ago, and what it said is on the way.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  };
+  return { done: measured(), signal };
 }
 
 const IN_MS: Record<string, number> = { us: 0.001, ms: 1, s: 1000 };
