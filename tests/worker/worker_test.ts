@@ -142,15 +142,25 @@ Deno.test("the credential is kept: a second start does not join again, and needs
   });
 });
 
+/** A worker that ran a task, has ended, and was removed meanwhile; answers the id that its node had. */
+async function runThenRemove(
+  { start, wire, fake }: Setup,
+  assignment: Parameters<Setup["fake"]["assign"]>[0],
+): Promise<string> {
+  fake.assign(assignment);
+  const first = start();
+  await eventually(() => fake.stateOf(idOf(1)) === "1 running");
+  await first.stop();
+  const before = wire.nodeId;
+  wire.credential = "new";
+  wire.nodeId = idOf(8);
+  return before;
+}
+
 Deno.test("what was a removed node's own goes later when the engine does not answer at first", async () => {
   await withWorker(async (setup) => {
-    const { start, wire, fake, engine } = setup;
-    fake.assign(assignmentOf(1));
-    const first = start();
-    await eventually(() => fake.stateOf(idOf(1)) === "1 running");
-    await first.stop();
-    wire.credential = "new";
-    wire.nodeId = idOf(8);
+    const { start, fake, engine } = setup;
+    await runThenRemove(setup, assignmentOf(1));
     fake.assign(assignmentOf(2));
     createSimRuntime({ engine }).control.loseAnswer("list");
     start();
@@ -161,16 +171,10 @@ Deno.test("what was a removed node's own goes later when the engine does not ans
 
 Deno.test("a worker that joined anew is heard while what was its own goes, and makes nothing until then", async () => {
   await withWorker(async (setup) => {
-    const { start, wire, fake, engine } = setup;
+    const { start, fake, engine } = setup;
     const { control } = createSimRuntime({ engine });
     const command = ["sh", "-c", "trap '' TERM; sleep infinity"];
-    fake.assign(assignmentOf(1, { command }));
-    const first = start();
-    await eventually(() => fake.stateOf(idOf(1)) === "1 running");
-    await first.stop();
-    const before = wire.nodeId;
-    wire.credential = "new";
-    wire.nodeId = idOf(8);
+    const before = await runThenRemove(setup, assignmentOf(1, { command }));
     fake.assign(assignmentOf(2));
     start();
     await eventually(() => control.calls("stop") === 1);
@@ -184,13 +188,7 @@ Deno.test("a worker that joined anew is heard while what was its own goes, and m
 Deno.test("a removed node with a token joins anew, and only then clears what was its own", async () => {
   await withWorker(async (setup) => {
     const { start, wire, fake } = setup;
-    fake.assign(assignmentOf(1));
-    const first = start();
-    await eventually(() => fake.stateOf(idOf(1)) === "1 running");
-    await first.stop();
-    const before = wire.nodeId;
-    wire.credential = "new";
-    wire.nodeId = idOf(8);
+    const before = await runThenRemove(setup, assignmentOf(1));
     wire.refuseJoins = true;
     const refused = await start().ended;
     assertEquals(refused.code, EXIT.refused);
