@@ -1,7 +1,7 @@
 /**
  * One replica of the control plane: the real API app, ticker, log feed, beat collector and row cache, put
- * together as main.ts does it, in a process that may die and is started again. A single replica has the
- * database to itself.
+ * together as server/control_plane.ts does it, in a process that may die and is started again. A single
+ * replica has the database to itself.
  *
  * @module
  */
@@ -71,7 +71,7 @@ export class Replica {
     }, { once: true });
   }
 
-  /** As main.ts does it: request-driven, the leader's turn comes after each request. */
+  /** As the control plane does it: request-driven, the leader's turn comes after each request. */
   async #serve(api: Api, request: Request): Promise<Response> {
     const response = await api.fetch(request);
     await this.#turn?.();
