@@ -51,7 +51,7 @@ const RULES: { files: RegExp; allowed: RegExp }[] = [
     allowed: /^(kv|scheduler)\/|^zod$/,
   },
   { files: /^scheduler\//, allowed: /^(kv\/schema|scheduler)\// },
-  { files: /^api\/client\.ts$/, allowed: /^(kv\/schema\/|zod$)/ },
+  { files: /^api\/client(\/\w+)?\.ts$/, allowed: /^(api\/client\/|kv\/schema\/|zod$)/ },
   {
     files: /^api\//,
     allowed:

@@ -1,0 +1,216 @@
+/**
+ * The one way in which the client asks: a call whose answer is parsed, a stream of events, a socket.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { pageOf, Problem } from "../../kv/schema/common.ts";
+
+/**
+ * A failed call.
+ * - `unreachable`: no answer (refused, timed out, aborted). Repeating it may help.
+ * - `problem`: the server answered with a problem; `status` is the HTTP status.
+ * - `protocol`: something answered, but not this API.
+ */
+export type CallError =
+  | { kind: "unreachable"; message: string }
+  | { kind: "problem"; problem: Problem }
+  | { kind: "protocol"; message: string };
+
+export type Result<T> = { ok: true; value: T } | { ok: false; error: CallError };
+
+export interface ClientOptions {
+  /** Base URL, like `http://127.0.0.1:7070`. */
+  url: string;
+  /** Bearer token. */
+  token?: string;
+  /** For tests and the simulator. */
+  fetch?: (request: Request) => Promise<Response>;
+  /** Deadline of one call in ms; long polls add their hold time. */
+  timeoutMs?: number;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Versionstamp of the representation that the change is based on. */
+  ifMatch?: string;
+  /** Makes a repeated write the same write. */
+  idempotencyKey?: string;
+}
+
+export interface ListQuery {
+  limit?: number;
+  cursor?: string;
+}
+
+/** Of kinds that are in a project. */
+export interface ProjectQuery extends ListQuery {
+  project?: string;
+}
+
+type Query = Record<string, string | number | boolean | undefined>;
+
+export interface CallInit extends CallOptions {
+  query?: Query;
+  body?: unknown;
+  /** What this call may take beyond the client's deadline. */
+  extraTimeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** The schema of an answer without a body. */
+export const Nothing = z.undefined();
+
+/** A value as one segment of a path. */
+export const seg = encodeURIComponent;
+
+/** What the calls of each kind are made with. */
+export type Requests = ReturnType<typeof createRequests>;
+
+export function createRequests(options: ClientOptions) {
+  const { url, token, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const doFetch = options.fetch ?? ((request: Request) => fetch(request));
+
+  async function send(method: string, path: string, init: CallInit): Promise<Result<Response>> {
+    const target = new URL(path, url);
+    for (const [name, value] of Object.entries(init.query ?? {})) {
+      if (value !== undefined) target.searchParams.set(name, String(value));
+    }
+    const headers = new Headers({ accept: "application/json" });
+    if (token) headers.set("authorization", `Bearer ${token}`);
+    if (init.ifMatch) headers.set("if-match", init.ifMatch);
+    if (init.idempotencyKey) headers.set("idempotency-key", init.idempotencyKey);
+    if (init.body !== undefined) headers.set("content-type", "application/json");
+    const deadline = AbortSignal.timeout(timeoutMs + (init.extraTimeoutMs ?? 0));
+    try {
+      const response = await doFetch(
+        new Request(target, {
+          method,
+          headers,
+          signal: init.signal ? AbortSignal.any([init.signal, deadline]) : deadline,
+          ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
+        }),
+      );
+      return { ok: true, value: response };
+    } catch (error) {
+      const message = deadline.aborted
+        ? `no answer from ${target.host} within ${timeoutMs + (init.extraTimeoutMs ?? 0)} ms`
+        : `cannot reach ${target.host}: ${messageOf(error)}`;
+      return { ok: false, error: { kind: "unreachable", message } };
+    }
+  }
+
+  async function call<T>(
+    method: string,
+    path: string,
+    schema: z.ZodType<T>,
+    init: CallInit = {},
+  ): Promise<Result<T>> {
+    const sent = await send(method, path, init);
+    if (!sent.ok) return sent;
+    return await readAnswer(sent.value, schema, { what: `${method} ${path}`, url });
+  }
+
+  /** One page of a list. */
+  function list<S extends z.ZodType>(path: string, item: S, query: object, o: CallOptions) {
+    return call("GET", path, pageOf(item), { ...o, query: { ...query } });
+  }
+
+  /** A long poll: the server may hold it for as long as the query says. */
+  function hold<T>(
+    path: string,
+    schema: z.ZodType<T>,
+    query: Query & { holdMs?: number },
+    o: CallOptions,
+  ) {
+    return call("GET", path, schema, { ...o, query, extraTimeoutMs: query.holdMs ?? 0 });
+  }
+
+  /** The body of a stream of events; undefined when the server refuses it. */
+  async function stream(
+    path: string,
+    { lastEventId, signal }: { lastEventId?: string; signal: AbortSignal },
+  ): Promise<ReadableStream<Uint8Array> | undefined> {
+    const headers = new Headers({ accept: "text/event-stream" });
+    if (token) headers.set("authorization", `Bearer ${token}`);
+    if (lastEventId) headers.set("last-event-id", lastEventId);
+    const response = await doFetch(new Request(new URL(path, url), { headers, signal }));
+    if (response.ok && response.body) return response.body;
+    await response.body?.cancel();
+    return undefined;
+  }
+
+  /**
+   * A WebSocket with the bearer token in its headers, so that it is in no URL. Options go
+   * in the first text frame, which this function sends on open.
+   */
+  function openSocket(path: string, first: unknown, base?: string): WebSocket {
+    const target = new URL(path, base ?? url);
+    target.protocol = target.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(target, {
+      protocols: ["berth.v1"],
+      ...(token ? { headers: { authorization: `Bearer ${token}` } } : {}),
+    });
+    socket.binaryType = "arraybuffer";
+    if (first !== undefined) {
+      socket.addEventListener("open", () => socket.send(JSON.stringify(first)), { once: true });
+    }
+    return socket;
+  }
+
+  return { call, list, hold, stream, openSocket };
+}
+
+/** What the server answered to `what`, by the schema; or its problem. */
+async function readAnswer<T>(
+  response: Response,
+  schema: z.ZodType<T>,
+  { what, url }: { what: string; url: string },
+): Promise<Result<T>> {
+  let text: string;
+  try {
+    text = await response.text();
+  } catch (error) {
+    // A server that dies in mid-answer is away; what it was is not in doubt.
+    const message = `the answer of ${new URL(url).host} broke off: ${messageOf(error)}`;
+    return { ok: false, error: { kind: "unreachable", message } };
+  }
+  const protocol = (message: string): Result<never> => ({
+    ok: false,
+    error: { kind: "protocol", message },
+  });
+  const stranger = `HTTP ${response.status} from ${url}, which does not look like a Berth server`;
+  let body: unknown;
+  try {
+    body = text === "" ? undefined : JSON.parse(text);
+  } catch (error) {
+    return protocol(response.ok ? `unreadable answer: ${messageOf(error)}` : stranger);
+  }
+  if (!response.ok) {
+    const problem = Problem.safeParse(body);
+    return problem.success
+      ? { ok: false, error: { kind: "problem", problem: problem.data } }
+      : protocol(stranger);
+  }
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return { ok: true, value: parsed.data };
+  return protocol(`${what} answered in another shape: ${z.prettifyError(parsed.error)}`);
+}
+
+/** Of a failed fetch the end of its cause: `Connection refused`, and not what was being done when. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.message;
+  return cause.message.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, "") || error.message;
+}
+
+/** One sentence for people, whatever went wrong. */
+export function describeError(error: CallError): string {
+  if (error.kind !== "problem") return error.message;
+  const { title, detail, hint, errors } = error.problem;
+  const fields = (errors ?? []).map((e) => `${e.field}: ${e.message}`).join("; ");
+  return [detail ?? title, fields, hint].filter((part) => part !== undefined && part !== "")
+    .join(". ");
+}
