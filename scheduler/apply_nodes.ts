@@ -4,27 +4,10 @@
  * @module
  */
 import { key } from "../kv/keys.ts";
-import type { Event } from "../kv/schema/event.ts";
 import type { NodeStatus } from "../kv/schema/node.ts";
 import type { Action } from "./action.ts";
+import type { CommitDraft, Stamp } from "./commit.ts";
 import { type NodeRecord, putNode, type World } from "./world.ts";
-
-/** A commit in the making. */
-export interface CommitDraft {
-  op: Deno.AtomicOperation;
-  /** What this batch writes of nodes. */
-  statuses: Map<string, NodeStatus>;
-  events: Event[];
-  /** Changes of the world, run once the commit is through. */
-  effects: (() => void)[];
-  /** The newest task's id: see apply.ts, invariant 3. */
-  lastTaskId: string;
-}
-
-export interface Stamp {
-  at: string;
-  nowMs: number;
-}
 
 export function markNode(
   world: World,

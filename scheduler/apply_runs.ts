@@ -8,7 +8,7 @@ import { key } from "../kv/keys.ts";
 import type { RunCursor } from "../kv/schema/run.ts";
 import type { Task } from "../kv/schema/task.ts";
 import type { Action } from "./action.ts";
-import type { CommitDraft as Draft } from "./apply_nodes.ts";
+import type { CommitDraft as Draft } from "./commit.ts";
 import type { World } from "./world.ts";
 
 export function moveCursor(world: World, draft: Draft, serviceId: string, cursor: RunCursor): void {

@@ -16,7 +16,7 @@ import type { Service } from "../kv/schema/service.ts";
 import { key } from "../kv/keys.ts";
 import { getInOrder, messageOf } from "../kv/store.ts";
 import { isReady } from "../kv/schema/task.ts";
-import { taskEvent } from "./apply.ts";
+import { taskEvent } from "./apply_tasks.ts";
 import { refreshNode, refreshService, refreshTask } from "./load.ts";
 import { globalServices } from "./modes/global.ts";
 import { nodeChange } from "./node_change.ts";

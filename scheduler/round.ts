@@ -6,13 +6,8 @@
 import type { LogRecord } from "../kv/schema/event.ts";
 import { messageOf } from "../kv/store.ts";
 import type { Plan, PlanOptions, Scope } from "./action.ts";
-import {
-  ACTIONS_PER_COMMIT,
-  applyBatch,
-  applyToService,
-  batchLength,
-  isServiceAction,
-} from "./apply.ts";
+import { ACTIONS_PER_COMMIT, applyBatch, batchLength } from "./apply.ts";
+import { applyToService, isServiceAction } from "./apply_services.ts";
 import { attended, failBroken } from "./intake.ts";
 import { plan } from "./plan.ts";
 import type { Context } from "./term.ts";

@@ -47,7 +47,7 @@ const RULES: { files: RegExp; allowed: RegExp }[] = [
   { files: /^kv\/certificates\.ts$/, allowed: /^node:crypto$/ },
   { files: /^kv\//, allowed: /^(kv\/|zod$)/ },
   {
-    files: /^scheduler\/(apply|apply_nodes|apply_runs|tick|load|sweep|term|intake|round)\.ts$/,
+    files: /^scheduler\/(apply|apply_\w+|commit|tick|load|sweep|term|intake|round)\.ts$/,
     allowed: /^(kv|scheduler)\/|^zod$/,
   },
   { files: /^scheduler\//, allowed: /^(kv\/schema|scheduler)\// },
