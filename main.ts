@@ -11,10 +11,10 @@ import process from "node:process";
 import manifest from "./deno.json" with { type: "json" };
 import { systemClock } from "./kv/schema/time.ts";
 import { messageOf } from "./kv/store.ts";
-import { keepAdminToken } from "./server/admin_token.ts";
-import { readConfig, type ServerConfig, USAGE } from "./server/config.ts";
-import { type ControlPlane, type Host, startControlPlane } from "./server/control_plane.ts";
-import { createLog } from "./server/log.ts";
+import { keepAdminToken } from "./api/server/admin_token.ts";
+import { readConfig, type ServerConfig, USAGE } from "./api/server/config.ts";
+import { type ControlPlane, type Host, startControlPlane } from "./api/server/control_plane.ts";
+import { createLog } from "./api/server/log.ts";
 
 const readEnv = (name: string) => Deno.env.get(name);
 

@@ -9,7 +9,7 @@
  * @module
  */
 const ROOTS = /\/(main\.ts|worker\/main\.ts|worker\/sample_image\.ts|cli\/main\.ts)$/;
-const ROOMS = /\/(kv|scheduler|api|server|worker|cli)\//;
+const ROOMS = /\/(kv|scheduler|api|worker|cli)\//;
 const CLOCK = /\/kv\/schema\/time\.ts$/;
 const TESTS = /\/tests\/.*_test\.ts$/;
 

@@ -1,6 +1,6 @@
 /**
  * One replica of the control plane: the real API app, ticker, log feed, beat collector and row cache, put
- * together as server/control_plane.ts does it, in a process that may die and is started again. A single
+ * together as api/server/control_plane.ts does it, in a process that may die and is started again. A single
  * replica has the database to itself.
  *
  * @module

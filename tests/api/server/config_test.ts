@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { readConfig, type ServerConfig } from "../../server/config.ts";
+import { readConfig, type ServerConfig } from "../../../api/server/config.ts";
 
 function config(args: string[], env: Record<string, string> = {}): ServerConfig {
   const read = readConfig(args, (name) => env[name]);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Log } from "../scheduler/term.ts";
+import type { Log } from "../../scheduler/term.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];

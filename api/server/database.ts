@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { type CachedKv, cacheRows } from "../kv/cached.ts";
-import { initCluster } from "../kv/cluster.ts";
-import { startVault } from "../kv/rekey.ts";
-import { openStore, type Store } from "../kv/store.ts";
-import { ensureAdminToken, type TokenDeps } from "../kv/tokens.ts";
-import type { Vault } from "../kv/vault.ts";
-import type { Log } from "../scheduler/term.ts";
+import { type CachedKv, cacheRows } from "../../kv/cached.ts";
+import { initCluster } from "../../kv/cluster.ts";
+import { startVault } from "../../kv/rekey.ts";
+import { openStore, type Store } from "../../kv/store.ts";
+import { ensureAdminToken, type TokenDeps } from "../../kv/tokens.ts";
+import type { Vault } from "../../kv/vault.ts";
+import type { Log } from "../../scheduler/term.ts";
 import type { Answer, ServerConfig } from "./config.ts";
 
 export interface Database extends Pick<Store, "exclusive" | "close"> {

@@ -6,18 +6,18 @@
  * @module
  */
 import { monotonicFactory } from "ulid";
-import { type ApiDeps, createApp } from "../api/app.ts";
-import { type BeatCollector, createBeatCollector, createLocalBeats } from "../kv/beats.ts";
-import { key } from "../kv/keys.ts";
-import { createLogFeed, type LogFeed } from "../kv/log.ts";
-import { finishRotations } from "../kv/rotation.ts";
-import { LeaderBeat } from "../kv/schema/control.ts";
-import { type Clock, systemClock } from "../kv/schema/time.ts";
-import { getRow, type Kv, messageOf } from "../kv/store.ts";
-import { liveTasks } from "../scheduler/live_tasks.ts";
-import { loadWorld } from "../scheduler/load.ts";
-import type { Log } from "../scheduler/term.ts";
-import { createTicker, type Ticker } from "../scheduler/tick.ts";
+import { type ApiDeps, createApp } from "../app.ts";
+import { type BeatCollector, createBeatCollector, createLocalBeats } from "../../kv/beats.ts";
+import { key } from "../../kv/keys.ts";
+import { createLogFeed, type LogFeed } from "../../kv/log.ts";
+import { finishRotations } from "../../kv/rotation.ts";
+import { LeaderBeat } from "../../kv/schema/control.ts";
+import { type Clock, systemClock } from "../../kv/schema/time.ts";
+import { getRow, type Kv, messageOf } from "../../kv/store.ts";
+import { liveTasks } from "../../scheduler/live_tasks.ts";
+import { loadWorld } from "../../scheduler/load.ts";
+import type { Log } from "../../scheduler/term.ts";
+import { createTicker, type Ticker } from "../../scheduler/tick.ts";
 import type { Answer, ServerConfig } from "./config.ts";
 import { openDatabase } from "./database.ts";
 

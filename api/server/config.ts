@@ -4,9 +4,9 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { StrategyName } from "../kv/schema/service.ts";
-import { STRATEGY_NAMES } from "../kv/schema/strategies.ts";
-import { messageOf } from "../kv/store.ts";
+import { StrategyName } from "../../kv/schema/service.ts";
+import { STRATEGY_NAMES } from "../../kv/schema/strategies.ts";
+import { messageOf } from "../../kv/store.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
 export interface ServerConfig {
