@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { conforms } from "../kv/schema/conforms.ts";
 import { pageOf, Problem } from "../kv/schema/common.ts";
 import { EndpointsResponse, ServiceEndpoints } from "../kv/schema/endpoint.ts";
 import type { AttachOptions, FilesOptions, StatsOptions } from "../kv/schema/inside.ts";
@@ -168,6 +169,7 @@ export function createClient(options: ClientOptions) {
         ? { ok: false, error: { kind: "problem", problem: problem.data } }
         : protocolError(response);
     }
+    if (conforms(schema, body)) return { ok: true, value: body as T };
     const parsed = schema.safeParse(body);
     return parsed.success ? { ok: true, value: parsed.data } : {
       ok: false,
