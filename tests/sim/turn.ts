@@ -14,17 +14,20 @@ let armed = false;
 export function allElseDone(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);
-    if (armed) return;
-    armed = true;
-    nextTick(wakeFirst);
+    if (!armed) arm();
   });
+}
+
+/** From a microtask: what is asked for during a tick, or outside of all, comes before microtasks. */
+function arm(): void {
+  armed = true;
+  queueMicrotask(() => nextTick(wakeFirst));
 }
 
 function wakeFirst(): void {
   const wake = waiting.shift();
-  armed = waiting.length > 0;
-  // From a microtask: ticks that are asked for during one follow it at once.
-  if (armed) queueMicrotask(() => nextTick(wakeFirst));
+  armed = false;
+  if (waiting.length > 0) arm();
   wake?.();
 }
 
