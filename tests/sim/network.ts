@@ -227,11 +227,17 @@ function deliveryOf(endpoint: Endpoint, { name, process }: Caller, sent: Sent): 
 
 /** The caller may give up. */
 function orAbort<T>(promise: Promise<T>, { signal }: Request): Promise<T> {
-  promise.catch(() => {});
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(new DOMException("aborted", "AbortError"));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    const settled = () => signal.removeEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    promise.then((value) => {
+      settled();
+      resolve(value);
+    }, (error) => {
+      settled();
+      reject(error);
+    });
   });
 }

@@ -120,7 +120,13 @@ export class Process {
       const fail = () => reject(new TypeError(`connection reset: ${this.name} died`));
       if (!this.alive) return fail();
       this.#callers.add(fail);
-      answer().then(resolve, reject).finally(() => this.#callers.delete(fail));
+      answer().then((value) => {
+        this.#callers.delete(fail);
+        resolve(value);
+      }, (error) => {
+        this.#callers.delete(fail);
+        reject(error);
+      });
     });
   }
 
