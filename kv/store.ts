@@ -5,7 +5,7 @@
  * @module
  */
 import type { z } from "zod";
-import { conforms } from "./conforms.ts";
+import { conforms } from "./schema/conforms.ts";
 import { key } from "./keys.ts";
 
 /** What the rest of the program uses of Deno KV. Tests and the simulator wrap it. */

@@ -14,6 +14,20 @@ export function stableJson(value: unknown): string {
   });
 }
 
+/** Whether two values have the same {@link stableJson}, which is not made for that. */
 export function sameValue(a: unknown, b: unknown): boolean {
-  return stableJson(a) === stableJson(b);
+  if (a === b) return true;
+  if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return false;
+  let present = 0;
+  for (const name in a) {
+    if (a[name] === undefined) continue;
+    if (!sameValue(a[name], b[name])) return false;
+    present++;
+  }
+  for (const name in b) if (b[name] !== undefined) present--;
+  return present === 0;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }

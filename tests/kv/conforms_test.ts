@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { z } from "zod";
-import { conforms } from "../../kv/conforms.ts";
+import { conforms } from "../../kv/schema/conforms.ts";
+import { PollResponse } from "../../kv/schema/agent.ts";
 import { QueueMessage, Token } from "../../kv/schema/control.ts";
 import { LogRecord } from "../../kv/schema/event.ts";
 import { Node, NodeSpec, NodeStatus } from "../../kv/schema/node.ts";
@@ -14,7 +15,7 @@ const QUICK: Record<string, z.ZodType> = {
   ...{ Task, Observed, Service, Node, NodeSpec, NodeStatus, Token, LogRecord, QueueMessage },
 };
 /** Some rare fields of a template are left to parsing. */
-const ROWS = { ...QUICK, Revision };
+const ROWS = { ...QUICK, Revision, PollResponse };
 
 /** Values that the schema takes; where JSON schema tells too little, also some that it refuses. */
 function inputsOf(schema: z.ZodType): { valid: fc.Arbitrary<unknown>; all: fc.Arbitrary<unknown> } {
@@ -66,6 +67,22 @@ Deno.test("an absent default, an unknown field, a field that is there and undefi
   assert(!conforms(schema, { a: "x", b: undefined, c: "y" }));
 });
 
+Deno.test("a check of a whole object is asked, and so is which type a value has", () => {
+  const range = z.object({ from: z.number(), to: z.number() });
+  const schema = z.object({
+    port: z.union([
+      z.number().min(1),
+      range.superRefine(({ from, to }, ctx) => {
+        if (from > to) ctx.addIssue("must not end before it begins");
+      }),
+    ]),
+  });
+  assert(conforms(schema, { port: 2 }) && conforms(schema, { port: { from: 1, to: 2 } }));
+  for (const port of [0, "2", { from: 2, to: 1 }, { from: 1 }]) {
+    assert(!conforms(schema, { port }), JSON.stringify(port));
+  }
+});
+
 Deno.test("what is not known to be plain is left to parsing", () => {
   const schemas = [
     z.string().transform((text) => text),
@@ -75,8 +92,13 @@ Deno.test("what is not known to be plain is left to parsing", () => {
     z.union([z.object({ a: z.string() }), z.object({ a: z.string(), b: z.string() })]),
     z.looseObject({}),
     z.email(),
+    z.string().superRefine(() => {}),
+    z.object({ a: z.string() }).check((payload) => void (payload.value = { a: "b" })),
+    z.union([z.number(), z.number().min(1)]),
   ];
   for (const schema of schemas) {
-    for (const value of ["a", 1, { a: "a", b: "b" }, {}]) assert(!conforms(schema, value));
+    for (const value of ["a", 1, { a: "a" }, { a: "a", b: "b" }, {}]) {
+      assert(!conforms(schema, value));
+    }
   }
 });

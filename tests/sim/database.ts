@@ -17,6 +17,7 @@ import { iterate } from "./operation.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
+import { allElseDone } from "./turn.ts";
 
 export interface Row {
   key: Deno.KvKey;
@@ -44,8 +45,6 @@ export interface Commit {
 export type Tamper = (by: string, op: Operation) => void;
 
 const EPOCH_KEY = "leader/epoch";
-/** All that waits for nothing is microtasks; answers of the real database come over more turns. */
-export const TURNS = { model: 1, real: 4 } as const;
 
 export class Database {
   readonly mirror = new Map<string, Row>();
@@ -63,8 +62,6 @@ export class Database {
     private readonly kv: Kv,
     private readonly timeline: Timeline,
     private readonly random: Random,
-    /** Event-loop turns in which work that waits for neither time nor the database comes to its end. */
-    private readonly turns: number,
   ) {}
 
   get busy(): boolean {
@@ -79,13 +76,6 @@ export class Database {
   /** Resolves when what was asked for so far is done. */
   settled(): Promise<unknown> {
     return this.#tail;
-  }
-
-  /** Resolves when nothing can go on but what waits for time or the database. */
-  async otherWork(): Promise<void> {
-    for (let turn = 0; turn < this.turns; turn++) {
-      await new Promise<void>((resolve) => void setImmediate(resolve));
-    }
   }
 
   observe(observer: (commit: Commit) => void): void {
@@ -141,7 +131,7 @@ export class Database {
    */
   #run<T>(run: () => Promise<T>): Promise<T> {
     this.#busy++;
-    const result = this.#tail.then(() => this.otherWork()).then(run);
+    const result = this.#tail.then(allElseDone).then(run);
     this.#tail = result.then(() => this.#busy--, () => this.#busy--);
     return result;
   }

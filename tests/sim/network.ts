@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { pathOf } from "./paths.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
@@ -95,6 +96,7 @@ const LATENCY_MS = { min: 0.2, max: 12 } as const;
 const PATIENCE_MS = 4_000;
 const SLOW_MS = 4_000;
 const LATE_MS = 15_000;
+const HOLD = /[?&]holdMs=(\d+)/;
 const DROPPED = new TypeError("no answer (simulated network)");
 
 export class Network {
@@ -114,7 +116,7 @@ export class Network {
     if (!process) return call;
     return (request) =>
       process.effect(
-        `call ${request.method} ${new URL(request.url).pathname}`,
+        `call ${request.method} ${pathOf(request.url)}`,
         () => call(request),
       );
   }
@@ -130,7 +132,7 @@ export class Network {
     if (sent.body !== "") {
       sent.headers.push(["content-length", `${new TextEncoder().encode(sent.body).length}`]);
     }
-    const holdMs = Number(new URL(request.url).searchParams.get("holdMs") ?? 0);
+    const holdMs = Number(HOLD.exec(request.url)?.[1] ?? 0);
     const lostAtMs = timeline.nowMs + PATIENCE_MS + holdMs;
     const dropped = async (): Promise<never> => {
       await timeline.sleep(lostAtMs - timeline.nowMs);
@@ -225,11 +227,17 @@ function deliveryOf(endpoint: Endpoint, { name, process }: Caller, sent: Sent): 
 
 /** The caller may give up. */
 function orAbort<T>(promise: Promise<T>, { signal }: Request): Promise<T> {
-  promise.catch(() => {});
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(new DOMException("aborted", "AbortError"));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    const settled = () => signal.removeEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    promise.then((value) => {
+      settled();
+      resolve(value);
+    }, (error) => {
+      settled();
+      reject(error);
+    });
   });
 }

@@ -18,6 +18,7 @@ import { liveTasks } from "../../scheduler/live_tasks.ts";
 import { loadWorld } from "../../scheduler/load.ts";
 import { createTicker } from "../../scheduler/tick.ts";
 import type { Endpoint } from "./network.ts";
+import { pathOf } from "./paths.ts";
 import { Machine, Process } from "./process.ts";
 import type { Sim } from "./sim.ts";
 import { SIM_VAULT } from "./vault.ts";
@@ -78,7 +79,7 @@ export class Replica {
     const { tamperServe } = this.sim;
     if (!tamperServe || response.status === 204) return response;
     const { status, headers } = response;
-    const { pathname: path } = new URL(request.url);
+    const path = pathOf(request.url);
     const served = { status, body: await response.text() };
     const told = tamperServe({ method: request.method, path, status }, served);
     return new Response(told.body, { status: told.status, headers });

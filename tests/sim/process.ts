@@ -27,7 +27,11 @@ export interface Machine {
 
 /** When simulated time begins, on a wall clock without error. */
 const EPOCH_MS = Date.UTC(2030, 0, 1);
-const NEVER = new Promise<never>(() => {});
+
+/** A promise of its own each time: what waits for it is held by nothing else, and so is collected. */
+function never(): Promise<never> {
+  return new Promise(() => {});
+}
 
 export function wallMsOf(timeline: Timeline, machine: Machine): number {
   return Math.floor(EPOCH_MS + timeline.nowMs + machine.wallErrorMs);
@@ -89,16 +93,16 @@ export class Process {
   /** Has an effect on the world outside of the process, and learns what came of it. */
   async effect<T>(what: string, run: () => Promise<T>): Promise<T> {
     if (this.#stalled) await this.#stalled;
-    if (!this.alive) return NEVER;
+    if (!this.alive) return never();
     const then = this.#burn(what);
     if (then === "die-before") {
       this.die(`before ${what}`);
-      return NEVER;
+      return never();
     }
     if (typeof then === "object") {
       this.stall(then.stallMs);
       await this.#stalled;
-      if (!this.alive) return NEVER;
+      if (!this.alive) return never();
     }
     try {
       return await run();
@@ -106,7 +110,7 @@ export class Process {
       if (then === "die-after") this.die(`after ${what}`);
       if (this.#stalled) await this.#stalled;
       // Invariant 1: neither the value nor the error gets through.
-      if (!this.alive) await NEVER;
+      if (!this.alive) await never();
     }
   }
 
@@ -116,7 +120,13 @@ export class Process {
       const fail = () => reject(new TypeError(`connection reset: ${this.name} died`));
       if (!this.alive) return fail();
       this.#callers.add(fail);
-      answer().then(resolve, reject).finally(() => this.#callers.delete(fail));
+      answer().then((value) => {
+        this.#callers.delete(fail);
+        resolve(value);
+      }, (error) => {
+        this.#callers.delete(fail);
+        reject(error);
+      });
     });
   }
 

@@ -65,7 +65,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   const kv = await openDatabase(database);
   const mode = options.mode ??
     (seed % REQUEST_DRIVEN_EVERY === 3 ? "request-driven" : "resident");
-  const sim = new Sim(seed, mode, kv, database);
+  const sim = new Sim(seed, mode, kv);
   const steps: number[] = [];
   let problem: string | undefined;
   try {

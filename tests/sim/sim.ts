@@ -11,7 +11,7 @@
 import { type Kv, messageOf } from "../../kv/store.ts";
 import { idOf } from "../support/ids.ts";
 import { type Checker, createChecker, describe } from "./checker.ts";
-import { Database, TURNS } from "./database.ts";
+import { Database } from "./database.ts";
 import { type KvFaults, NO_KV_FAULTS } from "./kv_faults.ts";
 import { type Endpoint, Network, type NetworkFaults, NO_NETWORK_FAULTS } from "./network.ts";
 import type { EngineEvent } from "./engine.ts";
@@ -21,6 +21,7 @@ import { Poison } from "./poison.ts";
 import { type Machine, Process, wallMsOf } from "./process.ts";
 import { createRandom, type Random } from "./random.ts";
 import { Timeline } from "./timeline.ts";
+import { allElseDone, eventLoopTurn } from "./turn.ts";
 import { User } from "./user.ts";
 
 /** The simulation broke a rule, or cannot go on: why, in one line. */
@@ -75,9 +76,9 @@ export class Sim {
   readonly #streams = new Map<string, Random>();
   readonly #closers: { close(): Promise<void> }[] = [];
 
-  constructor(readonly seed: number, readonly mode: Mode, kv: Kv, kind: keyof typeof TURNS) {
+  constructor(readonly seed: number, readonly mode: Mode, kv: Kv) {
     this.checker = createChecker(() => this.timeline.nowMs, (problem) => this.fail(problem));
-    this.database = new Database(kv, this.timeline, this.random("database"), TURNS[kind]);
+    this.database = new Database(kv, this.timeline, this.random("database"));
     this.database.observe((commit) => {
       for (const line of describe(commit)) this.note(line);
       this.checker.commit(commit);
@@ -228,10 +229,10 @@ export class Sim {
   /** Runs everything that waits for no time. */
   async #drain(): Promise<void> {
     const { database } = this;
-    await database.otherWork();
+    await allElseDone();
     while (database.busy) {
       await database.settled();
-      await database.otherWork();
+      await allElseDone();
     }
   }
 
@@ -242,5 +243,6 @@ export class Sim {
     for (const { process } of parts) process?.die("the simulation ends");
     for (const closer of this.#closers) void closer.close();
     await this.#drain();
+    await eventLoopTurn();
   }
 }

@@ -65,9 +65,9 @@ export function openMemoryKv(): Kv {
   }
 
   return {
-    get: async <T>(key: Deno.KvKey) => await promised(() => (open(), read<T>(key))),
-    getMany: async <T extends readonly unknown[]>(keys: readonly Deno.KvKey[]) =>
-      await promised(() => getMany<T>(keys)),
+    get: <T>(key: Deno.KvKey) => promised(() => (open(), read<T>(key))),
+    getMany: <T extends readonly unknown[]>(keys: readonly Deno.KvKey[]) =>
+      promised(() => getMany<T>(keys)),
     list: <T>(selector: Deno.KvListSelector, options: Deno.KvListOptions = {}) =>
       iterate<T>(table, selector, { options, open }),
     atomic: () => new CollectedAtomic((op) => promised(() => commit(op))),

@@ -11,7 +11,7 @@
 export function encodeKey(key: Deno.KvKey): string {
   let text = "";
   for (const part of key) {
-    if (typeof part === "string") text += `\x02${utf8(part).replaceAll("\0", "\0\xff")}\0`;
+    if (typeof part === "string") text += `\x02${bytesOf(part)}\0`;
     else if (typeof part === "number") text += `\x21${orderedDouble(part)}`;
     else throw new TypeError(`the model of the database knows no keys of type ${typeof part}`);
   }
@@ -20,10 +20,11 @@ export function encodeKey(key: Deno.KvKey): string {
 
 const encoder = new TextEncoder();
 
-function utf8(text: string): string {
+/** A character a byte; what ends a part is marked within it. */
+function bytesOf(text: string): string {
   // deno-lint-ignore no-control-regex
-  if (/^[\x00-\x7f]*$/.test(text)) return text;
-  return String.fromCharCode(...encoder.encode(text));
+  if (/^[\x01-\x7f]*$/.test(text)) return text;
+  return String.fromCharCode(...encoder.encode(text)).replaceAll("\0", "\0\xff");
 }
 
 const view = new DataView(new ArrayBuffer(8));

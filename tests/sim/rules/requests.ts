@@ -4,6 +4,7 @@
  * @module
  */
 import type { Answer, Delivery } from "../checker.ts";
+import { pathOf } from "../paths.ts";
 
 export type Kind =
   | "service"
@@ -55,9 +56,17 @@ export function createRequests(): Requests {
   };
 }
 
+/** Several rules ask, and a request may be delivered twice. */
+const read = new WeakMap<Delivery["sent"], Request>();
+
 function requestOf({ sent }: Delivery): Request {
-  const path = new URL(sent.path).pathname.split("/").slice(2);
-  const [room, ref = "", part] = path;
+  let request = read.get(sent);
+  if (!request) read.set(sent, request = readRequest(sent));
+  return request;
+}
+
+function readRequest(sent: Delivery["sent"]): Request {
+  const [room, ref = "", part] = pathOf(sent.path).split("/").slice(2);
   const kind = kindOf(sent.method, { room, ref, part });
   const key = sent.headers.find(([name]) => name === "idempotency-key")?.[1];
   const parsed = kind === "other" || sent.body === "" ? {} : JSON.parse(sent.body);

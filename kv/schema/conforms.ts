@@ -14,7 +14,7 @@ type Check = (value: unknown) => boolean;
 /** What a schema says of itself; only what is looked at here. */
 interface Definition {
   type: string;
-  checks?: { _zod: { def: CheckDefinition } }[];
+  checks?: { _zod: Limit }[];
   shape?: Record<string, z.ZodType>;
   catchall?: unknown;
   innerType?: z.ZodType;
@@ -27,6 +27,11 @@ interface Definition {
   values?: unknown[];
   coerce?: boolean;
 }
+interface Limit {
+  def: CheckDefinition;
+  /** Adds to the issues of a value; that of `superRefine` and `check` has no other form. */
+  check?(payload: { value: unknown; issues: unknown[] }): unknown;
+}
 interface CheckDefinition {
   check?: string;
   format?: string;
@@ -37,6 +42,9 @@ interface CheckDefinition {
   minimum?: number;
   fn?: (value: unknown) => unknown;
 }
+
+/** Types of which a value has one at the most. */
+const DISTINCT = new Set(["string", "number", "boolean", "object"]);
 
 const known = new WeakMap<z.ZodType, Check>();
 
@@ -58,8 +66,8 @@ const never: Check = () => false;
 
 function compile(def: Definition & CheckDefinition): Check {
   // A format such as `z.int()` is a schema and its own check.
-  const own = def.check === undefined ? [] : [def];
-  const limits = [...own, ...(def.checks ?? []).map((c) => c._zod.def)].map(limitOf);
+  const own = def.check === undefined ? [] : [{ def }];
+  const limits = [...own, ...(def.checks ?? []).map((c) => c._zod)].map((one) => limitOf(one, def));
   const base = def.coerce ? never : baseOf(def);
   if (base === never || limits.includes(never)) return never;
   const [first, second, third] = limits;
@@ -146,14 +154,17 @@ function mayBeAbsent({ type, innerType }: Definition): boolean {
   return type === "optional" && !/default|prefault|optional/.test(innerType?._zod.def.type ?? "");
 }
 
-/** Only of objects that a field tells apart: one option takes the value at the most. */
+/** Only of what a field or the type tells apart: one option takes the value at the most. */
 function unionOf({ options = [], discriminator }: Definition): Check {
-  if (discriminator === undefined) return never;
+  const types = new Set(options.map((option) => (option._zod.def as Definition).type));
+  const apart = types.size === options.length && [...types].every((type) => DISTINCT.has(type));
+  if (discriminator === undefined && !apart) return never;
   const checks = options.map(checkOf);
   return (value) => checks.some((check) => check(value));
 }
 
-function limitOf(def: CheckDefinition): Check {
+function limitOf(limit: Limit, { type }: Definition): Check {
+  const { def } = limit;
   const { maximum = 0, minimum = 0, value: bound = 0, pattern, fn } = def;
   switch (def.check) {
     case "string_format": {
@@ -176,10 +187,19 @@ function limitOf(def: CheckDefinition): Check {
         ? (value) => value as number <= bound
         : (value) => value as number < bound;
     case "custom":
-      return fn ? (value) => fn(value) === true : never;
+      if (fn) return (value) => fn(value) === true;
+      // Texts with a grammar (schedules, constraints) are left to parsing.
+      return type === "string" ? never : (value) => passes(limit, value);
     default:
       return never;
   }
+}
+
+function passes({ check }: Limit, value: unknown): boolean {
+  const payload = { value, issues: [] };
+  // What is told later is not waited for.
+  if (!check || check(payload) instanceof Promise) return false;
+  return payload.issues.length === 0 && payload.value === value;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
