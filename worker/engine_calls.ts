@@ -5,6 +5,9 @@
  *    else, and no promise outlives its deadline.
  * 2. Slow kinds (pulls, graceful stops, hooks) have lanes of their own, so they never starve starts; nor do
  *    removals hold up the stops of what must not run.
+ * 3. Containers are made and started few at a time, by the machine's processors, and what is made is started
+ *    before more is made: that keeps the machine as busy as more at a time would, and each container that
+ *    was begun is up the sooner.
  *
  * @module
  */
@@ -36,6 +39,9 @@ export const DEADLINE_MS = {
 } as const;
 
 const LANES = { look: 8, start: 8, stop: 24, remove: 8, pull: 16, hooks: 16 } as const;
+/** Making and starting a container waits for the kernel's locks and the disk for half of its time. */
+const STARTS_PER_CPU = 2;
+const MIN_STARTS = 2;
 
 export interface EngineCalls {
   info(signal: AbortSignal): Promise<Outcome<EngineInfo>>;
@@ -88,15 +94,23 @@ export function createEngineCalls(
   function call<T>(
     lane: Lane | undefined,
     what: string,
-    { ms, signal }: { ms: number; signal: AbortSignal },
+    { ms, signal, ahead }: { ms: number; signal: AbortSignal; ahead?: boolean },
     run: (signal: AbortSignal) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>> {
     const bounded = () => withDeadline({ clock, what, ms, signal }, run);
-    return lane ? lane(signal, bounded) : bounded();
+    return lane ? lane.take(signal, bounded, { ahead }) : bounded();
   }
   return {
-    info: (signal) =>
-      call(undefined, "info", { ms: DEADLINE_MS.info, signal }, (s) => runtime.info(s)),
+    async info(signal) {
+      const told = await call(
+        undefined,
+        "info",
+        { ms: DEADLINE_MS.info, signal },
+        (s) => runtime.info(s),
+      );
+      if (told.ok) lanes.start.widen(startsAtOnce(told.value.capacity.cpus)); // rule 3
+      return told;
+    },
     list: (signal) =>
       call(undefined, "list", { ms: DEADLINE_MS.list, signal }, (s) => runtime.list(s)),
     inspect: (taskId, signal) =>
@@ -131,7 +145,7 @@ export function createEngineCalls(
       call(
         lanes.start,
         "start",
-        { ms: DEADLINE_MS.start, signal },
+        { ms: DEADLINE_MS.start, signal, ahead: true }, // rule 3
         (s) => runtime.start(taskId, s, files),
       ),
     stop: (taskId, { graceMs, signal: stopSignal }, signal) =>
@@ -196,37 +210,61 @@ async function withDeadline<T>(
   }
 }
 
-type Lane = <T>(signal: AbortSignal, run: () => Promise<Outcome<T>>) => Promise<Outcome<T>>;
+/** How many containers are made or started at a time, on a machine with so many processors. */
+export function startsAtOnce(cpus: number): number {
+  return Math.min(LANES.start, Math.max(MIN_STARTS, Math.ceil(cpus * STARTS_PER_CPU)));
+}
+
+interface Lane {
+  /** `ahead`: before those that wait without it. */
+  take<T>(
+    signal: AbortSignal,
+    run: () => Promise<Outcome<T>>,
+    options: { ahead?: boolean | undefined },
+  ): Promise<Outcome<T>>;
+  /** From now on so many at once. */
+  widen(width: number): void;
+}
 
 /** At most `width` at once, in the order of asking; leaving the queue when the signal aborts. */
 function createLane(width: number): Lane {
+  let places = width;
   let busy = 0;
-  const waiting = new Set<() => void>();
-  const place = (signal: AbortSignal) =>
+  const waiting = { ahead: new Set<() => void>(), behind: new Set<() => void>() };
+  const place = (signal: AbortSignal, queue: Set<() => void>) =>
     new Promise<boolean>((resolve) => {
       const granted = () => settle(true);
       const left = () => settle(false);
       const settle = (mine: boolean) => {
-        waiting.delete(granted);
+        queue.delete(granted);
         signal.removeEventListener("abort", left);
         resolve(mine);
       };
-      waiting.add(granted);
+      queue.add(granted);
       signal.addEventListener("abort", left, { once: true });
     });
-  return async (signal, run) => {
-    if (busy < width) busy++;
-    else if (signal.aborted || !await place(signal)) {
-      return unavailable("given up while waiting for the engine's turn");
-    }
-    try {
-      return await run();
-    } finally {
-      // The place is handed on, not freed, so that nobody slips in between.
-      const next = waiting.values().next().value;
-      if (next) next();
-      else busy--;
-    }
+  const grant = (): boolean => {
+    const [next] = waiting.ahead.size > 0 ? waiting.ahead : waiting.behind;
+    next?.();
+    return next !== undefined;
+  };
+  return {
+    async take(signal, run, { ahead = false }) {
+      if (busy < places) busy++;
+      else if (signal.aborted || !await place(signal, ahead ? waiting.ahead : waiting.behind)) {
+        return unavailable("given up while waiting for the engine's turn");
+      }
+      try {
+        return await run();
+      } finally {
+        // The place is handed on, not freed, so that nobody slips in between.
+        if (busy > places || !grant()) busy--;
+      }
+    },
+    widen(next) {
+      places = next;
+      while (busy < places && grant()) busy++;
+    },
   };
 }
 

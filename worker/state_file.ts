@@ -28,6 +28,8 @@ const StoredTask = z.object({
   }),
 });
 
+type StoredTask = z.infer<typeof StoredTask>;
+
 export const AgentState = z.object({
   format: z.literal(1),
   nodeId: Id,
@@ -51,6 +53,22 @@ export interface AppliedSet {
   assignments: ReadonlyMap<string, Assignment>;
 }
 
+/** Records as they are stored, of those that no time is part of. */
+const timeless = new WeakMap<TaskRecord, StoredTask>();
+
+function toStoredTask(record: TaskRecord, nowMs: number): StoredTask {
+  const known = timeless.get(record);
+  if (known && known.stop === record.stop) return known; // all else of a record is replaced with it
+  const { restartsMs, dueMs, ...rest } = record;
+  const stored = {
+    ...rest,
+    restartAgesMs: restartsMs.map((atMs) => Math.max(0, nowMs - atMs)),
+    ...(dueMs === undefined ? {} : { waitMs: Math.max(0, dueMs - nowMs) }),
+  };
+  if (restartsMs.length === 0 && dueMs === undefined) timeless.set(record, stored);
+  return stored;
+}
+
 export function toStored(
   nodeId: string,
   set: AppliedSet,
@@ -62,11 +80,7 @@ export function toStored(
     nodeId,
     version: set.version,
     assignments: [...set.assignments.values()],
-    tasks: Array.from(records, ({ restartsMs, dueMs, ...rest }) => ({
-      ...rest,
-      restartAgesMs: restartsMs.map((atMs) => Math.max(0, nowMs - atMs)),
-      ...(dueMs === undefined ? {} : { waitMs: Math.max(0, dueMs - nowMs) }),
-    })),
+    tasks: Array.from(records, (record) => toStoredTask(record, nowMs)),
   };
 }
 
@@ -113,8 +127,27 @@ export function createFileStore(dir: string): StateStore {
       const kept = await Deno.rename(path, aside).then(() => aside, () => path);
       return { warning: `${path} is damaged (${parsed.why}); kept as ${kept}` };
     },
-    save: (state) => writeFileAtomically(path, JSON.stringify(state)),
+    save: (state) => writeFileAtomically(path, textOf(state)),
   };
+}
+
+/** JSON of assignments and tasks by the objects themselves: most are as they were at the last save. */
+const texts = new WeakMap<object, string>();
+
+/** The state as JSON, made for what is new in it only: with many tasks every step of each saves it. */
+function textOf({ assignments, tasks, ...rest }: AgentState): string {
+  const list = (items: readonly object[]) => {
+    const parts = items.map((item) => {
+      const known = texts.get(item);
+      if (known !== undefined) return known;
+      const text = JSON.stringify(item);
+      texts.set(item, text);
+      return text;
+    });
+    return `[${parts.join()}]`;
+  };
+  const head = JSON.stringify(rest).slice(0, -1);
+  return `${head},"assignments":${list(assignments)},"tasks":${list(tasks)}}`;
 }
 
 /** For tests and simulated nodes. It keeps what a file would keep: text. */

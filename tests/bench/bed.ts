@@ -9,6 +9,7 @@ import type { EventView } from "../../kv/schema/event.ts";
 import { TaskTemplate } from "../../kv/schema/service.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
+import { startsAtOnce } from "../../worker/engine_calls.ts";
 import { parsePool } from "../../worker/dns/pool.ts";
 import type { Runtime } from "../../worker/runtime.ts";
 import { engine, ensureTestImage, TEST_IMAGE } from "../support/engine.ts";
@@ -41,6 +42,8 @@ export interface Bed {
   workers: readonly ChildProcess[];
   /** The engine without Berth: its containers are in a network of their own kind, as Berth's are. */
   bare: Runtime;
+  /** As many as an agent makes and starts at a time on this engine. */
+  startsAtOnce: number;
 }
 
 /** Makes a temporary directory, and removes it after the work however that ends. */
@@ -72,8 +75,11 @@ export async function onBed<T>(
       networks: bareNetworks(),
     });
     try {
+      const machine = await bare.info(AbortSignal.timeout(CALL_MS));
+      if (!machine.ok) throw new Error(`the bare engine: ${machine.message}`);
+      const width = startsAtOnce(machine.value.capacity.cpus);
       for (const name of names) workers.push(await startWorker(server, { name, stateDir: dir }));
-      return await work({ connection, server, workers, bare });
+      return await work({ connection, server, workers, bare, startsAtOnce: width });
     } finally {
       await bare.networks?.prune(AbortSignal.timeout(CALL_MS), { graceMs: 0 });
       await bare.close();

@@ -1,7 +1,7 @@
 /**
  * A worker is frozen (SIGSTOP) with all tasks of a service on it: how soon they are placed elsewhere, how
  * fast they come up there beside a bare engine that starts as many, how soon the old ones are gone after
- * the thaw. Then the same with a strict singleton beside them, whether it ever had two live containers,
+ * the thaw. The first round warms all up, and its pace does not count. Then the same with a strict singleton beside them, whether it ever had two live containers,
  * by an observer on the engine's own event stream; its start would be one more in the measured seconds.
  *
  * @module
@@ -40,8 +40,7 @@ export const nodeLoss: Bench = {
 };
 
 const NAMES = ["victim", "other-1", "other-2"];
-/** As many starts at once as the two remaining agents have. */
-const BARE_WIDTH = 16;
+const REMAINING = NAMES.length - 1;
 const CALL_MS = 60_000;
 const PATIENCE = { timeoutMs: 60_000 };
 
@@ -62,19 +61,20 @@ async function run(options: BenchOptions): Promise<BenchResult> {
     if (!victim) throw new Error("no worker");
     const all: Round[] = [];
     let strictDoubles = 0;
-    for (let n = 1; n <= rounds; n++) {
+    for (let n = 0; n <= rounds; n++) {
       const one = await measure({ ...rest, victim, tasks, n });
-      options.say(`  round ${n}: ${JSON.stringify(one)}`);
+      options.say(`  ${n === 0 ? "warm-up" : `round ${n}`}: ${JSON.stringify(one)}`);
       all.push(one);
       strictDoubles += await measureStrict({ ...rest, victim, tasks, n });
     }
+    const counted = all.slice(1);
     return {
       figures: {
         placedAfterTtlMs: round(Math.max(...all.map((r) => r.placedMs - ttlMs)), 0),
-        paceRatio: round(median(all.map((r) => r.bareMs / r.comeUpMs))),
-        comeUpMs: round(median(all.map((r) => r.comeUpMs)), 0),
-        bareMs: round(median(all.map((r) => r.bareMs)), 0),
-        bareKillMs: round(median(all.map((r) => r.bareKillMs)), 0),
+        paceRatio: round(median(counted.map((r) => r.bareMs / r.comeUpMs))),
+        comeUpMs: round(median(counted.map((r) => r.comeUpMs)), 0),
+        bareMs: round(median(counted.map((r) => r.bareMs)), 0),
+        bareKillMs: round(median(counted.map((r) => r.bareKillMs)), 0),
         goneAfterThawMs: round(Math.max(...all.map((r) => r.goneMs)), 0),
         strictDoubles,
       },
@@ -89,7 +89,9 @@ interface Scene extends Omit<Bed, "workers"> {
   n: number;
 }
 
-async function measure({ server, victim, connection, bare, tasks, n }: Scene): Promise<Round> {
+async function measure(
+  { server, victim, connection, bare, startsAtOnce, tasks, n }: Scene,
+): Promise<Round> {
   const web = `web-${n}`;
   await lay(server, [{ name: web, replicas: tasks }]);
   const observer = await watchContainers(connection, web);
@@ -106,7 +108,7 @@ async function measure({ server, victim, connection, bare, tasks, n }: Scene): P
     await eventually(() => observer.startsMs().length >= tasks, { ...PATIENCE, everyMs: 200 });
     const lastStartMs = performance.timeOrigin + (observer.startsMs()[tasks - 1] ?? NaN);
     const comeUpMs = lastStartMs - (frozenMs + placedMs);
-    const pace = await bareStarts(bare, tasks);
+    const pace = await bareStarts(bare, tasks, REMAINING * startsAtOnce);
     const goneMs = await thaw(victim, observer, tasks);
     await rejoined(server);
     return {
@@ -214,18 +216,19 @@ async function runningOn(server: ServerProcess, service: string): Promise<number
 }
 
 /**
- * How long the bare engine takes to create and start as many containers, `BARE_WIDTH` at a time, and to
- * kill them, all at once.
+ * How long the bare engine takes to create and start as many containers, as many at a time as the
+ * remaining agents together do, and to kill them, all at once.
  */
 async function bareStarts(
   bare: Runtime,
   count: number,
+  width: number,
 ): Promise<{ startMs: number; killMs: number }> {
   const ids = Array.from({ length: count }, (_, i) => idOf(i + 1));
   const signal = AbortSignal.timeout(CALL_MS);
   const begin = performance.now();
   try {
-    await concurrently(ids, BARE_WIDTH, (id) => startBare(bare, id));
+    await concurrently(ids, width, (id) => startBare(bare, id));
     const startMs = performance.now() - begin;
     const killBegin = performance.now();
     await Promise.all(ids.map((taskId) => bare.stop(taskId, { graceMs: 0, signal })));

@@ -44,6 +44,25 @@ Deno.test("what is stored comes back, with times on the new process's clock", as
   });
 });
 
+Deno.test("a later save says what became of each task since, and of its assignment", async () => {
+  await inTemporaryDir(async (dir) => {
+    const store = createFileStore(dir);
+    const [same, stopped, ran] = [newRecord(assignmentOf(1)), newRecord(assignmentOf(2)), record];
+    const ranTask = { ...ran, observed: { ...ran.observed, taskId: idOf(3) } };
+    await store.save(toStored(node, set, [same, stopped, ranTask], 5_000));
+    stopped.stop = { graceMs: 77 };
+    const assignments = new Map([[idOf(1), { ...assignmentOf(1), desired: "stop" as const }]]);
+    await store.save(toStored(node, { version: 4, assignments }, [same, stopped, ranTask], 6_000));
+    const { state } = await createFileStore(dir).load();
+    assert(state);
+    assertEquals(state.assignments.map(({ desired }) => desired), ["stop"]);
+    assertEquals(state.tasks.map(({ stop }) => stop.graceMs), [
+      ...[same.stop.graceMs, 77, record.stop.graceMs],
+    ]);
+    assertEquals(state.tasks.map(({ waitMs }) => waitMs), [undefined, undefined, 1_000]);
+  });
+});
+
 Deno.test("without a file there is no state and no warning", async () => {
   await inTemporaryDir(async (dir) => assertEquals(await createFileStore(dir).load(), {}));
 });

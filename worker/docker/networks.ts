@@ -90,6 +90,9 @@ export function createNetworks(
   }
 
   async function make(project: string, signal: AbortSignal): Promise<Outcome<ProjectNetwork>> {
+    // Many containers may have waited for the same turn: the first of them found it or made it.
+    const meanwhile = known.get(project);
+    if (meanwhile) return { ok: true, value: meanwhile };
     const listed = await list(signal); // invariant 1
     if (!listed.ok) return listed;
     const existing = known.get(project);
