@@ -16,9 +16,7 @@ export function eventCalls({ call, stream }: Requests) {
     async *followEvents(
       o: { lastEventId?: string; signal: AbortSignal },
     ): AsyncGenerator<EventView> {
-      const body = await stream("/v1/events", o);
-      if (!body) return;
-      for await (const data of serverSentEvents(body)) {
+      for await (const data of serverSentEvents(stream("/v1/events", o))) {
         const parsed = EventView.safeParse(JSON.parse(data));
         if (parsed.success) yield parsed.data;
       }
@@ -27,9 +25,9 @@ export function eventCalls({ call, stream }: Requests) {
 }
 
 /** The `data` of each server-sent event of a stream. */
-async function* serverSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+async function* serverSentEvents(texts: AsyncIterable<string>): AsyncGenerator<string> {
   let rest = "";
-  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+  for await (const text of texts) {
     const blocks = (rest + text).split("\n\n");
     rest = blocks.pop() ?? "";
     for (const block of blocks) {

@@ -81,32 +81,69 @@ export function createRequests(options: ClientOptions) {
   const { url, token, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const doFetch = options.fetch ?? ((request: Request) => fetch(request));
 
-  async function send(method: string, path: string, init: CallInit): Promise<Result<Response>> {
+  /**
+   * A request that was let go of is not aborted any more: its signal goes with it, and whoever reads the
+   * answer would wait for ever.
+   */
+  const underWay = new Set<Request>();
+
+  async function send<T>(
+    method: string,
+    path: string,
+    init: CallInit,
+    read: (response: Response) => Promise<Result<T>>,
+  ): Promise<Result<T>> {
     const target = new URL(`${path}${queryOf(init.query)}`, url);
-    const { signal, ifMatch, idempotencyKey, body } = init;
-    const deadline = AbortSignal.timeout(timeoutMs + (init.extraTimeoutMs ?? 0));
-    try {
-      // Agents ask all the time: plain objects cost less than `Headers` and `searchParams`.
-      const request = new Request(target, {
-        method,
-        headers: {
-          accept: "application/json",
-          ...(token ? { authorization: `Bearer ${token}` } : {}),
-          ...(ifMatch ? { "if-match": ifMatch } : {}),
-          ...(idempotencyKey ? { "idempotency-key": idempotencyKey } : {}),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      const response = await doFetch(request);
-      return { ok: true, value: response };
-    } catch (error) {
+    const limitMs = timeoutMs + (init.extraTimeoutMs ?? 0);
+    const deadline = AbortSignal.timeout(limitMs);
+    const asked = await ask(() => requestOf(method, target, { init, deadline }));
+    if (!("response" in asked)) {
       const message = deadline.aborted
-        ? `no answer from ${target.host} within ${timeoutMs + (init.extraTimeoutMs ?? 0)} ms`
-        : `cannot reach ${target.host}: ${messageOf(error)}`;
+        ? `no answer from ${target.host} within ${limitMs} ms`
+        : `cannot reach ${target.host}: ${messageOf(asked.error)}`;
       return { ok: false, error: { kind: "unreachable", message } };
     }
+    try {
+      return await read(asked.response);
+    } finally {
+      underWay.delete(asked.request);
+    }
+  }
+
+  /** Whoever gets a response owns it, and ends the request's being under way. */
+  async function ask(
+    make: () => Request,
+  ): Promise<{ request: Request; response: Response } | { error: unknown }> {
+    let request: Request | undefined;
+    try {
+      request = make();
+      underWay.add(request);
+      return { request, response: await doFetch(request) };
+    } catch (error) {
+      if (request) underWay.delete(request);
+      return { error };
+    }
+  }
+
+  function requestOf(
+    method: string,
+    target: URL,
+    { init, deadline }: { init: CallInit; deadline: AbortSignal },
+  ): Request {
+    const { signal, ifMatch, idempotencyKey, body } = init;
+    // Agents ask all the time: plain objects cost less than `Headers` and `searchParams`.
+    return new Request(target, {
+      method,
+      headers: {
+        accept: "application/json",
+        ...(token ? { authorization: `Bearer ${token}` } : {}),
+        ...(ifMatch ? { "if-match": ifMatch } : {}),
+        ...(idempotencyKey ? { "idempotency-key": idempotencyKey } : {}),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
   }
 
   async function call<T>(
@@ -115,9 +152,12 @@ export function createRequests(options: ClientOptions) {
     schema: z.ZodType<T>,
     init: CallInit = {},
   ): Promise<Result<T>> {
-    const sent = await send(method, path, init);
-    if (!sent.ok) return sent;
-    return await readAnswer(sent.value, schema, { what: `${method} ${path}`, url });
+    return await send(
+      method,
+      path,
+      init,
+      (response) => readAnswer(response, schema, { what: `${method} ${path}`, url }),
+    );
   }
 
   /** One page of a list. */
@@ -135,18 +175,24 @@ export function createRequests(options: ClientOptions) {
     return call("GET", path, schema, { ...o, query, extraTimeoutMs: query.holdMs ?? 0 });
   }
 
-  /** The body of a stream of events; undefined when the server refuses it. */
-  async function stream(
+  /** The text of a stream of events, as it comes; nothing when the server refuses it. */
+  async function* stream(
     path: string,
     { lastEventId, signal }: { lastEventId?: string; signal: AbortSignal },
-  ): Promise<ReadableStream<Uint8Array> | undefined> {
+  ): AsyncGenerator<string> {
     const headers = new Headers({ accept: "text/event-stream" });
     if (token) headers.set("authorization", `Bearer ${token}`);
     if (lastEventId) headers.set("last-event-id", lastEventId);
-    const response = await doFetch(new Request(new URL(path, url), { headers, signal }));
-    if (response.ok && response.body) return response.body;
-    await response.body?.cancel();
-    return undefined;
+    const asked = await ask(() => new Request(new URL(path, url), { headers, signal }));
+    if (!("response" in asked)) throw asked.error;
+    const { request, response } = asked;
+    try {
+      if (response.ok && response.body) {
+        yield* response.body.pipeThrough(new TextDecoderStream());
+      } else await response.body?.cancel();
+    } finally {
+      underWay.delete(request);
+    }
   }
 
   /**
