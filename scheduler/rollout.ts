@@ -92,9 +92,9 @@ function draining(draft: Draft, record: ServiceRecord, { nodeId, revision }: Tas
   const node = nodeId === undefined ? undefined : draft.world.nodes.get(nodeId);
   const template = record.templates.get(record.goal);
   const own = record.templates.get(revision);
-  const taint = node && own && node.spec.availability !== "drain"
+  const [taint] = node && own && node.spec.availability !== "drain"
     ? evicting(node, own.placement.tolerations)
-    : undefined;
+    : [];
   const cause = taint ? `has taint ${taintText(taint)}` : "is being drained";
   const why = `node ${node?.node.name ?? nodeId} ${cause}`;
   if (!template) return why;

@@ -118,10 +118,19 @@ const CASES: Case[] = [
     live: ["1@n1 running", "2@n2 assigned"],
   },
   {
-    property: "a no-execute taint empties nodes one by one, and keeps new tasks away",
+    property: "a no-execute taint empties its nodes at once, and keeps new tasks away",
     nodes: [n1, ...[n2, { name: "n3" }].map((node) => ({ ...node, taints: [OUT] }))],
     tasks: ON_ALL,
-    live: ["1@n1 running", "2@n2 running!", "3@n3 running"],
+    live: ["1@n1 running", "2@n2 running!", "3@n3 running!"],
+  },
+  {
+    property: "a task that waits for room holds up no other's leaving by a no-execute taint",
+    nodes: [{ ...n1, memoryMiB: 100 }, { ...n2, taints: [OUT] }, n3],
+    service: { template: { reserve: { cpus: 0, memoryMiB: 512 } } },
+    tasks: ON_ALL.map((task) =>
+      task.node === "n1" ? t("a", 1, { node: "n1", state: "lost" }) : task
+    ),
+    live: ["1 pending", "2@n2 running!", "3@n3 running"],
   },
   {
     property: "of two tasks on one node the running one stays",
