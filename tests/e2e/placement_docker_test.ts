@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { NodeSpecInput } from "../../kv/schema/node.ts";
 import type { StrategyName } from "../../kv/schema/placement.ts";
 import { okValue } from "../support/api.ts";
 import { engineTest } from "../support/engine.ts";
@@ -233,13 +234,12 @@ engineTest("strategies, plans and simulations on real containers", async (connec
         assertEquals(await rig.places("hog"), before);
       },
     );
-    const taints = [{ key: "out", effect: "no-execute" }] as const;
-    const leavings = {
+    const leavings: Record<string, NodeSpecInput> = {
       "a drain spares what its budget keeps until its deadline": { availability: "drain" },
       "a no-execute taint spares what its budget keeps until the node's deadline": {
-        taints: [...taints],
+        taints: [{ key: "out", effect: "no-execute" }],
       },
-    } as const;
+    };
     for (const [property, spec] of Object.entries(leavings)) {
       await t.step(property, async () => {
         await rig.run({ ...service("kept", 1, {}, small), disruption: { maxUnavailable: 0 } });
