@@ -53,13 +53,17 @@ function dueMsOf(record: ServiceRecord, node: NodeRecord, task: TaskRecord): num
 
 /**
  * Stops what may be stopped now of the service's tasks that have to leave; true while there are any, so
- * that nothing else is stopped beside them. `whyOf` words the reason for one task.
+ * that nothing else is stopped beside them. `whyOf` words the reason for one task; overdue is what the
+ * budget would have kept.
  */
 export function drainNext(
   draft: Draft,
   record: ServiceRecord,
   policy: Policy,
-  { whyOf, surged }: { whyOf: (task: TaskRecord) => string; surged: ReadonlySet<number> },
+  { whyOf, surged }: {
+    whyOf: (task: TaskRecord, how: { overdue: boolean }) => string;
+    surged: ReadonlySet<number>;
+  },
 ): boolean {
   const all = tasksToDrain(draft, record).filter(({ task }) => !draft.stopped.has(task.id));
   if (all.length === 0) return false;
@@ -71,12 +75,12 @@ export function drainNext(
     const node = draft.world.nodes.get(task.task.nodeId ?? "");
     if (!node) continue;
     const dueMs = dueMsOf(record, node, task);
+    const spared = budget-- > 0;
     if (dueMs > draft.nowMs) {
       wake(draft, record.service.id, dueMs);
-      if (budget <= 0) continue;
-      budget--;
+      if (!spared) continue;
     }
-    if (!stop(draft, record, task.task.id, whyOf(task))) break;
+    if (!stop(draft, record, task.task.id, whyOf(task, { overdue: !spared }))) break;
   }
   return true;
 }

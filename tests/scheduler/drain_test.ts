@@ -137,6 +137,16 @@ for (const [property, made, stopped, nowMs] of CASES) {
   });
 }
 
+Deno.test("drain: what the budget would have kept is told that the deadline has passed", () => {
+  const made = draining(2, 1, { deadlineMs: 5000 });
+  for (const node of made.nodes.values()) node.lastSeenMs = 1e9;
+  const whys = planAll(made, { nowMs: 5000 }).actions.map((a) => a.kind === "stop" && a.why);
+  assertEquals(whys, [
+    "node n1 is being drained",
+    "node n1 is being drained, and its deadline has passed",
+  ]);
+});
+
 Deno.test("drain: a plan that waits for the deadline asks to be called then", () => {
   assertEquals(
     planAll(draining(3, 0, { deadlineMs: 5000 })).wakes.get(idOf("web")),
