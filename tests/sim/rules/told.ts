@@ -6,7 +6,7 @@
  * @module
  */
 import type { Rule, RuleContext } from "../checker.ts";
-import type { Facts, ObservedRow } from "../facts.ts";
+import type { ObservedRow } from "../facts.ts";
 
 /** What a report says of a task that concerns others. */
 interface Report {
@@ -33,6 +33,8 @@ interface EventRow {
 
 export function told({ facts, broken }: RuleContext): Rule {
   const tasks = new Map<string, Hearsay>();
+  /** How many wake-ups of each task wait. */
+  const waiting = new Map<string, number>();
   const of = (taskId: string): Hearsay => {
     const known = tasks.get(taskId);
     if (known) return known;
@@ -42,17 +44,18 @@ export function told({ facts, broken }: RuleContext): Rule {
   };
 
   function hear(event: EventRow): void {
+    if (event.type !== "task.ready" && (event.type !== "task.state" || !event.attempt)) return;
     const heard = of(event.taskId ?? "");
     const { reports } = heard;
     if (event.type === "task.ready") {
       const ready = event.why === "ready";
-      const places = [...reports, ...heard.told].map(({ place }) => place);
-      heard.told = places.map((place) => ({ place, ready }));
-    } else if (event.type === "task.state" && event.attempt !== undefined) {
+      const places = new Set([...reports, ...heard.told].map(({ place }) => place));
+      heard.told = [...places].map((place) => ({ place, ready }));
+    } else {
       const place = `${event.attempt}/${event.state}`;
       // Told again by a new leader, it was told with a value that was there all the time.
       heard.told = [...reports, ...heard.told].filter((one) => one.place === place);
-    } else return;
+    }
     heard.reports = reports.slice(-1);
   }
 
@@ -67,28 +70,35 @@ export function told({ facts, broken }: RuleContext): Rule {
     broken(`task ${taskId} is ${place}${ready ? ", ready" : ""}, and the log does not say so`);
   }
 
+  function noteWakeUp(before: unknown, after: unknown): string | undefined {
+    const { kind, id } = (after ?? before) as { kind: string; id: string };
+    if (kind !== "task") return undefined;
+    const left = (waiting.get(id) ?? 0) + Number(after !== undefined) -
+      Number(before !== undefined);
+    if (left === 0) waiting.delete(id);
+    else waiting.set(id, left);
+    return id;
+  }
+
   return {
     commit({ changes }) {
       const touched = new Set<string>();
-      for (const { key, before, after } of changes) {
-        const [kind, id] = key.map(String);
-        if (kind === "observed" && id !== undefined && after !== undefined) {
-          const { reports } = of(id);
+      const events: EventRow[] = [];
+      for (const { key: [kind, id], before, after } of changes) {
+        if (kind === "observed" && after !== undefined) {
+          const { reports } = of(String(id));
           const report = reportOf(after as ObservedRow);
           if (!same(reports.at(-1), report)) reports.push(report);
-          touched.add(id);
-        } else if (kind === "task" && after === undefined) tasks.delete(id ?? "");
-        else if (kind === "queue" && after === undefined) {
-          const wakeUp = before as { kind: string; id: string } | undefined;
-          if (wakeUp?.kind === "task") touched.add(wakeUp.id);
+          touched.add(String(id));
+        } else if (kind === "task" && after === undefined) tasks.delete(String(id));
+        else if (kind === "queue") {
+          const taskId = noteWakeUp(before, after);
+          if (taskId !== undefined) touched.add(taskId);
+        } else if (kind === "log" && after !== undefined) {
+          events.push(...(after as { events: EventRow[] }).events);
         }
       }
-      for (const { key, after } of changes) {
-        if (key[0] !== "log" || after === undefined) continue;
-        for (const event of (after as { events: EventRow[] }).events) hear(event);
-      }
-      if (touched.size === 0) return;
-      const waiting = wakeUps(facts);
+      for (const event of events) hear(event);
       for (const taskId of touched) if (!waiting.has(taskId)) check(taskId);
     },
   };
@@ -96,16 +106,6 @@ export function told({ facts, broken }: RuleContext): Rule {
 
 function same(a: Report | undefined, b: Report): boolean {
   return a?.place === b.place && a.ready === b.ready;
-}
-
-/** The tasks of which wake-ups wait. */
-function wakeUps(facts: Facts): Set<string> {
-  const ids = new Set<string>();
-  for (const row of facts.rows("queue").values()) {
-    const { kind, id } = row as { kind: string; id: string };
-    if (kind === "task") ids.add(id);
-  }
-  return ids;
 }
 
 /** It runs, nothing says that it is ill, and what was to say that it is well has said so. */
