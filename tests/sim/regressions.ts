@@ -126,4 +126,10 @@ export const REGRESSIONS: readonly Regression[] = [
       "a task of a global service that waited for room kept another one on a node that drives " +
       "it out (tests/scheduler/modes/global_test.ts)",
   },
+  {
+    seed: 200711,
+    found:
+      "the checker's own: an agent decided to stop a task, stood still, and had an answer when " +
+      "it went on to stop it",
+  },
 ];
