@@ -177,7 +177,10 @@ async function pointAt(
   return done({ row: { ...row, revision, ingressPorts, updatedAt }, claim: claim.value });
 }
 
-/** Where an unfinished or failed rollout came from; of a finished one the revision before it. */
+/**
+ * Where an unfinished or failed rollout came from; of a finished one what was in place before it, and not
+ * what failed or was taken back meanwhile. Where that is not remembered, the revision before it.
+ */
 async function lastGood(
   kv: Kv,
   row: Service,
@@ -187,6 +190,8 @@ async function lastGood(
     if (rollout.revision !== row.revision) return goalOf({ revision: rollout.revision }, rollout);
     return rollout.stable;
   }
+  const previous = rollout?.revision === row.revision ? rollout.previous : undefined;
+  if (previous !== undefined && await getRevision(kv, row.id, previous)) return previous;
   for (let revision = row.revision - 1; revision >= 1; revision--) {
     if (await getRevision(kv, row.id, revision)) return revision;
     if (row.revision - revision > SEARCHED) return undefined;

@@ -1,9 +1,11 @@
 /**
- * Draining nodes: moving their tasks away, as many at a time as each service can spare.
+ * Tasks that have to leave their node, since it is drained or has a `no-execute` taint that they do not
+ * tolerate: moving them away, as many at a time as each service can spare.
  *
- * 1. No more tasks of a service are down at once for a drain than its disruption budget allows, counting
- *    those that are down or on their way for other reasons.
- * 2. After the node's deadline its tasks are stopped regardless.
+ * 1. No more tasks of a service are down at once for that than its disruption budget allows, counting
+ *    those that are down or on their way for other reasons, or have no room.
+ * 2. After the node's deadline they are stopped regardless: what waits for room for ever keeps none of
+ *    them there. A drain's counts from when it began, a taint's from when it came.
  * 3. A task that does not run yet serves nobody and is stopped at once (rollout.ts does it).
  *
  * @module
@@ -12,15 +14,10 @@ import { DRAIN_DEADLINE_MS } from "../kv/schema/node.ts";
 import { isReady } from "../kv/schema/task.ts";
 import { type Draft, drainingNodes, stop, wake } from "./draft.ts";
 import type { Policy } from "./policy.ts";
-import { evicting } from "./rules/taints.ts";
+import { evicting, taintText } from "./rules/taints.ts";
 import type { NodeRecord, ServiceRecord, TaskRecord } from "./world.ts";
 
-/** The monotonic ms at which the patience with a draining node's tasks ends. */
-export function drainDeadlineMs(node: NodeRecord): number {
-  return (node.drainSinceMs ?? Infinity) + (node.spec.drain?.deadlineMs ?? DRAIN_DEADLINE_MS);
-}
-
-/** The service's tasks that shall run and are on draining nodes, by slot. */
+/** The service's tasks that shall run and have to leave their nodes, by slot. */
 export function tasksToDrain(draft: Draft, record: ServiceRecord): TaskRecord[] {
   const { service } = record;
   const tasks: TaskRecord[] = [];
@@ -29,27 +26,44 @@ export function tasksToDrain(draft: Draft, record: ServiceRecord): TaskRecord[] 
     for (const taskId of node.holding) {
       const task = draft.world.tasks.get(taskId);
       if (task?.task.serviceId !== service.id || task.task.desired !== "run") continue;
-      if (hasToLeave(record, node, task)) tasks.push(task);
+      if (leaveSinceMs(record, node, task) !== undefined) tasks.push(task);
     }
   }
   return tasks.sort((a, b) => a.task.slot - b.task.slot || (a.task.id < b.task.id ? -1 : 1));
 }
 
-function hasToLeave({ templates }: ServiceRecord, node: NodeRecord, { task }: TaskRecord): boolean {
-  if (node.spec.availability === "drain") return true;
+/** The monotonic ms since which the task has to leave the node; undefined: it may stay. */
+function leaveSinceMs(
+  { templates }: ServiceRecord,
+  node: NodeRecord,
+  { task }: TaskRecord,
+): number | undefined {
+  if (node.spec.availability === "drain") return node.drainSinceMs ?? Infinity;
   const template = templates.get(task.revision);
-  return template !== undefined && evicting(node, template.placement.tolerations) !== undefined;
+  const taints = template ? evicting(node, template.placement.tolerations) : [];
+  if (taints.length === 0) return undefined;
+  return Math.min(...taints.map((one) => node.taintSinceMs.get(taintText(one)) ?? Infinity));
+}
+
+/** The monotonic ms at which the patience with the task ends: invariant 2. */
+function dueMsOf(record: ServiceRecord, node: NodeRecord, task: TaskRecord): number {
+  const patienceMs = node.spec.drain?.deadlineMs ?? DRAIN_DEADLINE_MS;
+  return (leaveSinceMs(record, node, task) ?? Infinity) + patienceMs;
 }
 
 /**
- * Stops what may be stopped now of the service's tasks on draining nodes; true while there are any, so
- * that nothing else is stopped beside them. `whyOf` words the reason for one task.
+ * Stops what may be stopped now of the service's tasks that have to leave; true while there are any, so
+ * that nothing else is stopped beside them. `whyOf` words the reason for one task; overdue is what the
+ * budget would have kept.
  */
 export function drainNext(
   draft: Draft,
   record: ServiceRecord,
   policy: Policy,
-  { whyOf, surged }: { whyOf: (task: TaskRecord) => string; surged: ReadonlySet<number> },
+  { whyOf, surged }: {
+    whyOf: (task: TaskRecord, how: { overdue: boolean }) => string;
+    surged: ReadonlySet<number>;
+  },
 ): boolean {
   const all = tasksToDrain(draft, record).filter(({ task }) => !draft.stopped.has(task.id));
   if (all.length === 0) return false;
@@ -60,13 +74,13 @@ export function drainNext(
   for (const task of tasks) {
     const node = draft.world.nodes.get(task.task.nodeId ?? "");
     if (!node) continue;
-    const dueMs = drainDeadlineMs(node);
+    const dueMs = dueMsOf(record, node, task);
+    const spared = budget-- > 0;
     if (dueMs > draft.nowMs) {
       wake(draft, record.service.id, dueMs);
-      if (budget <= 0) continue;
-      budget--;
+      if (!spared) continue;
     }
-    if (!stop(draft, record, task.task.id, whyOf(task))) break;
+    if (!stop(draft, record, task.task.id, whyOf(task, { overdue: !spared }))) break;
   }
   return true;
 }

@@ -91,8 +91,7 @@ export function explainUnplaced(draft: Draft): void {
       draft.unfinished.add(service.service.id);
       continue;
     }
-    const nodes = overlay(draft);
-    const nowhere = whyNowhere(only ? { ...nodes, candidates: [only] } : nodes, request);
+    const nowhere = whyNowhere(overlay(draft), request, only && [only]);
     const reason = (waits: TaskRecord | CreateTask) => {
       const nodeId = nominated.get(waits);
       if (nodeId === undefined) return { why: nowhere };

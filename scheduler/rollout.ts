@@ -67,7 +67,8 @@ export function stopNext(
   policy: Policy,
   { filling, course }: { filling: Filling; course: Course | undefined },
 ): void {
-  const whyOf = ({ task }: TaskRecord) => draining(draft, record, task);
+  const whyOf = ({ task }: TaskRecord, how: { overdue: boolean }) =>
+    draining(draft, record, task, how);
   if (drainNext(draft, record, policy, { whyOf, surged: filling.surged })) return;
   if (course) return stopOld(draft, record, course);
   const { slots } = record;
@@ -88,15 +89,21 @@ function outdated({ goal }: ServiceRecord): string {
   return `replaced by revision ${goal}`;
 }
 
-function draining(draft: Draft, record: ServiceRecord, { nodeId, revision }: Task): string {
+function draining(
+  draft: Draft,
+  record: ServiceRecord,
+  { nodeId, revision }: Task,
+  { overdue } = { overdue: false },
+): string {
   const node = nodeId === undefined ? undefined : draft.world.nodes.get(nodeId);
   const template = record.templates.get(record.goal);
   const own = record.templates.get(revision);
-  const taint = node && own && node.spec.availability !== "drain"
+  const [taint] = node && own && node.spec.availability !== "drain"
     ? evicting(node, own.placement.tolerations)
-    : undefined;
+    : [];
   const cause = taint ? `has taint ${taintText(taint)}` : "is being drained";
-  const why = `node ${node?.node.name ?? nodeId} ${cause}`;
+  const patience = overdue ? ", and its deadline has passed" : "";
+  const why = `node ${node?.node.name ?? nodeId} ${cause}${patience}`;
   if (!template) return why;
   const request = requestOf(record.service.id, template);
   if (fitsSomewhere(overlay(draft), request)) return why;

@@ -101,8 +101,8 @@ function isolate(
 }
 
 /**
- * Commits what was planned in batches; wake-ups and events go with the last one. False when the
- * lease is gone.
+ * Commits what was planned in batches. Wake-ups go last: what they led to is done and in the log then, so
+ * that none of it is lost with a leader that dies between two commits. False when the lease is gone.
  */
 export async function commitRound(context: Context, planned: Plan): Promise<boolean> {
   const { deps, term } = context;
@@ -118,7 +118,8 @@ export async function commitRound(context: Context, planned: Plan): Promise<bool
     at += Math.max(1, batch.length);
     const events = term.events.splice(0, EVENTS_PER_COMMIT);
     const last = at >= actions.length;
-    const gone = last ? consumed.splice(0, CONSUMED_PER_COMMIT) : [];
+    const told = term.events.length === 0;
+    const gone = last && told ? consumed.splice(0, CONSUMED_PER_COMMIT) : [];
     if (batch.length === 0 && events.length === 0 && gone.length === 0) break;
     if (deps.breathe) await deps.breathe();
     const options = { lease: term.lease, seq: term.seq + 1 };

@@ -37,13 +37,17 @@ interface Tally {
  * One sentence on why no node has room: "0 of 5 nodes fit: 3 lack memory (smallest gap: 512 MiB of
  * memory on n2), 1 is down, 1 does not carry label zone=a". Each node counts for its first refusal.
  */
-export function whyNowhere(overlay: Overlay, request: Request): string {
-  const total = overlay.candidates.length;
+export function whyNowhere(
+  overlay: Overlay,
+  request: Request,
+  among: readonly Candidate[] = overlay.candidates,
+): string {
+  const total = among.length;
   if (total === 0) return "there are no nodes yet";
   const filters = filtersFor(overlay, request);
   const tallies = new Map<string, Tally>();
   let fitting = 0;
-  for (const node of overlay.candidates) {
+  for (const node of among) {
     const filter = firstRefusal(filters, node, request);
     if (!filter) {
       fitting++;
@@ -100,14 +104,14 @@ export function explain(world: World, record: TaskRecord): Why {
   }
   const request = requestOf(task.serviceId, template);
   const overlay = overlayOf(world);
-  if (task.pin !== undefined) {
-    overlay.candidates = overlay.candidates.filter(({ record: { node } }) => node.id === task.pin);
-  }
+  const among = task.pin === undefined
+    ? overlay.candidates
+    : overlay.candidates.filter(({ record: { node } }) => node.id === task.pin);
   const own = overlay.candidates.find((node) => node.record.holding.has(task.id));
   if (own) giveBack(overlay, own, request);
-  const judged = judge(world, overlay, request, task.slot);
+  const judged = judge({ world, overlay, request, among, slot: task.slot });
   const remedy = state === "pending" ? smallestRemedy(judged) : undefined;
-  const summary = summaryOf(record, { world, service, overlay, request, judged });
+  const summary = summaryOf(record, { world, service, overlay, request, among, judged });
   const trouble = isTerminal(state) ? [] : portTrouble(world, service.service.ingressPorts);
   return {
     ...why,
@@ -124,13 +128,21 @@ interface Judged {
   refusals: Refusal[];
 }
 
-/** Every node: those that fit first, by preference, then the others by name. */
-function judge(world: World, overlay: Overlay, request: Request, slot: number): Judged[] {
+interface Question {
+  world: World;
+  /** All nodes: rules look at others than those that are asked about, too. */
+  overlay: Overlay;
+  request: Request;
+  among: readonly Candidate[];
+}
+
+/** Each of these nodes: those that fit first, by preference, then the others by name. */
+function judge({ world, overlay, request, among, slot }: Question & { slot: number }): Judged[] {
   const strategy = strategyOf(world, request);
   const filters = filtersFor(overlay, request);
   const preferences = preferencesFor(request);
   rank(overlay);
-  return overlay.candidates.map((node): Judged => {
+  return among.map((node): Judged => {
     const { id: nodeId, name } = node.record.node;
     const refused = filters.filter((filter) => !filter.check(node, request))
       .map((filter) => ({ filter, refusal: filter.explain(node, request, world) }));
@@ -185,21 +197,18 @@ function costOf({ refusals }: Judged): number {
   return refusals.reduce((sum, { cost }) => sum + cost, 0);
 }
 
-interface Scene {
-  world: World;
+interface Scene extends Question {
   service: ServiceRecord;
-  overlay: Overlay;
-  request: Request;
   judged: readonly Judged[];
 }
 
 function summaryOf({ task, state, observed }: TaskRecord, scene: Scene): string {
-  const { world, overlay, request, judged } = scene;
+  const { world, overlay, request, among, judged } = scene;
   const fitting = judged.filter(({ verdict }) => verdict.fits);
   if (state === "pending") {
     if (task.nominated !== undefined && task.why && fitting.length === 0) return task.why;
     return fitting.length === 0
-      ? whyNowhere(overlay, request)
+      ? whyNowhere(overlay, request, among)
       : `fits on ${fitting[0]?.verdict.node}: it will be placed at the next planning`;
   }
   const node = task.nodeId === undefined ? undefined : world.nodes.get(task.nodeId)?.node.name;

@@ -13,6 +13,7 @@ import { type Observed, stateOf, type Task } from "../kv/schema/task.ts";
 import { isTerminal, type TaskState } from "../kv/schema/task_state.ts";
 import { attach, detach, hold } from "./holdings.ts";
 import { repels } from "./rules/rules.ts";
+import { evicts, taintText } from "./rules/taints.ts";
 import { noteTrial } from "./serving.ts";
 import type { VolumeRecord } from "./volumes.ts";
 import { changeSlot, emptySlots, isOwnFailure, reindex, type SlotIndex } from "./slots.ts";
@@ -47,6 +48,8 @@ export interface NodeRecord {
   knownSinceMs: number;
   /** Monotonic ms since which it is being drained, as far as this leader knows. */
   drainSinceMs?: number;
+  /** The same of its taints that drive tasks out, by `taintText`. */
+  taintSinceMs: Map<string, number>;
   /** Sum of the reservations of the tasks that hold the node, in thousandths of a core and MiB. */
   usedMilliCpus: number;
   usedMemoryMiB: number;
@@ -261,7 +264,7 @@ export function putNode(
     if (rows.status) known.status = rows.status;
     known.labels = labels;
     noteUnready(world, known);
-    noteDrain(known, seenMs);
+    noteLeaving(known, seenMs);
     return known;
   }
   const record: NodeRecord = {
@@ -269,6 +272,7 @@ export function putNode(
     labels,
     lastSeenMs: rows.status?.state === "down" ? -Infinity : seenMs,
     knownSinceMs: seenMs,
+    taintSinceMs: new Map(),
     usedMilliCpus: 0,
     usedMemoryMiB: 0,
     usedGpus: 0,
@@ -279,7 +283,7 @@ export function putNode(
     perService: new Map(),
     lastPlacedAt: 0,
   };
-  noteDrain(record, seenMs);
+  noteLeaving(record, seenMs);
   noteUnready(world, record);
   world.nodes.set(rows.node.id, record);
   for (const service of world.services.values()) {
@@ -295,9 +299,13 @@ function noteUnready(world: World, { node, status }: NodeRecord): void {
   else world.unready.add(node.id);
 }
 
-function noteDrain(node: NodeRecord, nowMs: number): void {
+function noteLeaving(node: NodeRecord, nowMs: number): void {
   if (node.spec.availability === "drain") node.drainSinceMs ??= nowMs;
   else delete node.drainSinceMs;
+  const before = node.taintSinceMs;
+  node.taintSinceMs = new Map(
+    node.spec.taints.filter(evicts).map(taintText).map((text) => [text, before.get(text) ?? nowMs]),
+  );
 }
 
 /** Forgets a node. The tasks that it holds become strays: the next plan gives them up. */

@@ -43,7 +43,8 @@ export const nodeCommands: AnyCommand[] = [
     ...{ ...NODES, name: "node drain", args: "<node...>" },
     summary: "Move all tasks of nodes elsewhere",
     details: "No more tasks of a service are down at once than its disruption budget allows.\n" +
-      "At the deadline (one hour if not given) what is left is stopped regardless.",
+      "At the deadline (one hour if not given) what is left is stopped regardless. Tasks of\n" +
+      "global services go at once: nothing takes their place.",
     options: {
       deadline: value("--deadline <time>", "Stop what is left after this, like 10m", parseDuration),
       noWait: NO_WAIT,
@@ -77,7 +78,8 @@ export const nodeCommands: AnyCommand[] = [
     summary: "Keep tasks away that do not tolerate it (key[=value][:effect]), or no more (key-)",
     details:
       "Effects: no-schedule (if none is given), prefer-no-schedule, and no-execute, which\n" +
-      "also moves away the tasks that run there.",
+      "also moves away the tasks that run there: within their services' disruption budgets\n" +
+      "for an hour, then regardless. Tasks of global services go at once.",
     examples: [
       ["berth node taint n1 gpu", "only tasks with --toleration gpu come here"],
       ["berth node taint n1 leaving=soon:no-execute", "and the others leave"],

@@ -180,9 +180,10 @@ async function print(page: Page, deps: ServerDeps): Promise<void> {
   const section = (title: string, text: string) => io.out(`\n${paint.strong(title)}\n${text}`);
   const indented = (lines: readonly string[]) => lines.map((line) => `  ${line}\n`).join("");
   if (page.tasks && page.tasks.length > 0) {
+    const services = page.service ? [page.service] : [];
     section(
       "Tasks",
-      table(taskColumns(deps, page.service ? [page.service] : []), page.tasks, {
+      table(taskColumns(deps, { tasks: page.tasks, services }), page.tasks, {
         color: view.color,
         wide: view.output === "wide",
         ...(view.columns === undefined ? {} : { columns: view.columns }),

@@ -87,11 +87,14 @@ async function printEvent(event: EventView, deps: ServerDeps): Promise<void> {
   } else deps.io.out(eventLine(event, deps) + "\n");
 }
 
+/** As wide as the longest, `rollout.rolling-back`. */
+const TYPE_WIDTH = 20;
+
 /** One event as a line: time, type, what it happened to, and why. */
 export function eventLine(event: EventView, { view }: Pick<ServerDeps, "view">): string {
   const paint = style(view.color);
   const at = view.output === "wide" ? event.at : localTime(event.at);
-  const parts = [paint.dim(at), paint.accent(event.type.padEnd(16)), subject(event)];
+  const parts = [paint.dim(at), paint.accent(event.type.padEnd(TYPE_WIDTH)), subject(event)];
   if (event.state) {
     const word = event.state +
       (event.attempt && event.attempt > 1 ? ` (start ${event.attempt})` : "");

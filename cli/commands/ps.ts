@@ -36,7 +36,7 @@ export async function ps(
   rows.sort(byName);
   const code = await printList(deps, {
     rows,
-    columns: taskColumns(deps, services),
+    columns: taskColumns(deps, { tasks: rows, services }),
     name: (task) => task.id,
     empty: emptyText(options, service, tasks.length),
   });
@@ -91,10 +91,20 @@ function byName(a: TaskView, b: TaskView): number {
     a.slot - b.slot || (a.id < b.id ? 1 : -1);
 }
 
-/** The columns of a list of tasks, as far as it is known of which services. */
+/** Whether tasks of one service have different revisions: then it matters which has which. */
+function hasMixedRevisions(tasks: readonly TaskView[]): boolean {
+  const first = new Map<string, number>();
+  return tasks.some(({ serviceId, revision }) => {
+    const known = first.get(serviceId);
+    if (known === undefined) first.set(serviceId, revision);
+    return known !== undefined && known !== revision;
+  });
+}
+
+/** The columns of a list of these tasks, as far as it is known of which services they are. */
 export function taskColumns(
   deps: Pick<ServerDeps, "clock" | "view">,
-  services: readonly ServiceView[] = [],
+  { tasks, services }: { tasks: readonly TaskView[]; services: readonly ServiceView[] },
 ): Column<TaskView>[] {
   const byId = new Map(services.map((service) => [service.id, service]));
   const paint = style(deps.view.color);
@@ -122,7 +132,11 @@ export function taskColumns(
       minWidth: 6,
       drop: 1,
     },
-    { header: "REV", wide: true, cell: (t) => String(t.revision) },
+    {
+      header: "REV",
+      ...(hasMixedRevisions(tasks) ? { drop: 4 } : { wide: true as const }),
+      cell: (t) => String(t.revision),
+    },
     {
       header: "ID",
       cell: (t) => deps.view.output === "wide" ? t.id : shortId(t.id),

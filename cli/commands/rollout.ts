@@ -153,7 +153,8 @@ function hasFailed({ state, revision, goal }: RolloutView): boolean {
   return state === "failed" || (state === "rolled-back" && goal !== revision);
 }
 
-function nextStep(rollout: RolloutView, name: string): string | undefined {
+/** What to do about it; undefined: nothing. */
+export function nextStep(rollout: RolloutView, name: string): string | undefined {
   const { state } = rollout;
   if (state === "paused") {
     return `Go on: berth rollout resume ${name}. Go back: berth rollout undo ${name}`;
@@ -161,7 +162,7 @@ function nextStep(rollout: RolloutView, name: string): string | undefined {
   if (state === "waiting-promote") {
     return `Go on: berth rollout promote ${name}. Go back: berth rollout undo ${name}`;
   }
-  return hasFailed(rollout) ? `See why: berth ps -a ${name}` : undefined;
+  return hasFailed(rollout) ? `See why: berth describe ${name}` : undefined;
 }
 
 function noRollout(service: ServiceView, deps: ServerDeps): ExitCode {

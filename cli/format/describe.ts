@@ -59,7 +59,10 @@ export function serviceFields(service: ServiceView): Field[] {
     ["Revision", `${service.revision}, changed ${service.updatedAt}`],
     [
       "Rollout",
-      rollout && `${rollout.state}, ${rollout.updated} of ${rollout.total} slots` +
+      rollout &&
+      `${rollout.state}${
+          rollout.goal === rollout.revision ? "" : ` to revision ${rollout.goal}`
+        }, ${rollout.updated} of ${rollout.total} slots` +
         (rollout.why ? `: ${rollout.why}` : ""),
     ],
     ["Image", template.image],

@@ -51,7 +51,7 @@ export const NodeFacts = z.object({
 }).meta({ id: "NodeFacts" });
 export type NodeFacts = z.infer<typeof NodeFacts>;
 
-/** How long a drain has patience with budgets, unless it says otherwise. */
+/** How long drains and `no-execute` taints have patience with budgets, unless the node says otherwise. */
 export const DRAIN_DEADLINE_MS = 3600_000;
 
 /** What users decide about a node. */
@@ -64,7 +64,9 @@ export const NodeSpec = z.object({
     deadlineMs: DurationMs.default(DRAIN_DEADLINE_MS).meta({
       description: "Time after which what is left is stopped regardless of disruption budgets",
     }),
-  }).optional().meta({ description: "How to drain; counts while `availability` is `drain`" }),
+  }).optional().meta({
+    description: "How tasks leave it while `availability` is `drain` or a taint is `no-execute`",
+  }),
   pool: Name.default("default").meta({ description: "The group of nodes that it belongs to" }),
   taints: z.array(Taint).max(32).default([]),
 }).meta({ id: "NodeSpec" });

@@ -23,7 +23,8 @@ export const Taint = z.object({
   value: LabelValue.optional(),
   effect: TaintEffect.meta({
     description: "`no-schedule`: no new tasks. `prefer-no-schedule`: only if no other node fits. " +
-      "`no-execute`: no new tasks, and running ones are moved away",
+      "`no-execute`: no new tasks, and running ones are moved away as in a drain: within their " +
+      "services' disruption budgets until the node's `drain.deadlineMs` has passed",
   }),
 }).meta({ id: "Taint", description: "Keeps tasks away from a node unless they tolerate it" });
 export type Taint = z.infer<typeof Taint>;

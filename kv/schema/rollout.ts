@@ -28,6 +28,8 @@ export const Rollout = z.object({
   state: RolloutState,
   /** The last revision that was rolled out whole: to go back to, and for slots not yet changed. */
   stable: z.int().min(1),
+  /** What was in place before it: once it is done, undo goes back to that. Absent of a way back. */
+  previous: z.int().min(1).optional(),
   /** The way back: `stable` is what all slots are to have. */
   back: z.boolean(),
   /** A canary, or the second set of blue/green, was found good: the rest may follow. */

@@ -3,8 +3,11 @@
  *
  * 1. A task belongs to one node: the one that it is on, or, while it waits for room there, its `pin`.
  * 2. A node keeps its slot as long as a task of it is remembered; other nodes get the lowest free ones.
- * 3. A node that is drained, or that the service no longer asks for, loses its task; one that is cordoned
- *    keeps it and gets no new one; the task of a node that is down is lost, and nobody takes its place.
+ * 3. A node that is drained, or that the service no longer asks for (its labels, its pool, a `no-execute`
+ *    taint), loses its task; one that is cordoned keeps it and gets no new one; the task of a node that is
+ *    down is lost, and nobody takes its place.
+ * 4. What is not asked for any more goes at once, as in scaling down: nothing takes its place, so the
+ *    disruption budget, which is about what is wanted, has no say in it and does not count it.
  *
  * @module
  */
@@ -17,6 +20,7 @@ import { ask, type Candidate, overlayOf, type Request, requestOf } from "../over
 import type { Policy } from "../policy.ts";
 import { makeRoom } from "../preempt.ts";
 import { replicaPolicy } from "../replicas.ts";
+import { evicting, taintText } from "../rules/taints.ts";
 import { newestEnded } from "../slots.ts";
 import type { ServiceRecord, TaskRecord, World } from "../world.ts";
 
@@ -29,7 +33,7 @@ const MOMENTARY: ReadonlySet<string> = new Set([
   ...[READY, "resources", "hostports"],
   ...["maxpernode", "affinity", "spread"],
 ]);
-/** Keep new tasks away and leave those that run: a `no-execute` taint empties its node as a drain does. */
+/** Keep new tasks away and leave those that run, unless the taint drives them out. */
 const AT_THE_DOOR: ReadonlySet<string> = new Set(["taints"]);
 
 export function globalPolicy(world: World, record: ServiceRecord): Policy {
@@ -40,26 +44,36 @@ export function globalPolicy(world: World, record: ServiceRecord): Policy {
 /** How many nodes have a task or are to have one now, whether there is room or not. */
 function nodesToServe(world: World, record: ServiceRecord, policy: Policy): number {
   const served = new Set<string | undefined>();
+  const stopping = new Set<string | undefined>();
   for (const task of [...record.live.values()].flat()) {
-    if (!task.task.disconnected) served.add(homeOf(task));
+    if (task.task.disconnected) continue;
+    served.add(homeOf(task));
+    if (task.task.desired === "stop") stopping.add(homeOf(task));
   }
-  const before = served.size;
   const done = new Set<string | undefined>();
   for (const slot of record.ended.keys()) {
     const ended = newestEnded(record, slot);
     if (ended?.task.revision === record.goal && !policy.fate(ended)) done.add(homeOf(ended));
   }
   const template = record.templates.get(record.service.revision);
-  if (!template) return before;
+  if (!template) return served.size;
   const request = requestOf(record.service.id, template);
   const nodes = overlayOf(world);
-  const filters = filtersFor(nodes, request)
-    .filter(({ name }) => name === READY || !MOMENTARY.has(name));
-  const open = nodes.candidates.filter((node) => {
+  const filters = filtersFor(nodes, request);
+  const opening = filters.filter(({ name }) => name === READY || !MOMENTARY.has(name));
+  const lasting = filters.filter(isLasting);
+  let due = served.size;
+  for (const node of nodes.candidates) {
     const { id } = node.record.node;
-    return !served.has(id) && !done.has(id) && !firstRefusal(filters, node, request);
-  });
-  return before + open.length;
+    if (!served.has(id)) {
+      if (!done.has(id) && !firstRefusal(opening, node, request)) due++;
+    } else if (stopping.has(id) && reasonToStop(node, request, lasting)) due--; // Invariant 4.
+  }
+  return due;
+}
+
+function isLasting({ name }: Filter): boolean {
+  return !MOMENTARY.has(name) && !AT_THE_DOOR.has(name);
 }
 
 /** The services that any change of a node concerns. */
@@ -76,7 +90,7 @@ export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): 
   if (!template || policy.wanted === 0) return filling;
   const request = requestOf(record.service.id, template);
   const filters = filtersFor(overlay(draft), request);
-  const lasting = filters.filter(({ name }) => !MOMENTARY.has(name) && !AT_THE_DOOR.has(name));
+  const lasting = filters.filter(isLasting);
   const door = filters.filter(({ name }) => AT_THE_DOOR.has(name));
   const tasks = tasksByNode(record);
   const slots = new Slots(draft.world, record);
@@ -179,6 +193,8 @@ function reasonToStop(
 ): string | undefined {
   const { name } = node.record.node;
   if (node.record.spec.availability === "drain") return `node ${name} is being drained`;
+  const [taint] = evicting(node.record, request.template.placement.tolerations);
+  if (taint) return `node ${name} has taint ${taintText(taint)}`;
   const refusal = firstRefusal(lasting, node, request);
   return refusal && `node ${name} ${refusal.group(node, request).one}`;
 }

@@ -28,20 +28,25 @@ export function begin(record: ServiceRecord, wanted: number): Transition | undef
   const { service, rollout } = record;
   const { revision } = service;
   if (rollout?.revision === revision) return undefined;
+  const outdated = hasOutdated(record, wanted);
+  if (!rollout && !outdated) return undefined;
   const handled = rollout?.handled === undefined ? {} : { handled: rollout.handled };
   const base = { revision, back: false, promoted: false, ...handled };
-  if (!hasOutdated(record, wanted)) {
-    if (!rollout) return undefined;
-    return { row: { ...base, state: "done", stable: revision }, event: "rollout.finished" };
+  const undone = isUndone(record);
+  const stable = stableOf(record);
+  const previous = undone || stable === revision ? {} : { previous: stable };
+  if (!outdated) {
+    const row = { ...base, ...previous, state: "done" as const, stable: revision };
+    return { row, event: "rollout.finished" };
   }
-  if (isUndone(record)) {
+  if (undone) {
     const why = `asked to go back to revision ${revision}`;
     const row = { ...base, state: "rolling-back" as const, stable: revision, back: true, why };
     return { row, event: "rollout.rolling-back" };
   }
-  const stable = stableOf(record);
   const why = `revision ${revision} replaces revision ${stable}`;
-  return { row: { ...base, state: "progressing", stable, why }, event: "rollout.started" };
+  const row = { ...base, ...previous, state: "progressing" as const, stable, why };
+  return { row, event: "rollout.started" };
 }
 
 /** Some wanted slot has a live task of another revision than the goal. */

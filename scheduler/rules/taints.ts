@@ -26,12 +26,9 @@ export function evicts({ effect }: Taint): boolean {
   return effect === "no-execute";
 }
 
-/** The taint by which a running task has to leave the node, if there is one. */
-export function evicting(
-  { spec }: NodeRecord,
-  tolerations: readonly Toleration[],
-): Taint | undefined {
-  return spec.taints.find((taint) => evicts(taint) && !tolerates(tolerations, taint));
+/** The taints by which a running task has to leave the node. */
+export function evicting({ spec }: NodeRecord, tolerations: readonly Toleration[]): Taint[] {
+  return spec.taints.filter((taint) => evicts(taint) && !tolerates(tolerations, taint));
 }
 
 /** As on the command line: `gpu=yes:no-schedule`. */

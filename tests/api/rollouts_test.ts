@@ -81,6 +81,17 @@ Deno.test("undo goes to the revision before, to a given one, and never reuses a 
     assertEquals([none.status, none.detail], [404, "service web has no revision 9"]);
   }));
 
+Deno.test("undo of a finished rollout goes back to what was in place before it, while that is kept", () =>
+  withApi(async (t) => {
+    const client = t.client();
+    const id = await threeRevisions(client);
+    await remember(t, id, { state: "done", stable: 3, previous: 1 });
+    assertEquals(okValue(await client.steerRollout("web", { action: "undo" })).revision, 1);
+    okValue(await client.steerRollout("web", { action: "undo", to: 3 }));
+    await t.kv.atomic().delete(key.revision(id, 1)).commit();
+    assertEquals(okValue(await client.steerRollout("web", { action: "undo" })).revision, 2);
+  }));
+
 Deno.test("pause, resume and promote are written for the leader, with its wake-up", () =>
   withApi(async (t) => {
     const client = t.client();

@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { COMMANDS, VERSION } from "../../cli/main.ts";
 import { exitOf } from "../../cli/exit.ts";
 import { widthOf } from "../../cli/format/style.ts";
+import { EventType } from "../../kv/schema/event.ts";
 import { ServiceSpec, ServiceView } from "../../kv/schema/service.ts";
 import {
   berth,
@@ -53,6 +54,27 @@ Deno.test("lists fit the terminal, and are not cut without one", async () => {
     assertFalse(out.includes("…"), out);
     assertFalse(out.includes("\x1b"), "no colours without a terminal");
   }
+});
+
+Deno.test("ps tells revisions while tasks of a service have different ones", async () => {
+  const listed = async (revision: number) => {
+    const items = [taskView(), taskView({ id: ID.task2, slot: 2, revision })];
+    const handler = ({ url }: Request) =>
+      Response.json({ items: new URL(url).pathname === "/v1/tasks" ? items : [] });
+    const lines = (await berth(["ps"], { handler })).out.trim().split("\n");
+    const at = lines[0]?.indexOf("REV ") ?? -1;
+    return at < 0 ? [] : lines.map((line) => line.slice(at, at + 3).trim());
+  };
+  assertEquals(await listed(1), []);
+  assertEquals(await listed(2), ["REV", "1", "2"]);
+});
+
+Deno.test("each type of event fits its column", async () => {
+  const at = "2026-01-31T10:00:00.000Z";
+  const items = EventType.options.map((type) => ({ id: "1.0", at, type, service: "default/shop" }));
+  const { out } = await berth(["events"], { handler: () => Response.json({ items }) });
+  const columns = out.trim().split("\n").map((line) => line.indexOf("shop"));
+  assertEquals([...new Set(columns)].length, 1, out);
 });
 
 Deno.test("colours are for terminals, and can be refused", async () => {

@@ -1,4 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { nextStep } from "../../cli/commands/rollout.ts";
+import { serviceFields } from "../../cli/format/describe.ts";
+import { ServiceView } from "../../kv/schema/service.ts";
+import { RolloutView } from "../../kv/schema/rollout.ts";
 import { berth, type Handler, ID, NOW, problem, serviceView } from "./support.ts";
 
 function rollout(more: Record<string, unknown> = {}) {
@@ -72,6 +76,26 @@ Deno.test("rollout status -f follows to the end; the code tells how it ended", a
     assertStringIncludes(out, String(end.state));
     if (end.why) assertStringIncludes(out, String(end.why));
   }
+});
+
+Deno.test("a rollout that needs somebody says what to do next", () => {
+  const next = (more: Record<string, unknown>) =>
+    nextStep(RolloutView.parse(rollout({ updated: 1, ...more })), "shop");
+  const goOn = "Go back: berth rollout undo shop";
+  assertEquals(next({ state: "paused" }), `Go on: berth rollout resume shop. ${goOn}`);
+  assertEquals(next({ state: "waiting-promote" }), `Go on: berth rollout promote shop. ${goOn}`);
+  assertEquals(next({ state: "rolled-back", goal: 2 }), "See why: berth describe shop");
+  assertEquals(next({ state: "failed" }), "See why: berth describe shop");
+  assertEquals(next({ state: "rolled-back", revision: 2, goal: 2 }), undefined);
+  assertEquals(next({ state: "progressing" }), undefined);
+});
+
+Deno.test("describe says to which revision tasks went back", () => {
+  const said = (more: Record<string, unknown>) =>
+    serviceFields(ServiceView.parse(serviceView({ rollout: rollout(more) })))
+      .find(([name]) => name === "Rollout")?.[1];
+  assertEquals(said({ state: "rolled-back", goal: 2 }), "rolled-back to revision 2, 1 of 2 slots");
+  assertEquals(said({}), "progressing, 1 of 2 slots");
 });
 
 Deno.test("users who went back are told so, and of slots that serve once it is over", async () => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { NodeSpecInput } from "../../kv/schema/node.ts";
 import type { StrategyName } from "../../kv/schema/placement.ts";
 import { okValue } from "../support/api.ts";
 import { engineTest } from "../support/engine.ts";
@@ -233,17 +234,27 @@ engineTest("strategies, plans and simulations on real containers", async (connec
         assertEquals(await rig.places("hog"), before);
       },
     );
-    await t.step("a drain spares what its budget keeps until its deadline", async () => {
-      await rig.run({ ...service("kept", 1, {}, small), disruption: { maxUnavailable: 0 } });
-      const [home = ""] = await runOn(rig, "kept", 1);
-      const beganMs = performance.now();
-      await rig.setNode(home, { availability: "drain", drain: { deadlineMs: 1500 } });
-      await rig.until("kept to move", async () => {
-        const [node] = await rig.places("kept");
-        return node !== undefined && node !== home;
+    const leavings: Record<string, NodeSpecInput> = {
+      "a drain spares what its budget keeps until its deadline": { availability: "drain" },
+      "a no-execute taint spares what its budget keeps until the node's deadline": {
+        taints: [{ key: "out", effect: "no-execute" }],
+      },
+    };
+    for (const [property, spec] of Object.entries(leavings)) {
+      await t.step(property, async () => {
+        await rig.run({ ...service("kept", 1, {}, small), disruption: { maxUnavailable: 0 } });
+        const [home = ""] = await runOn(rig, "kept", 1);
+        const beganMs = performance.now();
+        await rig.setNode(home, { ...spec, drain: { deadlineMs: 1500 } });
+        await rig.until("kept to move", async () => {
+          const [node] = await rig.places("kept");
+          return node !== undefined && node !== home;
+        });
+        assert(performance.now() - beganMs >= 1500);
+        await rig.running("kept", 1);
+        await rig.remove("kept");
+        await rig.setNode(home, {});
       });
-      assert(performance.now() - beganMs >= 1500);
-      await rig.running("kept", 1);
-    });
+    }
   });
 });

@@ -1,43 +1,51 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { World } from "../../scheduler/world.ts";
+import { putNode, type World } from "../../scheduler/world.ts";
 import {
   converge,
   counter,
   idOf,
   liveOf,
-  nodes,
   planAll,
   settle,
   type TaskInput,
   world,
 } from "../support/world.ts";
 
-/** `replicas` tasks on n1, which drains; n2 has room. */
-function draining(
-  replicas: number,
-  maxUnavailable: number,
-  more: { tasks?: Partial<TaskInput>[]; deadlineMs?: number; sinceMs?: number } = {},
-): World {
+const HUGE = { reserve: { cpus: 0, memoryMiB: 9000 } };
+const OUT = { key: "out", effect: "no-execute" } as const;
+
+interface More {
+  tasks?: Partial<TaskInput>[];
+  deadlineMs?: number;
+  sinceMs?: number;
+  /** Why they have to leave n1; default: it drains. */
+  by?: "taint" | "both";
+  /** The first task waits for room, of which no node has enough. */
+  waits?: true;
+}
+
+/** `replicas` tasks on n1, which they have to leave; n2 has room. */
+function draining(replicas: number, maxUnavailable: number, more: More = {}): World {
+  const { by, deadlineMs, sinceMs = 0, waits } = more;
+  const taints = by ? [OUT] : [];
   const made = world({
-    nodes: nodes(2),
-    services: [{ name: "web", replicas, maxUnavailable }],
+    nodes: [{ name: "n1", taints, seenMs: by ? sinceMs : 0 }, { name: "n2" }],
+    services: [{ name: "web", replicas, maxUnavailable, template: waits ? HUGE : {} }],
     tasks: Array.from({ length: replicas }, (_, i) => ({
       id: `t${i + 1}`,
       service: "web",
       slot: i + 1,
-      node: "n1",
+      ...(waits && i === 0 ? {} : { node: "n1" }),
       ...more.tasks?.[i],
     })),
   });
   const node = made.nodes.get(idOf("n1"));
   if (!node) throw new Error("no node");
-  node.drainSinceMs = more.sinceMs ?? 0;
-  node.spec = {
-    ...node.spec,
-    availability: "drain",
-    ...(more.deadlineMs === undefined ? {} : { drain: { deadlineMs: more.deadlineMs } }),
-  };
+  const drain = deadlineMs === undefined ? {} : { drain: { deadlineMs } };
+  const availability = by === "taint" ? "active" : "drain";
+  const spec = { ...node.spec, availability, ...drain } as const;
+  putNode(made, { node: node.node, spec }, by === "both" ? sinceMs + 3000 : sinceMs);
   return made;
 }
 
@@ -77,6 +85,48 @@ const CASES: [property: string, made: () => World, stopped: string[], nowMs?: nu
     [],
     6999,
   ],
+  [
+    "a task that waits for room counts, until the deadline",
+    () => draining(2, 1, { waits: true, deadlineMs: 5000 }),
+    [],
+    4999,
+  ],
+  [
+    "at the deadline a task that waits for room keeps no other one there",
+    () => draining(2, 1, { waits: true, deadlineMs: 5000 }),
+    ["t2"],
+    5000,
+  ],
+  [
+    "no-execute: a task that waits for room counts, until the deadline",
+    () => draining(2, 1, { waits: true, deadlineMs: 5000, by: "taint" }),
+    [],
+    4999,
+  ],
+  [
+    "no-execute: at the deadline a task that waits for room keeps no other one there",
+    () => draining(2, 1, { waits: true, deadlineMs: 5000, by: "taint" }),
+    ["t2"],
+    5000,
+  ],
+  [
+    "no-execute: the deadline counts from when the taint came",
+    () => draining(3, 0, { deadlineMs: 5000, sinceMs: 2000, by: "taint" }),
+    [],
+    6999,
+  ],
+  [
+    "no-execute: without one in the node's spec the deadline is an hour",
+    () => draining(3, 0, { by: "taint" }),
+    ["t1", "t2", "t3"],
+    3600_000,
+  ],
+  [
+    "a drain of a node that has long had such a taint has its whole time",
+    () => draining(3, 0, { deadlineMs: 5000, by: "both" }),
+    [],
+    7999,
+  ],
 ];
 
 for (const [property, made, stopped, nowMs] of CASES) {
@@ -86,6 +136,16 @@ for (const [property, made, stopped, nowMs] of CASES) {
     assertEquals(stops(drained, nowMs), stopped);
   });
 }
+
+Deno.test("drain: what the budget would have kept is told that the deadline has passed", () => {
+  const made = draining(2, 1, { deadlineMs: 5000 });
+  for (const node of made.nodes.values()) node.lastSeenMs = 1e9;
+  const whys = planAll(made, { nowMs: 5000 }).actions.map((a) => a.kind === "stop" && a.why);
+  assertEquals(whys, [
+    "node n1 is being drained",
+    "node n1 is being drained, and its deadline has passed",
+  ]);
+});
 
 Deno.test("drain: a plan that waits for the deadline asks to be called then", () => {
   assertEquals(

@@ -136,6 +136,20 @@ const CASES: Case[] = [
     stops: ["low1"],
   },
   {
+    property: "a node that is not asked for any more costs a global service nothing of its budget",
+    services: [
+      { name: "high", replicas: 2, priority: 5, ...core },
+      {
+        ...{ name: "low", mode: GLOBAL },
+        template: { ...core.template, placement: { constraints: ["node.name==n1"] } },
+      },
+    ],
+    tasks: onEach("low", 2).map((task) =>
+      task.id === "low2" ? { ...task, desired: "stop" as const } : task
+    ),
+    stops: ["low1"],
+  },
+  {
     property: "runs of a cron service are stopped as far as its budget goes",
     services: [
       { name: "high", replicas: 2, priority: 5, ...core },

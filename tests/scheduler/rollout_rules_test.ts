@@ -285,6 +285,24 @@ Deno.test("a newer revision takes over in the middle, from the last good one", (
   assertEquals(a.serving(), ["1 r1", "2 r1", "3 r1"]);
 });
 
+Deno.test("what is done remembers what was in place before it, not what failed or was taken back", () => {
+  const a = act({ replicas: 2, update: { failureAction: "rollback" } });
+  a.behave(2, "fail");
+  a.put({ revision: 2 });
+  passUntil(a, "rolled-back");
+  a.put({ revision: 3 });
+  passUntil(a, "done");
+  assertEquals(a.rollout()?.previous, 1);
+  a.put({ revision: 4 });
+  a.follow();
+  a.put({ revision: 3 });
+  passUntil(a, "rolled-back");
+  assertEquals(a.rollout()?.previous, undefined, "there it is the revision before");
+  a.put({ revision: 5 });
+  passUntil(a, "done");
+  assertEquals(a.rollout()?.previous, 3);
+});
+
 Deno.test("a service that was stopped starts with its newest revision", () => {
   const a = act({ replicas: 2 });
   a.put({ stopped: true });

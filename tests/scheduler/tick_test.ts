@@ -7,7 +7,7 @@ import { countQueue, enqueue, listParked, retryParked } from "../../kv/queue.ts"
 import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import { Task } from "../../kv/schema/task.ts";
 import type { Clock } from "../../kv/schema/time.ts";
-import { createService, deleteService } from "../../kv/services.ts";
+import { createService, deleteService, putService } from "../../kv/services.ts";
 import { type Kv, listRows } from "../../kv/store.ts";
 import type { TickDeps } from "../../scheduler/term.ts";
 import { createTicker, type Ticker } from "../../scheduler/tick.ts";
@@ -193,6 +193,36 @@ Deno.test("what was reported while nobody led is in the log once, though the new
     await enqueue(kv.atomic(), { kind: "service", id: serviceId }, newId).commit();
     await leader.tick();
     assertEquals(await told(), [`${one.id} stopped 1`], "what the world knows is not told again");
+  }));
+
+Deno.test("no wake-up is done with before what it led to is in the log", () =>
+  withBench(async ({ kv, newId, clock, ticker, create, tasks }) => {
+    for (let n = 3; n <= 130; n++) await seedNode(kv, idOf(n), `n${n}`, READY);
+    await create("web", 130);
+    const early: number[] = [];
+    const reported = new Set<string>();
+    const breathe = async () => {
+      if (reported.size === 0 || await countQueue(kv) > 0) return;
+      const records = await readLog(kv, { afterSeq: 0, limit: 100 });
+      const told = records.flatMap(({ record }) => record.events)
+        .some(({ type, taskId }) => type === "task.state" && taskId && reported.has(taskId));
+      if (!told) early.push(records.length);
+    };
+    const leader = ticker({ breathe });
+    await leader.tick();
+    // So much is said of nodes that one commit does not hold it.
+    const spec = specOf({
+      ...{ name: "web", mode: { type: "replicated", replicas: 130 } },
+      disconnect: { stopAfterMs: 60_000 },
+    });
+    assert((await putService({ kv, clock, newId }, { ref: "web", project: "default" }, spec)).ok);
+    const [task] = await tasks();
+    assert(task);
+    await seedObserved(kv, seen(task.id));
+    await enqueue(kv.atomic(), { kind: "task", id: task.id }, newId).commit();
+    reported.add(task.id);
+    await leader.tick();
+    assertEquals([early, await countQueue(kv)], [[], 0]);
   }));
 
 Deno.test("a wake-up that comes twice, or for nothing, changes nothing", () =>

@@ -19,6 +19,7 @@ import { runs } from "./rules/runs.ts";
 import { slots } from "./rules/slots.ts";
 import { strict } from "./rules/strict.ts";
 import { taskLife } from "./rules/task_life.ts";
+import { told } from "./rules/told.ts";
 import { writes } from "./rules/writes.ts";
 
 /** A request that reached a replica. */
@@ -98,6 +99,7 @@ const RULES: Record<string, (context: RuleContext) => Rule> = {
   "runs": runs,
   "task states": taskLife,
   "one leader writes, the log has no gaps": leadership,
+  "what nodes report is in the log": told,
   "agents do as they are told": agents,
   "nothing stops because of the control plane": calm,
 };

@@ -4,8 +4,8 @@
  * @module
  */
 import type { Plant } from "./plants.ts";
-import { drop, isDeletion, isLeaders, onCommits, rowsOf } from "./tamper.ts";
-import { FIRST, LIFE, LOSS, MOVE, PORTS, STALL, WORK } from "./stories/days.ts";
+import { drop, hideEvents, isDeletion, isLeaders, onCommits, onEvents, rowsOf } from "./tamper.ts";
+import { FIRST, LIFE, LOSS, MOVE, PORTS, PROBED, STALL, WORK } from "./stories/days.ts";
 
 export const ROW_PLANTS: readonly Plant[] = [
   {
@@ -168,5 +168,35 @@ export const ROW_PLANTS: readonly Plant[] = [
           m.value = { ...m.value as object, events: [] };
         }
       }),
+  },
+  {
+    name: "a state that a node reports is not told in the log",
+    story: LIFE,
+    finds: /1\/running.*, and the log does not say so/,
+    install: (sim) =>
+      onEvents(sim, ({ type, state }) => type === "task.state" && state === "running"),
+  },
+  {
+    name: "that a task is ready is not told in the log",
+    story: PROBED,
+    finds: /1\/running, ready, and the log does not say so/,
+    install: (sim) => onEvents(sim, ({ type, why }) => type === "task.ready" && why === "ready"),
+  },
+  {
+    name: "what was reported before a leader began is not told in the log",
+    story: STALL,
+    finds: /the log does not say so/,
+    install(sim) {
+      const known = new Map<string, unknown>();
+      sim.database.tamper = (_, op) => {
+        if (op.mutations.some(({ key }) => key.join("/") === "leader/epoch")) {
+          for (const { key, value } of rowsOf(sim, "observed")) known.set(String(key[1]), value);
+        }
+        hideEvents(op, ({ type, taskId, state }) => {
+          const before = known.get(taskId ?? "") as { state: string } | undefined;
+          return type === "task.state" && state !== undefined && before?.state === state;
+        });
+      };
+    },
   },
 ];

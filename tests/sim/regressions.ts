@@ -120,4 +120,16 @@ export const REGRESSIONS: readonly Regression[] = [
     found: "a canary did not count a new task in a slot that was wanted no more " +
       "(tests/scheduler/rollout_rules_test.ts)",
   },
+  {
+    seed: 3728,
+    found:
+      "a task of a global service that waited for room kept another one on a node that drives " +
+      "it out (tests/scheduler/modes/global_test.ts)",
+  },
+  {
+    seed: 200711,
+    found:
+      "the checker's own: an agent decided to stop a task, stood still, and had an answer when " +
+      "it went on to stop it",
+  },
 ];

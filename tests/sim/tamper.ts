@@ -45,6 +45,27 @@ export function drop(op: Operation, which: (mutation: Mutation) => boolean): voi
   op.mutations = op.mutations.filter((mutation) => !which(mutation));
 }
 
+export interface EventValue {
+  type: string;
+  taskId?: string;
+  state?: string;
+  why?: string;
+}
+
+/** Has records of the log tell of something else instead. */
+export function hideEvents(op: Operation, which: (event: EventValue) => boolean): void {
+  for (const m of op.mutations) {
+    if (m.kind !== "set" || m.key[0] !== "log") continue;
+    const record = m.value as { events: EventValue[] };
+    const other = { type: "node.changed", why: "nothing of note" };
+    m.value = { ...record, events: record.events.map((one) => which(one) ? other : one) };
+  }
+}
+
+export function onEvents(sim: Sim, which: (event: EventValue) => boolean): void {
+  onCommits(sim, (op) => hideEvents(op, which));
+}
+
 /** Changes how a task is written that is there already. */
 export function onRewrites(sim: Sim, change: (task: TaskValue, before: TaskValue) => object): void {
   sim.answersFromRows = true;

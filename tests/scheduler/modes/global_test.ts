@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { plan } from "../../../scheduler/plan.ts";
 import { explain } from "../../../scheduler/why.ts";
 import {
@@ -118,10 +118,19 @@ const CASES: Case[] = [
     live: ["1@n1 running", "2@n2 assigned"],
   },
   {
-    property: "a no-execute taint empties nodes one by one, and keeps new tasks away",
+    property: "a no-execute taint empties its nodes at once, and keeps new tasks away",
     nodes: [n1, ...[n2, { name: "n3" }].map((node) => ({ ...node, taints: [OUT] }))],
     tasks: ON_ALL,
-    live: ["1@n1 running", "2@n2 running!", "3@n3 running"],
+    live: ["1@n1 running", "2@n2 running!", "3@n3 running!"],
+  },
+  {
+    property: "a task that waits for room holds up no other's leaving by a no-execute taint",
+    nodes: [{ ...n1, memoryMiB: 100 }, { ...n2, taints: [OUT] }, n3],
+    service: { template: { reserve: { cpus: 0, memoryMiB: 512 } } },
+    tasks: ON_ALL.map((task) =>
+      task.node === "n1" ? t("a", 1, { node: "n1", state: "lost" }) : task
+    ),
+    live: ["1 pending", "2@n2 running!", "3@n3 running"],
   },
   {
     property: "of two tasks on one node the running one stays",
@@ -206,6 +215,27 @@ Deno.test("global: a waiting task names its node alone, and is placed there when
   if (hog) hog.service = { ...hog.service, stopped: true };
   converge(made, counter("y"));
   assertEquals(liveOf(made, "agent"), ["1@n1 assigned", "2@n2 assigned"]);
+});
+
+Deno.test("global: a waiting task is told of rules that look at other nodes than its own", () => {
+  const reserve = { cpus: 0, memoryMiB: 512 };
+  const spread = [{ label: "zone", required: true }];
+  const made = world({
+    nodes: [
+      { name: "n1", labels: { zone: "a" } },
+      { name: "n2", labels: { zone: "a" } },
+      { name: "n3", labels: { zone: "b" }, memoryMiB: 100 },
+    ],
+    services: [agent({ template: { reserve, placement: { spread } } })],
+    tasks: [t("a", 1, { node: "n1" })],
+  });
+  converge(made, counter("x"));
+  assertEquals(liveOf(made, "agent"), ["1@n1 running", "2 pending", "3 pending"]);
+  const waiting = [...made.tasks.values()].find(({ task }) => task.pin === idOf("n2"));
+  assertMatch(waiting?.task.why ?? "", /^0 of 1 node fits: 1 .*zone/);
+  if (!waiting) throw new Error("nothing waits");
+  const why = explain(made, waiting);
+  assertEquals([why.summary, why.nodes.map(({ node }) => node)], [waiting.task.why, ["n2"]]);
 });
 
 Deno.test("global: a new revision replaces one node's task at a time, each on its own node", () => {

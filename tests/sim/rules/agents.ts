@@ -4,7 +4,7 @@
  * - A poll's answer of a version has all that was decided up to it.
  * - A container that runs is ended by its agent only if the newest answer that the agent got does not
  *   want it any more, its probes say that it is not well, or it may not go on without the control plane
- *   and there was none for that long.
+ *   and there was none for that long. What it decided before it stood still it does when it goes on.
  * - A container is made on the task's node only, and is not started once the task has ended: unless the
  *   agent has lost its state, because what it reported before may come in after it began anew.
  *
@@ -18,6 +18,18 @@ interface Told {
   process: string | undefined;
   version: number;
   desired: Map<string, string>;
+}
+
+/** When the polls came in whose answers a process got; see `contact` and `known`. */
+interface Heard {
+  contactMs: number | undefined;
+  knownMs: number | undefined;
+}
+
+interface Stall {
+  fromMs: number;
+  toMs: number;
+  heard: Heard;
 }
 
 interface PollAnswer {
@@ -39,6 +51,8 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
   const contact = new Map<string, number>();
   /** The same, of which the leader can know: strict tasks go by that. */
   const known = new Map<string, number>();
+  /** By process: its last stand-still, and what it had heard by then. */
+  const stalls = new Map<string, Stall>();
   const told = new Map<string, Told>();
   /** At which seq of the log a task was given to its node, and taken back or told to stop. */
   const given = new Map<string, number>();
@@ -65,11 +79,20 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
     if (!task || !service || facts.isStale("service", service.id)) return true;
     if (facts.template(service.id, task.revision)?.health !== undefined) return true;
     const strictMs = service.singleton === "strict" ? STRICT_MS : Infinity;
-    const over = (sinceMs: number | undefined, limitMs: number) =>
+    const stopAfterMs = service.disconnect?.stopAfterMs ?? Infinity;
+    const over = (sinceMs: number | undefined, limitMs: number, atMs: number) =>
       limitMs < Infinity &&
-      (sinceMs === undefined || nowMs() - sinceMs >= limitMs - LATENCY_MS);
-    return over(known.get(process), strictMs) ||
-      over(contact.get(process), service.disconnect?.stopAfterMs ?? Infinity);
+      (sinceMs === undefined || atMs - sinceMs >= limitMs - LATENCY_MS);
+    const mightAt = (atMs: number, { contactMs, knownMs }: Heard) =>
+      over(knownMs, strictMs, atMs) || over(contactMs, stopAfterMs, atMs);
+    const stall = stalls.get(process);
+    return mightAt(nowMs(), heardBy(process)) ||
+      (stall !== undefined && nowMs() - stall.toMs <= LATENCY_MS &&
+        mightAt(stall.fromMs, stall.heard));
+  }
+
+  function heardBy(process: string): Heard {
+    return { contactMs: contact.get(process), knownMs: known.get(process) };
   }
 
   return {
@@ -128,6 +151,7 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
         desired: new Map(assignments.map(({ taskId, desired }) => [taskId, desired])),
       });
     },
+    stalled: (name, times) => void stalls.set(name, { ...times, heard: heardBy(name) }),
     forgets(nodeId) {
       for (const [taskId, of] of nodeOf) {
         if (of === nodeId && !isEnd(facts.observed(taskId)?.state ?? "")) forgotten.add(taskId);

@@ -142,11 +142,8 @@ function unsettledTask(
   const { availability, taints } = facts.nodeSpec(task.nodeId);
   const placement = facts.template(service.id, task.revision)?.placement;
   if (availability === "drain") return [`${what} runs on a node that is drained`];
-  // No more of a service's tasks are moved away than it can spare: one that has no room is down already.
-  const spare = !facts.tasksOf(service.id).some((other) =>
-    facts.isLive(other) && other.nodeId === undefined
-  );
-  if (placement && spare && taints.some((taint) => evicts(taint, placement))) {
+  // All nodes have deadlines of some seconds here, after which budgets keep nothing any more.
+  if (placement && taints.some((taint) => evicts(taint, placement))) {
     return [`${what} runs on a node that evicts it`];
   }
   const well = seen?.health !== "unhealthy" && seen?.health !== "starting" && seen?.ready !== false;

@@ -134,6 +134,20 @@ export const MOVE: Story = {
   },
 };
 
+/** A task that is ready only once its probe says so. */
+export const PROBED: Story = {
+  replicas: 1,
+  nodes: PAIR,
+  async run(sim) {
+    const { template } = serviceOf("s1");
+    const probe = { type: "exec" as const, command: ["check"] };
+    const readiness = { probe, intervalMs: 1500, startIntervalMs: 300, timeoutMs: 500 };
+    await create(sim, serviceOf("s1", { template: { ...template, readiness } }));
+    await runs(sim, "s1", 1);
+    await sim.pass(3_000);
+  },
+};
+
 /** A leader stands still at a commit until another one leads, and goes on. */
 export const STALL: Story = {
   replicas: 2,
