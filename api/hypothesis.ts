@@ -3,10 +3,13 @@
  *
  * @module
  */
+import { choosePorts } from "../kv/ingress_ports.ts";
 import { done, type Outcome, refuse } from "../kv/outcome.ts";
 import type { SimulateRequest } from "../kv/schema/forecast.ts";
 import { type Node, NodeFacts } from "../kv/schema/node.ts";
+import { portName } from "../kv/schema/port.ts";
 import type { Service, ServiceSpec, TaskTemplate } from "../kv/schema/service.ts";
+import { spokenName } from "../kv/service_reads.ts";
 import { changeOf } from "../kv/services.ts";
 import type { Hypothesis, SupposedService } from "../scheduler/forecast/forecast.ts";
 import type { ServiceRecord, World } from "../scheduler/world.ts";
@@ -26,7 +29,7 @@ export function supposedIds(): () => string {
   return () => `7${"z".repeat(15)}${String(++last).padStart(10, "0")}`;
 }
 
-/** The services as they would be stored if these specs were applied. */
+/** The services as they would be stored if these specs were applied, one after the other. */
 export function supposeSpecs(
   world: World,
   specs: readonly ServiceSpec[],
@@ -34,6 +37,7 @@ export function supposeSpecs(
 ): Outcome<SupposedService[]> {
   const supposed: SupposedService[] = [];
   const seen = new Set<string>();
+  const claim = claims(world);
   for (const [i, spec] of specs.entries()) {
     const name = `${spec.project}/${spec.name}`;
     if (seen.has(name)) {
@@ -49,9 +53,43 @@ export function supposeSpecs(
         hint: "Wait until it is gone and try again.",
       });
     }
-    supposed.push(known ? changed(known, spec, deps.at) : created(spec, deps));
+    const made = known ? changed(known, spec, deps.at) : created(spec, deps);
+    const claimed = claim(made, `specs.${i}`);
+    if (!claimed.ok) return claimed;
+    supposed.push(claimed.value);
   }
   return bounded(supposed, world.nodes.size, "specs");
+}
+
+/** Gives services the ports that they ask of the cluster, as applying them would. */
+function claims(world: World) {
+  const services = new Map([...world.services].map(([id, { service }]) => [id, service]));
+  const ids = new Map<string, string>();
+  for (const { id, ingressPorts } of services.values()) {
+    for (const port of ingressPorts) ids.set(portName(port), id);
+  }
+  const nameOf = (id: string) => {
+    const service = services.get(id);
+    return service ? spokenName(service) : `service ${id}`;
+  };
+  return (supposed: SupposedService, field: string): Outcome<SupposedService> => {
+    if (supposed.result === "unchanged") return done(supposed);
+    const { service, template } = supposed;
+    const held = services.get(service.id)?.ingressPorts ?? [];
+    const chosen = choosePorts({ id: service.id, held }, template.ports, { ids, nameOf });
+    if (!chosen.ok) {
+      const { kind, detail, errors = [], ...more } = chosen.refusal;
+      return refuse(kind, `${spokenName(service)}: ${detail}`, {
+        ...more,
+        errors: errors.map((one) => ({ ...one, field: `${field}.${one.field}` })),
+      });
+    }
+    for (const port of held) ids.delete(portName(port));
+    for (const port of chosen.value) ids.set(portName(port), service.id);
+    const claimed = { ...service, ingressPorts: chosen.value };
+    services.set(service.id, claimed);
+    return done({ ...supposed, service: claimed });
+  };
 }
 
 /** Refuses what would take the planner too long: it runs on the thread that answers everyone. */

@@ -44,7 +44,7 @@ export async function claimPorts(
   ports: readonly Port[],
 ): Promise<Outcome<Claim>> {
   const head = await kv.get(key.portHead());
-  const claimed = await choosePorts(kv, service, ports);
+  const claimed = choosePorts(service, ports, await readOwners(kv, service.id, ports));
   if (!claimed.ok) return claimed;
   const wanted = new Set(claimed.value.map(portName));
   const had = new Set(service.held.map(portName));
@@ -66,12 +66,24 @@ export async function claimPorts(
   });
 }
 
-async function choosePorts(
-  kv: Kv,
+/** Who has which ports of the cluster. */
+export interface PortOwners {
+  /** Ids of services, by the port's name. */
+  ids: ReadonlyMap<string, string>;
+  /** How people know the service. */
+  nameOf(id: string): string;
+}
+
+/**
+ * The ports that a service gets of the cluster: those that it asks for by number, and of ranges what it
+ * has already or else a free one. Refused when another service has them. Pure.
+ */
+export function choosePorts(
   { id, held }: { id: string; held: readonly IngressPort[] },
   ports: readonly Port[],
-): Promise<Outcome<IngressPort[]>> {
-  const taken = await refuseTaken(kv, id, ports);
+  owners: PortOwners,
+): Outcome<IngressPort[]> {
+  const taken = refuseTaken(id, ports, owners);
   if (taken) return taken;
   const chosen: IngressPort[] = [];
   for (const port of ports.filter(isIngress)) {
@@ -86,7 +98,7 @@ async function choosePorts(
       one.target === target && one.protocol === protocol && within(range, one.published) &&
       !own.has(portName(one))
     );
-    const published = kept?.published ?? await freePort(kv, { id, protocol, range, own });
+    const published = kept?.published ?? freePort({ id, protocol, range, own }, owners);
     if (published === undefined) {
       const message = `${protocol} ports ${range.from} to ${range.to} are all taken`;
       return refuse("port-taken", message, {
@@ -101,18 +113,20 @@ async function choosePorts(
   return done(chosen);
 }
 
-/** The ports that are asked for by number, of the cluster or of a node, and belong to others. */
-async function refuseTaken(kv: Kv, id: string, ports: readonly Port[]) {
-  const numbered = ports.flatMap((port, i) => {
+/** The ports that are asked for by number, of the cluster or of a node. */
+function numbered(ports: readonly Port[]) {
+  return ports.flatMap((port, i) => {
     const published = isIngress(port) ? port.published : hostPortOf(port);
     return typeof published === "number" ? [{ i, protocol: port.protocol, published }] : [];
   });
-  const rows = await getRows(kv, numbered.map((p) => key.port(p.protocol, p.published)), Id);
+}
+
+function refuseTaken(id: string, ports: readonly Port[], owners: PortOwners) {
   const errors: { field: string; message: string }[] = [];
-  for (const [at, { i, ...port }] of numbered.entries()) {
-    const owner = rows[at]?.row;
+  for (const { i, ...port } of numbered(ports)) {
+    const owner = owners.ids.get(portName(port));
     if (owner === undefined || owner === id) continue;
-    const message = `${portName(port)} is published by ${await nameOf(kv, owner)}`;
+    const message = `${portName(port)} is published by ${owners.nameOf(owner)}`;
     errors.push({ field: `template.ports.${i}.published`, message });
   }
   const [first] = errors;
@@ -123,29 +137,47 @@ async function refuseTaken(kv: Kv, id: string, ports: readonly Port[]) {
 }
 
 /** Services begin to look at different places, so that those that are made together do not collide. */
-async function freePort(
-  kv: Kv,
+function freePort(
   { id, protocol, range, own }: {
     id: string;
     protocol: Protocol;
     range: PortRange;
     own: ReadonlySet<string>;
   },
-): Promise<number | undefined> {
-  const taken = new Set<number>();
-  const start = key.port(protocol, range.from);
-  for await (const entry of listRows(kv, prefix.ports(protocol), Id, { start })) {
-    const published = Number(entry.key.at(-1));
-    if (published > range.to) break;
-    taken.add(published);
-  }
+  { ids }: PortOwners,
+): number | undefined {
   const size = range.to - range.from + 1;
   const first = spread(id) % size;
   for (let i = 0; i < size; i++) {
     const published = range.from + (first + i) % size;
-    if (!taken.has(published) && !own.has(portName({ protocol, published }))) return published;
+    const name = portName({ protocol, published });
+    if (!ids.has(name) && !own.has(name)) return published;
   }
   return undefined;
+}
+
+/** As far as these ports are concerned. */
+async function readOwners(kv: Kv, id: string, ports: readonly Port[]): Promise<PortOwners> {
+  const ids = new Map<string, string>();
+  const names = new Map<string, string>();
+  const asked = numbered(ports);
+  const rows = await getRows(kv, asked.map((p) => key.port(p.protocol, p.published)), Id);
+  for (const [at, port] of asked.entries()) {
+    const owner = rows[at]?.row;
+    if (owner === undefined) continue;
+    ids.set(portName(port), owner);
+    if (owner !== id) names.set(owner, await nameOf(kv, owner));
+  }
+  for (const { protocol, published: range } of ports.filter(isIngress)) {
+    if (typeof range === "number") continue;
+    const start = key.port(protocol, range.from);
+    for await (const entry of listRows(kv, prefix.ports(protocol), Id, { start })) {
+      const published = Number(entry.key.at(-1));
+      if (published > range.to) break;
+      ids.set(portName({ protocol, published }), entry.row);
+    }
+  }
+  return { ids, nameOf: (owner) => names.get(owner) ?? owner };
 }
 
 function within({ from, to }: PortRange, port: number): boolean {

@@ -40,9 +40,13 @@ export async function findService(
 /** A service by its id, for people. */
 export async function nameOf(kv: Kv, serviceId: string): Promise<string> {
   const service = (await getRow(kv, key.service(serviceId), Service))?.row;
-  if (!service) return `service ${serviceId}`;
-  const going = service.deleting ? ", which is being removed" : "";
-  return `service ${service.project}/${service.name}${going}`;
+  return service ? spokenName(service) : `service ${serviceId}`;
+}
+
+export function spokenName(
+  { project, name, deleting }: Pick<Service, "project" | "name" | "deleting">,
+): string {
+  return `service ${project}/${name}${deleting ? ", which is being removed" : ""}`;
 }
 
 export async function getService(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { CallError } from "../../api/client.ts";
 import type {
   Forecast,
   NodeForecast,
@@ -18,8 +19,8 @@ import { counted, memory } from "../format/quantity.ts";
 import { qualified } from "../format/state.ts";
 import { oneLine, type Paint, style } from "../format/style.ts";
 import type { Column } from "../format/table.ts";
-import { fail, failCall, printValue } from "../report.ts";
-import { readSpecs } from "../spec_file.ts";
+import { fail, failCall, naming, printValue } from "../report.ts";
+import { readSpecs, type SpecsRead } from "../spec_file.ts";
 
 export interface SimulateOptions {
   fail: string[];
@@ -33,13 +34,15 @@ export interface SimulateOptions {
   scale: { service: string; replicas: number }[];
 }
 
+type FileRead = Extract<SpecsRead, { ok: true }>;
+
 const ADDED = { cpus: 4, memoryMiB: 8192 };
 
 export async function plan(path: string, deps: ServerDeps): Promise<ExitCode> {
   const read = await readSpecs(path, deps);
   if (!read.ok) return fail(deps, read.message, "nothing was asked for", EXIT.usage);
   const answer = await deps.client.plan({ specs: read.specs });
-  if (!answer.ok) return failCall(deps, answer.error, "cannot plan it");
+  if (!answer.ok) return failCall(deps, placed(answer.error, read), "cannot plan it");
   const asked = answer.value.services.slice(0, read.specs.length);
   return await print(answer.value, deps, () => printTable(deps, planColumns(deps), asked));
 }
@@ -48,7 +51,7 @@ export async function simulate(options: SimulateOptions, deps: ServerDeps): Prom
   const request = await requestOf(options, deps);
   if (!request.ok) return fail(deps, request.message, "nothing was asked for", EXIT.usage);
   const answer = await deps.client.simulate(request.value);
-  if (!answer.ok) return failCall(deps, answer.error, "cannot simulate it");
+  if (!answer.ok) return failCall(deps, placed(answer.error, request.read), "cannot simulate it");
   const { nodes, services } = answer.value;
   return await print(answer.value, deps, async () => {
     if (services.length > 0) await printTable(deps, roomColumns(deps), services);
@@ -66,7 +69,9 @@ export async function simulate(options: SimulateOptions, deps: ServerDeps): Prom
 async function requestOf(
   options: SimulateOptions,
   deps: ServerDeps,
-): Promise<{ ok: true; value: SimulateRequestInput } | { ok: false; message: string }> {
+): Promise<
+  { ok: true; value: SimulateRequestInput; read?: FileRead } | { ok: false; message: string }
+> {
   const { add, label } = options;
   if (add === undefined && (options.cpus ?? options.memory ?? label[0]) !== undefined) {
     return { ok: false, message: "--cpus, --memory and --label describe nodes of --add <n>" };
@@ -79,6 +84,7 @@ async function requestOf(
   };
   return {
     ok: true,
+    ...(read ? { read } : {}),
     value: {
       fail: options.fail,
       drain: options.drain,
@@ -90,6 +96,15 @@ async function requestOf(
       }),
     },
   };
+}
+
+/** The error with the places in the file of what it says of its services. */
+function placed(error: CallError, read: FileRead | undefined): CallError {
+  return naming(error, (field) => {
+    const [, at, rest] = /^specs\.(\d+)\.(.+)$/.exec(field) ?? [];
+    const spec = read?.specs[Number(at)];
+    return read && spec && rest !== undefined ? read.placed(spec, rest) : field;
+  });
 }
 
 /** Prints a forecast: `more` comes after the tasks. 7 when a task would find no place. */

@@ -57,6 +57,42 @@ Deno.test("plan tells of each spec whether it is created, changed or unchanged, 
     assertEquals(await dump(t.kv), before);
   }));
 
+Deno.test("plan refuses a published port as applying one service after the other would, with its place", () =>
+  withApi(async (t) => {
+    await prepare(t);
+    const { kv, newId } = t;
+    const publishing = (name: string, published: number | { from: number; to: number }) =>
+      specOf({ name, template: { image: "x", ports: [{ target: 80, published }] } });
+    const both = { from: 8080, to: 8081 };
+    for (const spec of [publishing("api", 8080), publishing("pool", both)]) {
+      assert((await createService({ kv, newId, clock: systemClock }, spec)).ok);
+    }
+    const before = await dump(kv);
+    const client = t.client();
+    const cases = [
+      { specs: [specOf({ name: "a" }), publishing("b", 8080)], owner: /by service default\/api/ },
+      { specs: [publishing("a", 9090), publishing("b", 9090)], owner: /by service default\/a$/ },
+      {
+        specs: [specOf({ name: "a" }), publishing("b", both)],
+        owner: /8080 to 8081 are all taken/,
+      },
+    ];
+    for (const { specs, owner } of cases) {
+      for (const answer of [await client.plan({ specs }), await client.simulate({ specs })]) {
+        const { status, detail = "", errors } = problemOf(answer);
+        assertEquals([status, errors?.map(({ field }) => field)], [409, [
+          "specs.1.template.ports.0.published",
+        ]]);
+        assertMatch(detail, /^service default\/b: /);
+        assertMatch(detail, owner);
+      }
+    }
+    const swapped = [publishing("api", 8082), publishing("b", 8080), publishing("pool", both)];
+    const told = okValue(await client.plan({ specs: swapped })).services.slice(0, 3);
+    assertEquals(told.map(({ result }) => result), ["changed", "created", "unchanged"]);
+    assertEquals(await dump(kv), before);
+  }));
+
 Deno.test("simulate tells what fails, drains, joins and scales, and writes nothing", () =>
   withApi(async (t) => {
     await prepare(t);

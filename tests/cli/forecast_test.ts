@@ -140,6 +140,27 @@ Deno.test("a file that is wrong ends with 2 before anything is asked", async () 
   assertEquals([described.code, asked], [2, []]);
 });
 
+Deno.test("what plan is refused of a file is told with its place there, as apply tells it", async () => {
+  const spec = (name: string) =>
+    `- {name: ${name}, template: {image: x, ports: [{target: 80, published: 80}]}}`;
+  const files = { "two.yaml": `${spec("a")}\n${spec("b")}` };
+  const at = "template.ports.0.published";
+  const refusing = (field: string): Handler => (request) => {
+    if (request.method === "GET") return Response.json(problem(404), { status: 404 });
+    const errors = [{ field, message: "tcp/80 is published by service default/a" }];
+    return Response.json(problem(409, { detail: "taken", errors }), { status: 409 });
+  };
+  const planned = await berth(["plan", "two.yaml"], { handler: refusing(`specs.1.${at}`), files });
+  assertEquals([planned.code, planned.out], [4, ""]);
+  assertStringIncludes(planned.err, `two.yaml:2:66: ${at}: tcp/80 is published by service`);
+  const supposed = await berth(["simulate", "--service", "two.yaml"], {
+    ...{ handler: refusing(`specs.1.${at}`), files },
+  });
+  assertStringIncludes(supposed.err, `two.yaml:2:66: ${at}: tcp/80`);
+  const applied = await berth(["apply", "two.yaml"], { handler: refusing(at), files });
+  assertStringIncludes(applied.err, `two.yaml:1:66: ${at}: tcp/80`);
+});
+
 Deno.test("apply creates what is missing, changes what differs, and leaves the rest alone", async () => {
   const calls: string[] = [];
   const files = {

@@ -90,18 +90,21 @@ function reverseProxy(
   const port = ports.find((one) => one.target === target && one.protocol === "tcp");
   const balancing = port?.balancing ?? balancingOf("tcp", undefined, undefined);
   const { connectMs = balancing.connectTimeoutMs, responseMs } = route.timeouts ?? {};
+  const alone = upstreams.length === 1;
+  const policy = route.sticky
+    ? { policy: "cookie", name: `berth_${project}_${name}_${target}`, secret: service.id }
+    : { policy: POLICIES[balancing.policy] };
   return {
     handler: "reverse_proxy",
     upstreams: upstreams.map((dial) => ({ dial })),
     load_balancing: {
-      selection_policy: route.sticky
-        ? { policy: "cookie", name: `berth_${project}_${name}_${target}`, secret: service.id }
-        : { policy: POLICIES[balancing.policy] },
+      // Clients get their cookie of one that is alone too: they are to stay when others come.
+      ...(alone && !route.sticky ? {} : { selection_policy: policy }),
       try_duration: `${2 * connectMs + TRY_SLACK_MS}ms`,
       try_interval: TRY_INTERVAL,
     },
     // One that is alone is asked whatever it answered before.
-    ...(upstreams.length === 1
+    ...(alone
       ? {}
       : { health_checks: { passive: { fail_duration: FAIL_DURATION, max_fails: 1 } } }),
     transport: {

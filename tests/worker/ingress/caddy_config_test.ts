@@ -86,10 +86,12 @@ Deno.test("balancing, timeouts and what only newer Caddys know", () => {
   });
   const old = JSON.stringify(proxy({}, { balance: { proxyProtocol: true } }, false));
   assert(!/stream_close_delay|proxy_protocol/.test(old));
-  assertEquals(proxy({ sticky: true }).load_balancing?.selection_policy, {
-    ...{ policy: "cookie", name: "berth_default_web_80", secret: idOf(1) },
-  });
-  assertEquals(proxy({}, { places: [{ task: 1, port: 1 }] }).health_checks, undefined);
+  const cookie = { policy: "cookie", name: "berth_default_web_80", secret: idOf(1) };
+  assertEquals(proxy({ sticky: true }).load_balancing?.selection_policy, cookie);
+  const alone = { places: [{ task: 1, port: 1 }] };
+  assertEquals(proxy({}, alone).health_checks, undefined);
+  assertEquals(proxy({}, alone).load_balancing?.selection_policy, undefined);
+  assertEquals(proxy({ sticky: true }, alone).load_balancing?.selection_policy, cookie);
 });
 
 Deno.test("a redirect goes where it says, with the request's path unless it is not to", () => {
