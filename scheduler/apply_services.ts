@@ -6,6 +6,7 @@
 import { key } from "../kv/keys.ts";
 import type { Lease } from "../kv/leader.ts";
 import { appendLog } from "../kv/log.ts";
+import { newestRevision } from "../kv/revisions.ts";
 import { timestamp } from "../kv/schema/common.ts";
 import type { LogRecord } from "../kv/schema/event.ts";
 import type { Rollout } from "../kv/schema/rollout.ts";
@@ -47,7 +48,7 @@ export async function applyToService(
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
   if (action.kind === "retire") op.set(key.service(service.id), retired);
-  else deleteService(op, known);
+  else deleteService(op, known, await newestRevision(deps.kv, service));
   const removed = action.kind === "remove";
   const logged: LogRecord = {
     at,
@@ -73,7 +74,9 @@ export async function applyToService(
 
 function deleteService(
   op: Deno.AtomicOperation,
-  { service, templates, runs, elapsed }: ServiceRecord,
+  { service, runs, elapsed }: ServiceRecord,
+  /** Not only of those that the leader knows: a change that was undone at once never reached it. */
+  newest: number,
 ): void {
   op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name))
     .delete(key.rollout(service.id)).delete(key.rolloutRequest(service.id))
@@ -85,7 +88,6 @@ function deleteService(
   for (const route of service.routes ?? []) op.delete(key.route(routePlace(route)));
   for (const runId of runs.keys()) op.delete(key.run(service.id, runId));
   for (const slot of elapsed.keys()) op.delete(key.elapsed(service.id, slot));
-  const newest = Math.max(service.revision, ...templates.keys());
   const oldest = Math.max(1, newest - REVISIONS_PER_REMOVE);
   for (let revision = oldest; revision <= newest; revision++) {
     op.delete(key.revision(service.id, revision)).delete(key.digest(service.id, revision));

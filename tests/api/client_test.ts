@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { createClient } from "../../api/client.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** A client whose server answers with this body. */
 function answering(body: BodyInit) {
@@ -45,28 +46,28 @@ Deno.test("who does not answer is named with the reason", async () => {
 Deno.test("what is aborted while it is read ends, however much garbage was collected meanwhile", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  const read = Promise.withResolvers<void>();
+  let answers = 0;
   const server = Deno.serve({ port: 0, onListen: () => {} }, () => {
     const body = new ReadableStream({
       start: (controller) => controller.enqueue(new TextEncoder().encode(": here\n\n")),
-      pull: () => read.resolve(),
     });
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
   });
-  const client = createClient({ url: `http://127.0.0.1:${server.addr.port}` });
-  for (
-    const follow of [
-      async (signal: AbortSignal) => {
-        for await (const _ of client.followEvents({ signal }));
-      },
-      async (signal: AbortSignal) => void await client.cluster({ signal }),
-    ]
-  ) {
+  const client = createClient({
+    url: `http://127.0.0.1:${server.addr.port}`,
+    fetch: (request) => fetch(request).finally(() => answers++),
+  });
+  const follows = [
+    async (signal: AbortSignal) => {
+      for await (const _ of client.followEvents({ signal }));
+    },
+    async (signal: AbortSignal) => void await client.cluster({ signal }),
+  ];
+  for (const [n, follow] of follows.entries()) {
     const stop = new AbortController();
     const ended = follow(stop.signal).catch(() => {});
-    await read.promise;
-    // The answer's head is here and what asked for it out of every scope.
-    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 10));
+    // Then the answer's head is here, and what asked for it out of every scope.
+    await eventually(() => answers === n + 1);
     collect();
     stop.abort();
     await ended;

@@ -8,6 +8,7 @@ import type { ServiceSpecInput } from "../../kv/schema/service.ts";
 import { Task } from "../../kv/schema/task.ts";
 import type { Clock } from "../../kv/schema/time.ts";
 import { createService, deleteService, putService } from "../../kv/services.ts";
+import { steerRollout } from "../../kv/rollouts.ts";
 import { type Kv, listRows } from "../../kv/store.ts";
 import type { TickDeps } from "../../scheduler/term.ts";
 import { createTicker, type Ticker } from "../../scheduler/tick.ts";
@@ -365,8 +366,15 @@ Deno.test("a removed service leaves no row behind once its containers are gone",
       monoMs: () => 0,
       sleep: () => Promise.resolve(),
     };
+    const deps = { kv, clock, newId };
     const ref = { ref: "web", project: "default" };
-    assert((await deleteService({ kv, clock, newId }, ref)).ok);
+    // The leader sees only what is wanted in the end.
+    const changed = specOf({ name: "web", mode: { type: "replicated", replicas: 2 } });
+    changed.template.env = { CHANGED: "yes" };
+    assert((await putService(deps, ref, changed)).ok);
+    assert((await steerRollout(deps, ref, { action: "undo" })).ok);
+    await leader.tick();
+    assert((await deleteService(deps, ref)).ok);
     await leader.tick();
     for (const task of await tasks()) {
       assertEquals(task.desired, "stop");

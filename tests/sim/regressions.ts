@@ -132,4 +132,9 @@ export const REGRESSIONS: readonly Regression[] = [
       "the checker's own: an agent decided to stop a task, stood still, and had an answer when " +
       "it went on to stop it",
   },
+  {
+    seed: 202381,
+    found: "a change that was undone before the leader looked left its revision when its service " +
+      "was removed (tests/scheduler/tick_test.ts)",
+  },
 ];
