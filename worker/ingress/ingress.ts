@@ -176,10 +176,13 @@ export function ingressTasks(
   assignments: Iterable<Assignment>,
   rows: Iterable<Observed>,
 ): IngressTask[] {
+  const proxies = [...assignments].filter(({ project, service }) =>
+    project === INGRESS.project && service === INGRESS.service
+  );
+  if (proxies.length === 0) return []; // as on most nodes, whose tasks may be many
   const running = new Map([...rows].map((row) => [row.taskId, row]));
-  return [...assignments].flatMap(({ taskId, project, service, template }) => {
+  return proxies.flatMap(({ taskId, template }) => {
     const row = running.get(taskId);
-    if (project !== INGRESS.project || service !== INGRESS.service) return [];
     if (row?.state !== "running") return [];
     const { labels = {} } = template;
     const acmeEmail = labels[INGRESS_LABEL.acmeEmail];
