@@ -54,7 +54,7 @@ interface Round {
 
 async function run(options: BenchOptions): Promise<BenchResult> {
   const tasks = intFlag(options, "tasks", 20);
-  const rounds = intFlag(options, "rounds", 3);
+  const rounds = intFlag(options, "rounds", 5);
   const ttlMs = intFlag(options, "ttl-ms", 6000);
   const bed = { names: NAMES, args: ["--node-ttl-ms", String(ttlMs)] };
   return await onBed(bed, async ({ workers: [victim], ...rest }) => {
