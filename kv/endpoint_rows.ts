@@ -10,12 +10,14 @@ import {
   type KnownTask,
   knownTask,
   serviceEndpoints,
+  turnOf,
 } from "./endpoints.ts";
 import type { Immutable } from "./immutable.ts";
 import { key, prefix } from "./keys.ts";
 import type { ServiceEndpoints } from "./schema/endpoint.ts";
 import { Node, NodeStatus } from "./schema/node.ts";
 import type { Port } from "./schema/port.ts";
+import { Rollout } from "./schema/rollout.ts";
 import { Service } from "./schema/service.ts";
 import { Observed, Task } from "./schema/task.ts";
 import { getRows, type Kv, listRows } from "./store.ts";
@@ -52,17 +54,19 @@ export function createEndpointRows(
   const services = new Map<string, KnownRows>();
   const nodes = new Map<string, KnownNode>();
 
-  function putService(row: Service): void {
+  function putService(row: Service, rollout: Rollout | undefined): void {
     const { id, project, name, aliases, balance, ingressPorts, revision, mode } = row;
     const { routes, certificates } = row;
     // Tasks that run to their end serve nobody.
     if (mode.type === "job" || mode.type === "cron") return;
+    const turn = turnOf(row, rollout);
     const service = {
       ...{ id, project, name, ingressPorts, revision },
       ...(balance === undefined ? {} : { balance }),
       ...(aliases === undefined ? {} : { aliases }),
       ...(routes === undefined ? {} : { routes }),
       ...(certificates === undefined ? {} : { certificates }),
+      ...(turn === undefined ? {} : { turn }),
     };
     const known = services.get(id);
     if (known) known.service = service;
@@ -76,10 +80,13 @@ export function createEndpointRows(
   }
 
   async function readServices(ids: readonly string[]): Promise<void> {
-    const rows = await getRows(kv, ids.map((id) => key.service(id)), Service);
+    const [rows, rollouts] = await Promise.all([
+      getRows(kv, ids.map((id) => key.service(id)), Service),
+      getRows(kv, ids.map((id) => key.rollout(id)), Rollout),
+    ]);
     for (const [i, id] of ids.entries()) {
       const row = rows[i]?.row;
-      if (row) putService(row);
+      if (row) putService(row, rollouts[i]?.row);
       else services.delete(id);
     }
   }
@@ -141,7 +148,13 @@ export function createEndpointRows(
   return {
     services,
     async load() {
-      for await (const { row } of listRows(kv, prefix.services(), Service)) putService(row);
+      const rollouts = new Map<string, Rollout>();
+      for await (const { key: at, row } of listRows(kv, prefix.rollouts(), Rollout)) {
+        rollouts.set(String(at[1]), row);
+      }
+      for await (const { row } of listRows(kv, prefix.services(), Service)) {
+        putService(row, rollouts.get(row.id));
+      }
       const down = new Set<string>();
       for await (const { key: at, row } of listRows(kv, prefix.nodeStatuses(), NodeStatus)) {
         if (row.state === "down") down.add(String(at[1]));

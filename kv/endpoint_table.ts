@@ -195,7 +195,9 @@ function mark(marks: Marks, { type, serviceId, taskId, nodeId }: Event): void {
   if (isAboutNode(type)) {
     if (nodeId !== undefined) marks.nodes.add(nodeId);
   } else if (taskId !== undefined && serviceId !== undefined) marks.tasks.set(taskId, serviceId);
-  else if (serviceId !== undefined && type.startsWith("service.")) marks.services.add(serviceId);
+  else if (serviceId !== undefined && /^(service|rollout)\./.test(type)) {
+    marks.services.add(serviceId);
+  }
 }
 
 function isAboutNode(type: Event["type"]): boolean {

@@ -5,24 +5,46 @@
  */
 import type { Endpoint, EndpointState, ServiceEndpoints } from "./schema/endpoint.ts";
 import { balancingOf, type Port } from "./schema/port.ts";
+import type { Rollout } from "./schema/rollout.ts";
 import type { Service } from "./schema/service.ts";
 import { type BoundPort, isReady, type Observed, stateOf, type Task } from "./schema/task.ts";
 import { isTerminal } from "./schema/task_state.ts";
 import { sameValue } from "./same.ts";
 
 /** What of a service's row matters to clients. */
-export type KnownService = Pick<
-  Service,
-  | "id"
-  | "project"
-  | "name"
-  | "balance"
-  | "ingressPorts"
-  | "revision"
-  | "aliases"
-  | "routes"
-  | "certificates"
->;
+export type KnownService =
+  & Pick<
+    Service,
+    | "id"
+    | "project"
+    | "name"
+    | "balance"
+    | "ingressPorts"
+    | "revision"
+    | "aliases"
+    | "routes"
+    | "certificates"
+  >
+  & { turn?: Turn };
+
+/** Two whole sets of tasks side by side, of which one serves: blue/green. */
+export interface Turn {
+  /** What the rollout brings. */
+  revision: number;
+  /** Its tasks serve, and those of other revisions no more. */
+  over: boolean;
+}
+
+/** The turn that a service's rollout is at; undefined when all its tasks serve alike. */
+export function turnOf(
+  { update }: Pick<Service, "update">,
+  rollout: Rollout | undefined,
+): Turn | undefined {
+  if (update.strategy !== "bluegreen" || !rollout) return undefined;
+  const { revision, stable, promoted, back } = rollout;
+  if (revision === stable || (promoted && back)) return undefined;
+  return { revision, over: promoted };
+}
 
 /** What of a node's rows matters. */
 export interface KnownNode {
@@ -77,7 +99,9 @@ export function serviceEndpoints({ service, portsOf, tasks, node }: Scene): Serv
   });
   const inside = new Map<number, number[]>();
   const endpoints: Endpoint[] = [];
-  for (const task of tasks) {
+  const all = [...tasks];
+  const stands = standing(service.turn, all);
+  for (const task of all) {
     const at = node(task.nodeId);
     if (!at) continue;
     const own = inside.get(task.revision) ?? targetsIn(portsOf(task.revision), wanted);
@@ -91,7 +115,7 @@ export function serviceEndpoints({ service, portsOf, tasks, node }: Scene): Serv
         const bound = task.bound.find((b) => b.target === own[i] && b.protocol === protocol);
         return bound ? [{ target, protocol, port: bound.published }] : [];
       }),
-      state: at.down && task.state !== "draining" ? "unreachable" : task.state,
+      state: at.down && task.state !== "draining" ? "unreachable" : stands(task),
     });
   }
   endpoints.sort((a, b) => a.slot - b.slot || (a.taskId < b.taskId ? -1 : 1));
@@ -100,6 +124,24 @@ export function serviceEndpoints({ service, portsOf, tasks, node }: Scene): Serv
     ...{ id, project, name, aliases: service.aliases ?? [], ports, endpoints },
     ...(routes.length > 0 ? { routes } : {}),
     ...(certificates ? { certificates } : {}),
+  };
+}
+
+/**
+ * The state of each task as the turn has it: the second set waits while any of the first is ready, and the
+ * first gets nothing new once it is the second's turn.
+ */
+function standing(
+  turn: Turn | undefined,
+  tasks: readonly KnownTask[],
+): (task: KnownTask) => EndpointState {
+  if (!turn) return ({ state }) => state;
+  const { revision, over } = turn;
+  const firstServes = tasks.some((task) => task.state === "ready" && task.revision !== revision);
+  return ({ state, revision: own }) => {
+    if (state !== "ready") return state;
+    if (own === revision) return over || !firstServes ? state : "starting";
+    return over ? "draining" : state;
   };
 }
 

@@ -170,6 +170,54 @@ Deno.test("tasks of two revisions serve one published port, each on the target t
     ]);
   }));
 
+Deno.test("of blue/green one set gets connections at a time, and who held a poll hears of the turn", () =>
+  withApi(async (t) => {
+    const poll = await prepare(t);
+    const template = { image: "nginx:1.27" };
+    const update = { strategy: "bluegreen" as const };
+    const { id: serviceId } = okValue(
+      await t.client().createService({ name: "web", template, update }),
+    );
+    await told(t.kv, serviceId);
+    await run(t, { id: idOf(11), serviceId });
+    okValue(await t.client().putService("web", { name: "web", template: { image: "b" }, update }));
+    const turn = async (
+      row: { state: "progressing" | "waiting-promote" | "done"; promoted: boolean; stable: number },
+      type: "rollout.started" | "rollout.waiting" | "rollout.promoted" | "rollout.finished",
+    ) => {
+      const rollout = { revision: 2, back: false, at: AT, ...row };
+      const op = t.kv.atomic().set(key.rollout(serviceId), rollout);
+      await caughtUp(t, await commitLogged(t.kv, op, [{ type, serviceId }]));
+      return states(await poll());
+    };
+    const first = { promoted: false, stable: 1 };
+    assertEquals(await turn({ ...first, state: "progressing" }, "rollout.started"), ["ready"]);
+    await run(t, { id: idOf(12), serviceId, revision: 2 }, 32769);
+    await caughtUp(t, await changed(t.kv, idOf(12), serviceId));
+    assertEquals(states(await poll()), ["ready", "starting"]);
+    const { version } = await poll();
+    const held = poll({ since: version, holdMs: 20_000 });
+    const promoted = { ...first, promoted: true, state: "progressing" as const };
+    assertEquals(await turn(promoted, "rollout.promoted"), ["draining", "ready"]);
+    assertEquals(states(await held), ["draining", "ready"]);
+    const done = { ...promoted, stable: 2, state: "done" as const };
+    assertEquals(await turn(done, "rollout.finished"), ["ready", "ready"]);
+  }));
+
+Deno.test("the second set of blue/green serves before its turn where nobody else can", () =>
+  withApi(async (t) => {
+    const poll = await prepare(t);
+    const spec = { name: "web", template: { image: "nginx:1.27" } };
+    const update = { strategy: "bluegreen" as const };
+    const { id: serviceId } = okValue(await t.client().createService({ ...spec, update }));
+    await seedTask(t.kv, { id: idOf(11), nodeId: NODE, serviceId }); // not seen yet
+    await run(t, { id: idOf(12), serviceId, revision: 2 }, 32769);
+    const rollout = { revision: 2, stable: 1, back: false, promoted: false, at: AT };
+    const op = t.kv.atomic().set(key.rollout(serviceId), { ...rollout, state: "progressing" });
+    await commitLogged(t.kv, op, [{ type: "rollout.started", serviceId }]);
+    assertEquals(states(await poll()).at(-1), "ready");
+  }));
+
 Deno.test("a service that is gone is told as removed; jobs and cron services are not told", () =>
   withApi(async (t) => {
     const poll = await prepare(t);

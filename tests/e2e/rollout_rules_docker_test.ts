@@ -49,10 +49,19 @@ async function until(rig: Rig, name: string, state: string): Promise<ServiceView
 
 /** How many running tasks each revision has, as `1×2 2×1`. */
 async function revisions(rig: Rig, name: string): Promise<string> {
+  return counted((await rig.live(name)).filter(({ state }) => state === "running"));
+}
+
+/** The same of the tasks that get connections. */
+async function serving(rig: Rig, name: string): Promise<string> {
+  const { endpoints } = okValue(await rig.server.client.getEndpoints(name, rig.project));
+  const ready = new Set(endpoints.flatMap((e) => e.state === "ready" ? [e.taskId] : []));
+  return counted((await rig.live(name)).filter(({ id }) => ready.has(id)));
+}
+
+function counted(tasks: readonly { revision: number }[]): string {
   const counts = new Map<number, number>();
-  for (const { state, revision } of await rig.live(name)) {
-    if (state === "running") counts.set(revision, (counts.get(revision) ?? 0) + 1);
-  }
+  for (const { revision } of tasks) counts.set(revision, (counts.get(revision) ?? 0) + 1);
   return [...counts].sort(([a], [b]) => a - b).map(([r, n]) => `${r}×${n}`).join(" ");
 }
 
@@ -169,8 +178,18 @@ engineTest("rules of rollouts on real containers", async (connection, t) => {
         await rig.put(version("twin", "three", { update: manual }));
         await until(rig, "twin", "waiting-promote");
         assertEquals(await revisions(rig, "twin"), "2×2 3×2");
+        await rig.until("the first set alone to serve", async () => {
+          return await serving(rig, "twin") === "2×2";
+        });
         okValue(await rig.server.client.steerRollout("twin", { action: "undo" }, rig.project));
         await revisionsAre(rig, "twin", "2×2");
+        await rig.put(version("twin", "four", { update: manual }));
+        await until(rig, "twin", "waiting-promote");
+        okValue(await rig.server.client.steerRollout("twin", { action: "promote" }, rig.project));
+        await rig.until("the second set alone to serve", async () => {
+          return await serving(rig, "twin") === "4×2";
+        });
+        await until(rig, "twin", "done");
       },
       "a pause holds it, resume goes on; scaling and settings are no rollout": async () => {
         const update = { delayMs: 1000 };
