@@ -3,9 +3,8 @@
  *
  * @module
  */
+import { levelsFrom, type LogLevel } from "../kv/schema/log_level.ts";
 
-export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
-export type LogLevel = typeof LOG_LEVELS[number];
 export type LogFields = Record<string, string | number | boolean | undefined>;
 
 /** Says what happened, to what. Never give it a secret. */
@@ -19,9 +18,9 @@ export function createLog(
     write: (line: string) => void;
   },
 ): Log {
-  const threshold = LOG_LEVELS.indexOf(least);
+  const isWanted = levelsFrom(least);
   return (level, message, fields = {}) => {
-    if (LOG_LEVELS.indexOf(level) < threshold) return;
+    if (!isWanted(level)) return;
     const pairs = Object.entries(fields).filter(([, value]) => value !== undefined)
       .map(([key, value]) => ` ${key}=${quoted(String(value))}`);
     const time = new Date(wallMs()).toISOString();

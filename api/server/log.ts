@@ -3,10 +3,8 @@
  *
  * @module
  */
+import { levelsFrom, type LogLevel } from "../../kv/schema/log_level.ts";
 import type { Log } from "../../scheduler/term.ts";
-
-export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
-export type LogLevel = typeof LOG_LEVELS[number];
 
 /** Writes what is of the `least` level or above. */
 export function createLog(
@@ -16,9 +14,9 @@ export function createLog(
     write: (line: string) => void;
   },
 ): Log {
-  const threshold = LOG_LEVELS.indexOf(least);
+  const isWanted = levelsFrom(least);
   return (level, message, fields = {}) => {
-    if (LOG_LEVELS.indexOf(level) < threshold) return;
+    if (!isWanted(level)) return;
     write(JSON.stringify({ at: new Date(wallMs()).toISOString(), level, message, ...fields }));
   };
 }
