@@ -6,8 +6,8 @@
 import { parseArgs } from "node:util";
 import { Labels, Name } from "../kv/schema/common.ts";
 import { parseAddress } from "../kv/schema/ip.ts";
-import { DEFAULT_POOL, parsePool, type Pool } from "./dns/pool.ts";
 import { LOG_LEVELS, type LogLevel } from "../kv/schema/log_level.ts";
+import { DEFAULT_POOL, parsePool, type Pool } from "./dns/pool.ts";
 
 export interface WorkerConfig {
   server: string;
