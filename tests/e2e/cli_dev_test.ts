@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { inTerminal, ptyTest, screenOf } from "../support/pty.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
-const PROGRAM = "deno.json deno.lock main.ts api cli kv scheduler server worker";
+const PROGRAM = "deno.json deno.lock main.ts api cli kv scheduler worker";
 
 /** A checkout of its own: `dev` keeps its state in the one that it is started in. */
 async function inCheckout(run: (dir: string) => Promise<void>): Promise<void> {

@@ -45,11 +45,8 @@ const HOLD_MS = 20_000;
 const RETRY = { firstMs: 100, maxMs: 2_000 } as const;
 /** Between two polls that brought nothing: a server that does not hold polls must not be flooded. */
 const SPACING_MS = 100;
-/**
- * Between two writes of the file, in writes' durations: the table of a large cluster is large, and in a
- * rollout it changes all the time. It is read by an agent that starts while the control plane is away.
- */
-const SAVE_SPACING = { writes: 20, minMs: 1_000, maxMs: 2_000 } as const;
+/** Between two writes of the file, in writes' durations: the table of a large cluster is large. */
+const SAVE_SPACING = { writes: 20, minMs: 50, maxMs: 2_000 } as const;
 
 /** Calls back with each new table, the stored one first, until the signal aborts. */
 export async function followEndpoints(
