@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { Labels, Name } from "../kv/schema/common.ts";
 import { parseAddress } from "../kv/schema/ip.ts";
-import { LOG_LEVELS, type LogLevel } from "../kv/schema/log_level.ts";
+import { LOG_LEVELS, type LogLevel } from "../kv/schema/log.ts";
 import { DEFAULT_POOL, parsePool, type Pool } from "./dns/pool.ts";
 
 export interface WorkerConfig {

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { StrategyName } from "../../kv/schema/service.ts";
 import { STRATEGY_NAMES } from "../../kv/schema/strategies.ts";
 import { messageOf } from "../../kv/store.ts";
-import { LOG_LEVELS, type LogLevel } from "../../kv/schema/log_level.ts";
+import { LOG_LEVELS, type LogLevel } from "../../kv/schema/log.ts";
 
 export interface ServerConfig {
   hostname: string;

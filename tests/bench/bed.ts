@@ -7,6 +7,7 @@
 import { describeError } from "../../api/client.ts";
 import type { EventView } from "../../kv/schema/event.ts";
 import { TaskTemplate } from "../../kv/schema/service.ts";
+import { systemClock } from "../../kv/schema/time.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 import { createDockerRuntime } from "../../worker/docker/docker.ts";
 import { startsAtOnce } from "../../worker/engine_calls.ts";
@@ -178,8 +179,9 @@ export async function stampOf(
   throw new Error(`the log tells of ${tasks.size} tasks, waited for ${options.count}`);
 }
 
+/** So long on this machine's clock: a benchmark's own pace. */
 export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  return systemClock.sleep(ms);
 }
 
 /**

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { systemClock } from "../../kv/schema/time.ts";
 import type { EngineConnection } from "../../worker/docker/connect.ts";
 import { type EngineEvent, watchEngine } from "./engine_watch.ts";
 
@@ -70,7 +71,7 @@ export async function watchContainers(
       const ids = await runningNow();
       const untilMs = performance.now() + 5_000;
       while (ids.symmetricDifference(live).size > 0 && performance.now() < untilMs) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await systemClock.sleep(20);
       }
     },
     close: watch.close,

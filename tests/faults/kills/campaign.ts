@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { systemClock } from "../../../kv/schema/time.ts";
 import type { EngineConnection } from "../../../worker/docker/connect.ts";
 import { createRandom, type Random } from "../../sim/random.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -132,7 +133,7 @@ async function disturb(leg: Leg): Promise<Progress["kills"]> {
 
   async function killing(): Promise<void> {
     while (kills.server + kills.workers < leg.kills && !over.signal.aborted && !signal.aborted) {
-      await pause(-everyMs * Math.log(1 - random.next()));
+      await systemClock.sleep(-everyMs * Math.log(1 - random.next()));
       const alive = leg.fleet.alive();
       if (alive.length === 0) continue;
       const weights = alive.map((name) => ({ name, weight: name === SERVER ? SERVER_WEIGHT : 1 }));
@@ -140,7 +141,7 @@ async function disturb(leg: Leg): Promise<Progress["kills"]> {
       const downMs = random.between(DOWN_MS.min, DOWN_MS.max);
       await leg.fleet.kill(name);
       kills[name === SERVER ? "server" : "workers"]++;
-      restarts.push(pause(downMs).then(() => leg.fleet.start(name)));
+      restarts.push(systemClock.sleep(downMs).then(() => leg.fleet.start(name)));
     }
   }
 
@@ -148,10 +149,10 @@ async function disturb(leg: Leg): Promise<Progress["kills"]> {
     const killed = () => kills.server + kills.workers;
     while ((killed() < leg.kills || recorder.tasks() < leg.tasks) && !signal.aborted) {
       const ahead = recorder.tasks() / Math.max(1, leg.tasks) > killed() / Math.max(1, leg.kills);
-      if (ahead && killed() < leg.kills) await pause(random.between(50, 300));
+      if (ahead && killed() < leg.kills) await systemClock.sleep(random.between(50, 300));
       else {
         await churn.step();
-        await pause(random.between(0, STEP_MS));
+        await systemClock.sleep(random.between(0, STEP_MS));
       }
     }
   }
@@ -159,7 +160,7 @@ async function disturb(leg: Leg): Promise<Progress["kills"]> {
   async function logging(): Promise<void> {
     while (!over.signal.aborted) {
       await recorder.readLog();
-      await pause(LOG_EVERY_MS);
+      await systemClock.sleep(LOG_EVERY_MS);
     }
   }
 
@@ -189,7 +190,7 @@ async function rest({ fleet, recorder, churn, options: { signal } }: Leg): Promi
     if (findings.length === 0 || signal.aborted) return findings;
     if (performance.now() > untilMs) return findings;
     if (findings.every(({ kind }) => kind === "doubled")) return findings;
-    await pause(LOG_EVERY_MS);
+    await systemClock.sleep(LOG_EVERY_MS);
   }
 }
 
@@ -233,10 +234,6 @@ async function isEmpty(
     const gone = services.ok && services.value.items.length === 0;
     if (gone && (await recorder.present()).length === 0) return true;
     if (performance.now() > untilMs) return false;
-    await pause(100);
+    await systemClock.sleep(100);
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -8,6 +8,7 @@
 import type { CallOptions, Client, Result } from "../../../api/client.ts";
 import { describeError } from "../../../api/client.ts";
 import type { ServiceSpecInput } from "../../../kv/schema/service.ts";
+import { systemClock } from "../../../kv/schema/time.ts";
 import type { Random } from "../../sim/random.ts";
 import { TEST_IMAGE } from "../../support/engine.ts";
 import type { Wanted } from "./audit.ts";
@@ -95,7 +96,7 @@ export function createChurn(deps: ChurnDeps): Churn {
       if (performance.now() > untilMs) {
         throw new Error(`${what}: ${describeError(error)}, for good`);
       }
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await systemClock.sleep(AGAIN_MS);
     }
   }
 
