@@ -98,9 +98,9 @@ Deno.test("the scheduler's core imports no effect: only the files named effectfu
   assertEquals(broken.filter((path) => !/\/(tick|term|intake|round|sweep)\.ts$/.test(path)), []);
 });
 
-Deno.test("Deno.openKv appears once, in kv/store.ts", async () => {
+Deno.test("Deno.openKv appears once, in kv/open.ts", async () => {
   const users = (await sources()).filter((f) => code(f.text).includes("Deno.openKv("));
-  assertEquals(users.map((f) => f.path), ["kv/store.ts"]);
+  assertEquals(users.map((f) => f.path), ["kv/open.ts"]);
 });
 
 Deno.test("only composition roots read the environment and the arguments", async () => {

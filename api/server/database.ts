@@ -7,7 +7,7 @@
 import { type CachedKv, cacheRows } from "../../kv/cached.ts";
 import { initCluster } from "../../kv/cluster.ts";
 import { startVault } from "../../kv/rekey.ts";
-import { openStore, type Store } from "../../kv/store.ts";
+import { openStore, type Store } from "../../kv/open.ts";
 import { ensureAdminToken, type TokenDeps } from "../../kv/tokens.ts";
 import type { Vault } from "../../kv/vault.ts";
 import type { Log } from "../../scheduler/term.ts";

@@ -15,7 +15,8 @@ import {
   type TaskTemplate,
 } from "../../kv/schema/service.ts";
 import { type Observed, type Task } from "../../kv/schema/task.ts";
-import { type Kv, openStore } from "../../kv/store.ts";
+import { openStore } from "../../kv/open.ts";
+import type { Kv } from "../../kv/store.ts";
 import { sha256Hex } from "../../kv/tokens.ts";
 import { AT, factsOf, seen } from "../support/seed.ts";
 

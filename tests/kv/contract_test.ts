@@ -3,7 +3,8 @@
  * simulations run on.
  */
 import { assert, assertEquals, assertFalse, assertStringIncludes } from "@std/assert";
-import { type Kv, messageOf, openStore, storeFailure } from "../../kv/store.ts";
+import { openStore } from "../../kv/open.ts";
+import { type Kv, messageOf, storeFailure } from "../../kv/store.ts";
 import { openMemoryKv } from "../support/memory_kv.ts";
 import { createRandom } from "../sim/random.ts";
 

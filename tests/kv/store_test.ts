@@ -2,7 +2,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { key } from "../../kv/keys.ts";
 import { initCluster } from "../../kv/cluster.ts";
 import { SCHEMA_VERSION } from "../../kv/schema/control.ts";
-import { openStore, type Store, storeFailure } from "../../kv/store.ts";
+import { openStore, type Store } from "../../kv/open.ts";
+import { storeFailure } from "../../kv/store.ts";
 import { countingIds } from "../support/ids.ts";
 
 async function withDir(run: (dir: string) => Promise<void>): Promise<void> {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Kv, messageOf, openStore } from "../../kv/store.ts";
+import { openStore } from "../../kv/open.ts";
+import { type Kv, messageOf } from "../../kv/store.ts";
 import { openMemoryKv } from "../support/memory_kv.ts";
 import { type FaultKind, heal, trouble } from "./faults.ts";
 import type { NodeOptions } from "./node.ts";

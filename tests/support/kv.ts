@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Kv, openStore } from "../../kv/store.ts";
+import { openStore } from "../../kv/open.ts";
+import type { Kv } from "../../kv/store.ts";
 
 export async function withKv(run: (kv: Kv) => Promise<void>): Promise<void> {
   const opened = await openStore(":memory:");

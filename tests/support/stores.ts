@@ -5,7 +5,8 @@
  * @module
  */
 import type fc from "fast-check";
-import { type Kv, openStore } from "../../kv/store.ts";
+import { openStore } from "../../kv/open.ts";
+import type { Kv } from "../../kv/store.ts";
 
 /** Defines the test twice: on a memory database, and on a file. */
 export function onEachStore(name: string, run: (kv: Kv) => Promise<void>): void {
