@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { act, passUntil } from "../support/rollouts.ts";
+import { act, passUntil, taskIn } from "../support/rollouts.ts";
 import { addTask, applyActions, planAll, report } from "../support/world.ts";
 
 function stops(actions: readonly { kind: string }[]): number {
@@ -218,20 +218,13 @@ Deno.test("canary: some slots first; the others once promoted", () => {
 
 Deno.test("canary: a slot whose new task is on its way out is still one of the canary's", () => {
   const a = act({ replicas: 4, update: { strategy: "canary", canary: 2, parallelism: 0 } });
-  const inSlot = (slot: number) => {
-    const found = [...a.made.tasks.values()].filter(({ task, endedAtMs }) =>
-      task.slot === slot && endedAtMs === undefined
-    );
-    assert(found.length === 1 && found[0]);
-    return found[0].task.id;
-  };
-  report(a.made, inSlot(3), "failed", a.nowMs(), 60_000);
+  report(a.made, taskIn(a, 3), "failed", a.nowMs(), 60_000);
   a.put({ revision: 2 });
   passUntil(a, "waiting-promote");
   assertEquals(a.serving(), ["1 r2", "2 r1", "3 r2", "4 r1"]);
-  const stop = { kind: "stop" as const, taskId: inSlot(3), why: "its node is drained" };
+  const stop = { kind: "stop" as const, taskId: taskIn(a, 3), why: "its node is drained" };
   applyActions(a.made, [stop], () => "unused", a.nowMs());
-  for (const slot of [1, 2]) report(a.made, inSlot(slot), "failed", a.nowMs(), 60_000);
+  for (const slot of [1, 2]) report(a.made, taskIn(a, slot), "failed", a.nowMs(), 60_000);
   a.plan();
   assertEquals(a.live().map((line) => line.slice(0, 4)), ["1 r2", "2 r1", "3 r2", "4 r1"]);
 });
@@ -323,12 +316,8 @@ Deno.test("two tasks of the same revision in one slot: one is stopped", () => {
 
 Deno.test("canary: what is on its way out has had the new revision: no further slot gets it", () => {
   const a = act({ replicas: 3, update: { strategy: "canary", canary: 1, parallelism: 0 } });
-  const end = (slot: number, state: "failed" | "stopped") => {
-    const found = [...a.made.tasks.values()].find(({ task, endedAtMs }) =>
-      task.slot === slot && endedAtMs === undefined
-    );
-    report(a.made, found?.task.id ?? "", state, a.nowMs());
-  };
+  const end = (slot: number, state: "failed" | "stopped") =>
+    report(a.made, taskIn(a, slot), state, a.nowMs());
   end(2, "failed");
   a.put({ revision: 2 });
   a.follow();

@@ -162,6 +162,13 @@ export class Facts {
       ? rollout.stable
       : service.revision;
   }
+  /** How many slots may have the newest revision until its canary is promoted; undefined: all. */
+  canary({ id, revision, update }: ServiceRow): number | undefined {
+    const rollout = this.rollout(id);
+    const limited = update.strategy === "canary" && rollout?.revision === revision &&
+      !rollout.back && !rollout.promoted && rollout.state !== "done";
+    return limited ? update.canary : undefined;
+  }
   isLive(task: TaskRow): boolean {
     return !isEnd(this.state(task));
   }

@@ -137,4 +137,9 @@ export const REGRESSIONS: readonly Regression[] = [
     found: "a change that was undone before the leader looked left its revision when its service " +
       "was removed (tests/scheduler/tick_test.ts)",
   },
+  {
+    seed: 211047,
+    found: "the checker's own: a slot beside a canary that waited for room was not to be in the " +
+      "back-off of its old revision, and by another rule not to have the new one",
+  },
 ];

@@ -138,6 +138,15 @@ function bySlot(tasks: TaskRecord[]): TaskRecord[] {
   return tasks.sort((a, b) => a.task.slot - b.task.slot || (a.task.id < b.task.id ? -1 : 1));
 }
 
+/** The id of the one live task of a slot. */
+export function taskIn({ made }: Act, slot: number): string {
+  const [found, ...more] = [...made.tasks.values()].filter(({ task, endedAtMs }) =>
+    task.slot === slot && endedAtMs === undefined
+  );
+  if (!found || more.length > 0) throw new Error(`slot ${slot} has not one live task`);
+  return found.task.id;
+}
+
 /** Lets time pass in steps until the rollout is in this state. */
 export function passUntil(acted: Act, state: Rollout["state"], stepMs = 500): void {
   for (let step = 0; step < 2000; step++) {

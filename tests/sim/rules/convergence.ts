@@ -6,6 +6,7 @@
  */
 import type { FinalNode } from "../checker.ts";
 import { type Facts, isEnd, isRunTask, type ServiceRow, type TaskRow } from "../facts.ts";
+import { isBroken } from "../specs.ts";
 import { evicts, refusal } from "./fit.ts";
 import { leftovers } from "./leftovers.ts";
 import { nodesThatFit } from "./room.ts";
@@ -65,11 +66,36 @@ function unsettledReplicas(facts: Facts, service: ServiceRow, live: TaskRow[]): 
     }
   }
   // Starting first, an old task stays beside the new one that waits for room.
-  const slots = new Set(live.map(({ slot }) => slot)).size;
-  if (slots !== mode.replicas || (!held && live.length !== mode.replicas)) {
-    problems.push(`${name} has ${live.length} tasks in ${slots} slots of ${mode.replicas}`);
+  const slots = new Set(live.map(({ slot }) => slot));
+  const failing = held ? failingBesideCanary(facts, service, live) : [];
+  const accounted = slots.union(new Set(failing)).size;
+  if (accounted !== mode.replicas || (!held && live.length !== mode.replicas)) {
+    problems.push(`${name} has ${live.length} tasks in ${slots.size} slots of ${mode.replicas}`);
   }
   return problems;
+}
+
+/**
+ * Slots in which an old task that always fails waits to be tried again, beside a whole canary that waits
+ * for room. Until that is promoted no further slot may have the new revision (slots.ts), so that such a
+ * slot is never done with failing.
+ */
+function failingBesideCanary(facts: Facts, service: ServiceRow, live: TaskRow[]): number[] {
+  const { id, revision, mode } = service;
+  const rollout = facts.rollout(id);
+  const wanted = mode.type === "replicated" ? mode.replicas : 0;
+  const changed = new Set(live.filter((one) => one.revision === revision).map(({ slot }) => slot));
+  if (!rollout || changed.size !== facts.canary(service)) return [];
+  const old = facts.template(id, rollout.stable);
+  if (!old || !isBroken(old)) return [];
+  const newest = new Map<number, TaskRow>();
+  for (const task of facts.tasksOf(id)) {
+    if (task.slot > wanted) continue;
+    if (task.id > (newest.get(task.slot)?.id ?? "")) newest.set(task.slot, task);
+  }
+  return [...newest.values()].filter((task) =>
+    task.revision === rollout.stable && task.desired === "run" && facts.state(task) === "failed"
+  ).map(({ slot }) => slot);
 }
 
 /** A global service has a task on each node that it asks for. */

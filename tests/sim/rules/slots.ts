@@ -57,16 +57,14 @@ export function slots({ facts, broken }: RuleContext): Rule {
     if (other) broken(`${name}: task ${task.id} is created on ${home}, where ${other.id} lives`);
   }
 
-  function checkCanary(task: TaskRow, { id, name, revision, update }: ServiceRow, live: TaskRow[]) {
-    const rollout = facts.rollout(id);
-    const limited = update.strategy === "canary" && rollout?.revision === revision &&
-      !rollout.back && !rollout.promoted && rollout.state !== "done";
-    if (!limited || task.revision !== revision || rechosen.has(`${id}@${revision}`)) return;
+  function checkCanary(task: TaskRow, service: ServiceRow, live: TaskRow[]): void {
+    const { id, name, revision } = service;
+    const canary = facts.canary(service);
+    if (canary === undefined || task.revision !== revision) return;
+    if (rechosen.has(`${id}@${revision}`)) return;
     const slots = new Set(live.filter((one) => one.revision === revision).map(({ slot }) => slot));
-    if (slots.size > update.canary) {
-      broken(
-        `${name}: ${slots.size} slots have revision ${revision}, the canary is ${update.canary}`,
-      );
+    if (slots.size > canary) {
+      broken(`${name}: ${slots.size} slots have revision ${revision}, the canary is ${canary}`);
     }
   }
 

@@ -141,4 +141,28 @@ export const FOUND_OF_SERVICES: Record<string, Story> = {
       await sim.pass(3_000);
     },
   },
+  "beside a canary that waited for room the old revision failed: its slot was expected to change": {
+    replicas: 1,
+    nodes: PAIR,
+    async run(sim) {
+      const { template } = serviceOf("s1");
+      const env = { SIM_EXIT: "1", SIM_RUN_MS: "1000" };
+      await create(
+        sim,
+        serviceOf("s1", {
+          mode: { type: "replicated", replicas: 3 },
+          template: { ...template, env, restart: { condition: "none" } },
+          update: { strategy: "canary", canary: 2, parallelism: 0 },
+        }),
+      );
+      await until(sim, "s1 runs", () => running(sim, "s1").length === 3);
+      await put(sim, "s1", { template: { ...template, placement: { pool: "edge" } } });
+      const { facts } = sim.checker;
+      const id = facts.services().find(({ name }) => name === "s1")?.id ?? "";
+      const waiting = () => facts.tasksOf(id).filter((task) => task.revision === 2);
+      await until(sim, "the canary waits for room", () => waiting().length === 2);
+      const failures = facts.failures(id);
+      await until(sim, "the third slot is tried anew", () => facts.failures(id) >= failures + 4);
+    },
+  },
 };
