@@ -142,4 +142,8 @@ export const REGRESSIONS: readonly Regression[] = [
     found: "the checker's own: a slot beside a canary that waited for room was not to be in the " +
       "back-off of its old revision, and by another rule not to have the new one",
   },
+  {
+    seed: 300977,
+    found: "the checker's own: a failed job went by itself while the users were told of it",
+  },
 ];

@@ -25,7 +25,7 @@ export function reports(facts: Facts, views: readonly ServiceReport[]): string[]
 function misreported(facts: Facts, { id, phase, counts }: ServiceReport): string[] {
   const service = facts.service(id);
   if (!service) return [`service ${id} is told of and not there`];
-  const { name, stopped } = service;
+  const { name, stopped, deleting } = service;
   const own = facts.tasksOf(id).filter((task) => service.mode.type !== "job" || !isRunTask(task));
   const running = own.filter((task) => facts.state(task) === "running").length;
   const problems: string[] = [];
@@ -33,6 +33,8 @@ function misreported(facts: Facts, { id, phase, counts }: ServiceReport): string
   // Of a job that was stopped when it failed for the last time, either is true.
   const job = service.mode.type === "job";
   const either = job && stopped && ["failed", "stopped"].includes(phase);
+  // A job that has ended may go by itself (`removeAfterMs`) while it is asked for.
+  if (deleting && phase === "removing") return [];
   if (expected !== undefined && phase !== expected && !either) {
     problems.push(`${name} is told to be ${phase}, is ${expected}`);
   }
