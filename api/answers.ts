@@ -38,7 +38,7 @@ export interface Answers {
 
 interface Made {
   text: string;
-  headers: Record<string, string>;
+  headers: Headers;
   /** Whether it would be made alike now; absent: nobody knows. */
   holds?: () => boolean;
 }
@@ -71,7 +71,7 @@ export function createAnswers(
       const seen = live && trackLive(live, liveTasks);
       const found = await read({ kv: rows?.kv ?? kv, ...(seen ? { live: seen.live } : {}) });
       if (!found.ok) return found;
-      const headers = { ...HEADERS, ...headersOf(found.value) };
+      const headers = new Headers({ ...HEADERS, ...headersOf(found.value) });
       const made = { text: JSON.stringify(found.value), headers };
       if (!rows) return done(made);
       return done({ ...made, holds: () => rows.unchanged() && (seen?.unchanged() ?? true) });

@@ -33,6 +33,12 @@ export interface TrackedKv {
 
 type Entry = Deno.KvEntryMaybe<unknown>;
 
+interface Kept {
+  entry: Entry;
+  /** Whether it is kept still. */
+  here: boolean;
+}
+
 /** Rows of services, tasks and nodes are a few hundred bytes. */
 const ROWS = 20_000;
 /** Kinds that are listed, or read once, but never read again by key. */
@@ -47,7 +53,7 @@ const NOT_KEPT = new Set<Deno.KvKeyPart>([
 
 /** Only for a database that no other process can open, and only if all in this one use the answer. */
 export function cacheRows(kv: Kv): CachedKv {
-  const rows = new Lru<string, Entry>(ROWS);
+  const rows = new Lru<string, Kept>(ROWS, (kept) => kept.here = false);
   /** Keys of commits under way, and how many of them. */
   const busy = new Map<string, number>();
   /** Reads under way, by key: a commit takes them out, and they are not kept (invariant 2). */
@@ -69,7 +75,7 @@ export function cacheRows(kv: Kv): CachedKv {
     }
   }
 
-  async function read(keys: readonly Deno.KvKey[]): Promise<Entry[]> {
+  async function read(keys: readonly Deno.KvKey[]): Promise<Kept[]> {
     const names = keys.map(nameOf);
     const mine = Symbol();
     for (const name of names) {
@@ -90,23 +96,25 @@ export function cacheRows(kv: Kv): CachedKv {
       names.forEach(free);
       throw error;
     }
-    entries.forEach((entry, i) => {
+    return entries.map((entry, i) => {
       const name = names[i];
-      if (free(name)) rows.set(name, freeze(entry));
+      if (!free(name)) return { entry, here: false };
+      const kept = { entry: freeze(entry), here: true };
+      rows.set(name, kept);
+      return kept;
     });
-    return entries;
   }
 
   /** All of them, or nothing. */
-  function kept(keys: readonly Deno.KvKey[]): Entry[] | undefined {
-    const entries: Entry[] = [];
+  function kept(keys: readonly Deno.KvKey[]): Kept[] | undefined {
+    const found: Kept[] = [];
     for (const key of keys) {
       const name = nameOf(key);
-      const entry = name === undefined ? undefined : rows.get(name);
-      if (!entry) return undefined;
-      entries.push(entry);
+      const one = name === undefined ? undefined : rows.get(name);
+      if (!one) return undefined;
+      found.push(one);
     }
-    return entries;
+    return found;
   }
 
   const direct: Kv = {
@@ -120,25 +128,19 @@ export function cacheRows(kv: Kv): CachedKv {
   const answer = (keys: readonly Deno.KvKey[]) => kept(keys) ?? read(keys);
   const through = (ask: typeof answer): Kv => ({
     ...direct,
-    get: (async (key: Deno.KvKey) => (await ask([key]))[0]) as Kv["get"],
-    getMany: (async (keys: readonly Deno.KvKey[]) => await ask(keys)) as Kv["getMany"],
+    get: (async (key: Deno.KvKey) => (await ask([key]))[0]?.entry) as Kv["get"],
+    getMany:
+      (async (keys: readonly Deno.KvKey[]) => (await ask(keys)).map(({ entry }) => entry)) as Kv[
+        "getMany"
+      ],
   });
 
   function track(): TrackedKv {
-    const names: string[] = [];
-    const entries: Entry[] = [];
+    const seen: Kept[] = [];
     let known = true;
     const kv = through(async (keys) => {
       const answered = await answer(keys);
-      keys.forEach((key, i) => {
-        const name = nameOf(key);
-        const entry = answered[i];
-        if (name === undefined || !entry) known = false;
-        else {
-          names.push(name);
-          entries.push(entry);
-        }
-      });
+      seen.push(...answered);
       return answered;
     });
     const giveUp = <A extends unknown[], T>(call: (...args: A) => T) => (...args: A) => {
@@ -147,7 +149,7 @@ export function cacheRows(kv: Kv): CachedKv {
     };
     return {
       kv: { ...kv, list: giveUp(kv.list) as Kv["list"], watch: giveUp(kv.watch) as Kv["watch"] },
-      unchanged: () => known && names.every((name, i) => rows.get(name) === entries[i]), // (5)
+      unchanged: () => known && seen.every(({ here }) => here), // (5)
     };
   }
 

@@ -10,8 +10,8 @@ export class Lru<K, V> {
   #young = new Map<K, V>();
   #old = new Map<K, V>();
 
-  /** Holds at most `limit` entries (two at the least). */
-  constructor(limit: number) {
+  /** Holds at most `limit` entries (two at the least); `onGone` is told of each value that it gives up. */
+  constructor(limit: number, private readonly onGone?: (value: V) => void) {
     this.#half = Math.max(1, Math.floor(limit / 2));
   }
 
@@ -23,21 +23,33 @@ export class Lru<K, V> {
     const young = this.#young.get(key);
     if (young !== undefined) return young;
     const old = this.#old.get(key);
-    if (old !== undefined) this.set(key, old);
+    if (old !== undefined) {
+      this.#old.delete(key);
+      this.#put(key, old);
+    }
     return old;
   }
 
   set(key: K, value: V): void {
-    this.#old.delete(key);
-    if (this.#young.size >= this.#half && !this.#young.has(key)) {
+    this.delete(key);
+    this.#put(key, value);
+  }
+
+  delete(key: K): void {
+    for (const generation of [this.#young, this.#old]) {
+      const value = generation.get(key);
+      if (value === undefined) continue;
+      generation.delete(key);
+      this.onGone?.(value);
+    }
+  }
+
+  #put(key: K, value: V): void {
+    if (this.#young.size >= this.#half) {
+      if (this.onGone) { for (const old of this.#old.values()) this.onGone(old); }
       this.#old = this.#young;
       this.#young = new Map();
     }
     this.#young.set(key, value);
-  }
-
-  delete(key: K): void {
-    this.#young.delete(key);
-    this.#old.delete(key);
   }
 }
