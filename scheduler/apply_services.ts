@@ -14,7 +14,8 @@ import { routePlace } from "../kv/schema/route.ts";
 import type { Service } from "../kv/schema/service.ts";
 import type { Action } from "./action.ts";
 import type { Applied, ApplyDeps, CommitDraft as Draft, Stamp } from "./commit.ts";
-import { dropService, putRollout, putService, type ServiceRecord, type World } from "./world.ts";
+import type { ServiceRecord, World } from "./world.ts";
+import { dropService, putRollout, putService } from "./world_changes.ts";
 
 /** Actions that have a commit of their own. */
 export type ServiceAction = Extract<Action, { kind: "retire" | "remove" }>;

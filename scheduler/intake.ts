@@ -23,7 +23,7 @@ import { nodeChange } from "./node_change.ts";
 import { pendingServices } from "./plan.ts";
 import type { Context, Term } from "./term.ts";
 import { missingPorts, missingText } from "./unbound_ports.ts";
-import { dropNode } from "./world.ts";
+import { dropNode } from "./world_changes.ts";
 
 /** Beats are read this often. */
 export const BEATS_MS = 1000;
