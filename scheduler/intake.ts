@@ -57,7 +57,8 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
   term.beatsAtMs = nowMs;
   for (const [nodeId, atMs] of await beats.read()) {
     const node = term.world.nodes.get(nodeId);
-    if (!node) continue;
+    // A beat of before this term brings nobody back: the silence since may be the leader's own.
+    if (!node || atMs < node.knownSinceMs) continue;
     node.lastSeenMs = Math.max(node.lastSeenMs, away ? nowMs : atMs);
     term.graces.delete(nodeId);
     if (node.status?.state !== "ready") term.dirtyNodes.add(nodeId);

@@ -424,6 +424,29 @@ Deno.test("what a node that fell silent says before its strict tasks are given u
     assertEquals(state(), "ready");
   }));
 
+Deno.test("a node that a new leader finds down comes back by a beat of its term, not by an older one", () =>
+  withBench(async ({ kv, ticker, pass }) => {
+    const node = idOf(3);
+    await seedNode(kv, node, "n3", { ...READY, state: "down" });
+    let heard: [string, number][] = [];
+    const beats = {
+      read: () => Promise.resolve(new Map(heard.splice(0))),
+      stale: () => [],
+    };
+    const leader = ticker({ beats, nodeTtlMs: 6_000 });
+    const state = () => leader.world()?.nodes.get(node)?.status?.state;
+    pass(10_000);
+    await leader.tick();
+    pass(1_000);
+    heard = [[node, 9_999]];
+    await leader.tick();
+    assertEquals(state(), "down");
+    pass(1_000);
+    heard = [[node, 11_500]];
+    await leader.tick();
+    assertEquals(state(), "ready");
+  }));
+
 Deno.test("a node's status that was written while the node was removed goes with it", () =>
   withBench(async ({ kv, newId, ticker }) => {
     const leader = ticker();
