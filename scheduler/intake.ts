@@ -46,6 +46,9 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
   const nowMs = deps.clock.monoMs();
   if (nowMs < beatsDueAtMs(term)) return;
   const away = !attended(term, nowMs);
+  // A beat of before this term, or of before the leader stood still, brings nobody back: how much of the
+  // silence since is the node's is not known.
+  const lookedMs = away ? term.beatsAtMs : -Infinity;
   if (away) {
     for (const [nodeId, node] of term.world.nodes) {
       const graces = term.graces.get(nodeId) ?? 0;
@@ -57,8 +60,9 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
   term.beatsAtMs = nowMs;
   for (const [nodeId, atMs] of await beats.read()) {
     const node = term.world.nodes.get(nodeId);
-    // A beat of before this term brings nobody back: the silence since may be the leader's own.
-    if (!node || atMs < node.knownSinceMs) continue;
+    if (!node) continue;
+    const backFromMs = Math.max(node.knownSinceMs, lookedMs);
+    if (node.status?.state === "down" && atMs < backFromMs) continue;
     node.lastSeenMs = Math.max(node.lastSeenMs, away ? nowMs : atMs);
     term.graces.delete(nodeId);
     if (node.status?.state !== "ready") term.dirtyNodes.add(nodeId);

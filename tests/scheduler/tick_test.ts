@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { initCluster } from "../../kv/cluster.ts";
-import { createLocalBeats, stretchTtl } from "../../kv/beats.ts";
+import { createBeatCollector, createLocalBeats, stretchTtl } from "../../kv/beats.ts";
 import { key, prefix } from "../../kv/keys.ts";
 import { lastLog, readLog } from "../../kv/log.ts";
 import { countQueue, enqueue, listParked, retryParked } from "../../kv/queue.ts";
@@ -444,6 +444,28 @@ Deno.test("a node that a new leader finds down comes back by a beat of its term,
     pass(1_000);
     heard = [[node, 11_500]];
     await leader.tick();
+    assertEquals(state(), "ready");
+  }));
+
+Deno.test("a leader that stood still takes no node back for what it had heard before", () =>
+  withBench(async ({ kv, ticker, clock, pass }) => {
+    const [gone, well] = [idOf(1), idOf(2)];
+    const beats = createBeatCollector({ kv, clock, replicaId: "other" });
+    const leader = ticker({ nodeTtlMs: 6_000 });
+    const state = () => leader.world()?.nodes.get(gone)?.status?.state;
+    const after = async (ms: number, ...heard: string[]) => {
+      pass(ms);
+      heard.forEach(beats.beat);
+      await beats.flush();
+      await leader.tick();
+    };
+    await after(0);
+    await after(1_000, gone, well);
+    for (let second = 0; second < 6; second++) await after(1_000, well);
+    assertEquals(state(), "down");
+    await after(3_500, well);
+    assertEquals(state(), "down");
+    await after(3_500, well, gone);
     assertEquals(state(), "ready");
   }));
 
