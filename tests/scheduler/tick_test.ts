@@ -428,7 +428,7 @@ Deno.test("a node that a new leader finds down comes back by a beat of its term,
   withBench(async ({ kv, ticker, pass }) => {
     const node = idOf(3);
     await seedNode(kv, node, "n3", { ...READY, state: "down" });
-    let heard: [string, number][] = [];
+    const heard: [string, number][] = [];
     const beats = {
       read: () => Promise.resolve(new Map(heard.splice(0))),
       stale: () => [],
@@ -438,11 +438,11 @@ Deno.test("a node that a new leader finds down comes back by a beat of its term,
     pass(10_000);
     await leader.tick();
     pass(1_000);
-    heard = [[node, 9_999]];
+    heard.push([node, 9_999]);
     await leader.tick();
     assertEquals(state(), "down");
     pass(1_000);
-    heard = [[node, 11_500]];
+    heard.push([node, 11_500]);
     await leader.tick();
     assertEquals(state(), "ready");
   }));
@@ -466,6 +466,57 @@ Deno.test("a leader that stood still takes no node back for what it had heard be
     await after(3_500, well);
     assertEquals(state(), "down");
     await after(3_500, well, gone);
+    assertEquals(state(), "ready");
+  }));
+
+Deno.test("what a leader hears late counts by when it stood still: not at all, or as of its end", () =>
+  withBench(async ({ kv, ticker, pass }) => {
+    const node = idOf(3);
+    await seedNode(kv, node, "n3", { ...READY, state: "down" });
+    const heard: [string, number][] = [];
+    const beats = { read: () => Promise.resolve(new Map(heard.splice(0))), stale: () => [] };
+    const leader = ticker({ beats, nodeTtlMs: 6_000 });
+    const stateAfter = async (ms: number, atMs: number) => {
+      pass(ms);
+      heard.push([node, atMs]);
+      await leader.tick();
+      return leader.world()?.nodes.get(node)?.status?.state;
+    };
+    await leader.tick();
+    assertEquals(await stateAfter(1_000, -1), "down");
+    assertEquals(await stateAfter(4_500, 999), "down");
+    assertEquals(await stateAfter(500, 999), "down", "of before, read once more");
+    assertEquals(await stateAfter(1_000, 1_001), "ready");
+    for (let ms = 7_500; ms <= 11_000; ms += 500) {
+      assertEquals(await stateAfter(500, 1_001), "ready", `at ${ms}`);
+    }
+    assertEquals(await stateAfter(500, 1_001), "down");
+  }));
+
+Deno.test("a leader that stands still while it hears of a node's return does not take that for its silence", () =>
+  withBench(async ({ kv, ticker, clock, pass }) => {
+    const node = idOf(3);
+    await seedNode(kv, node, "n3", { ...READY, state: "down" });
+    const heard: [string, number][] = [];
+    const beats = {
+      read() {
+        const fresh = new Map(heard.splice(0));
+        if (fresh.size > 0) pass(4_500);
+        return Promise.resolve(fresh);
+      },
+      stale: () => [],
+    };
+    const leader = ticker({ beats, nodeTtlMs: 6_000 });
+    const state = () => leader.world()?.nodes.get(node)?.status?.state;
+    await leader.tick();
+    pass(1_000);
+    heard.push([node, clock.monoMs()]);
+    await leader.tick();
+    assertEquals(state(), "down", "it is not judged by beats that old");
+    await leader.tick();
+    assertEquals(state(), "ready");
+    pass(2_500);
+    await leader.tick();
     assertEquals(state(), "ready");
   }));
 
