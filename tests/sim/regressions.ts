@@ -153,4 +153,9 @@ export const REGRESSIONS: readonly Regression[] = [
   },
   { seed: 402329, found: "the same, with a task that was placed there and lost" },
   { seed: 600069, found: "the same, with a beat of between two times that the leader stood still" },
+  {
+    seed: 600843,
+    found:
+      "the checker's own: an agent stood still between noting when it sends a poll and sending it",
+  },
 ];
