@@ -125,12 +125,13 @@ export function createBeatReader(deps: { kv: Kv; clock: Clock }): BeatReader {
 
   return {
     async read() {
-      const nowMs = deps.clock.monoMs();
       const fresh = new Map<string, number>();
       for await (const entry of listRows(deps.kv, prefix.beats(), BeatRow)) {
         const name = entry.key.join("/");
         if (seen.get(name)?.versionstamp === entry.versionstamp) continue;
         const known = seen.has(name);
+        // Not when the look began: what was written since would seem older than it is, and all that follows.
+        const nowMs = deps.clock.monoMs();
         seen.set(name, { key: entry.key, versionstamp: entry.versionstamp, atMs: nowMs });
         if (!primed) continue;
         // What a row says first may have been written long before.

@@ -20,9 +20,11 @@ import { taskEvent } from "./apply_tasks.ts";
 import { refreshNode, refreshService, refreshTask } from "./load.ts";
 import { globalServices } from "./modes/global.ts";
 import { nodeChange } from "./node_change.ts";
+import { ttlOf } from "./loss.ts";
 import { pendingServices } from "./plan.ts";
 import type { Context, Term } from "./term.ts";
 import { missingPorts, missingText } from "./unbound_ports.ts";
+import type { NodeRecord } from "./world.ts";
 import { dropNode } from "./world_changes.ts";
 
 /** Beats are read this often. */
@@ -45,20 +47,26 @@ export async function readBeats(context: Context, beats: BeatReader): Promise<vo
   const { deps, term } = context;
   const nowMs = deps.clock.monoMs();
   if (nowMs < beatsDueAtMs(term)) return;
-  const away = !attended(term, nowMs);
-  if (away) {
+  const lookedMs = term.beatsAtMs;
+  /** It is down, and had not been heard since when the leader looked last. */
+  const isGone = (node: NodeRecord) =>
+    node.status?.state === "down" && lookedMs - node.lastSeenMs >= ttlOf(node, context.nodeTtlMs);
+  if (!attended(term, nowMs)) {
+    term.away = { fromMs: lookedMs, toMs: nowMs };
     for (const [nodeId, node] of term.world.nodes) {
       const graces = term.graces.get(nodeId) ?? 0;
-      if (node.status?.state === "down" || graces >= MAX_GRACES) continue;
+      if (isGone(node) || graces >= MAX_GRACES) continue;
       term.graces.set(nodeId, graces + 1);
       node.lastSeenMs = nowMs;
     }
   }
   term.beatsAtMs = nowMs;
+  const { fromMs, toMs } = term.away;
   for (const [nodeId, atMs] of await beats.read()) {
     const node = term.world.nodes.get(nodeId);
-    if (!node) continue;
-    node.lastSeenMs = Math.max(node.lastSeenMs, away ? nowMs : atMs);
+    // How much of the silence since was the node's is not known: that brings nobody back.
+    if (!node || (atMs < fromMs && isGone(node))) continue;
+    node.lastSeenMs = Math.max(node.lastSeenMs, atMs, toMs);
     term.graces.delete(nodeId);
     if (node.status?.state !== "ready") term.dirtyNodes.add(nodeId);
   }

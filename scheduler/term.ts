@@ -64,6 +64,8 @@ export interface Term {
   /** When services and nodes want to be looked at again, by id. */
   wakes: { services: Alarms; nodes: Alarms };
   beatsAtMs: number;
+  /** When the leader last did not look at beats, in monotonic ms; at first, until its term began. */
+  away: { fromMs: number; toMs: number };
   /** Grace periods that a node got since it was last heard, for the leader's own absence. */
   graces: Map<string, number>;
   sweepAtMs: number;
@@ -111,6 +113,7 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
     broken: new Map(),
     wakes: { services: createAlarms(), nodes: createAlarms() },
     beatsAtMs: nowMs,
+    away: { fromMs: nowMs, toMs: nowMs },
     graces: new Map(),
     sweepAtMs: nowMs,
     deepSweepAtMs: nowMs + DEEP_SWEEP_MS,

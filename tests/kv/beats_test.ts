@@ -55,6 +55,35 @@ Deno.test("beats that could not be written are not on record, and are written by
     assertEquals([...(await reader.read()).keys()], [NODE]);
   }));
 
+Deno.test("a look that took long makes no beat that is heard later seem older than it is", () =>
+  withKv(async (raw) => {
+    const clock = createFakeClock();
+    const beats = createBeatCollector({ kv: raw, clock, replicaId: idOf(9) });
+    let meanwhile = () => Promise.resolve();
+    const kv: Kv = Object.assign(Object.create(raw), {
+      async *list(...args: Parameters<Kv["list"]>) {
+        await meanwhile();
+        yield* raw.list(...args);
+      },
+    });
+    const reader = createBeatReader({ kv, clock });
+    const beatNow = async () => {
+      beats.beat(NODE);
+      await beats.flush();
+    };
+    await beatNow();
+    await reader.read();
+    meanwhile = async () => {
+      await clock.advance(2_500);
+      await beatNow();
+    };
+    await reader.read();
+    meanwhile = () => Promise.resolve();
+    await clock.advance(1_000);
+    await beatNow();
+    assertEquals([...await reader.read()], [[NODE, clock.monoMs()]]);
+  }));
+
 Deno.test("however many nodes there are, their beats stay bounded, and few of them stretch nothing", () => {
   assertEquals([0, 1, 100, 4000].map((nodes) => stretchTtl(6000, nodes)), [6000, 6000, 6000, 6000]);
   for (const nodes of [4001, 5000, 10_000, 100_000]) {

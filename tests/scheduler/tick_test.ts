@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { initCluster } from "../../kv/cluster.ts";
-import { createLocalBeats, stretchTtl } from "../../kv/beats.ts";
+import { createBeatCollector, createLocalBeats, stretchTtl } from "../../kv/beats.ts";
 import { key, prefix } from "../../kv/keys.ts";
 import { lastLog, readLog } from "../../kv/log.ts";
 import { countQueue, enqueue, listParked, retryParked } from "../../kv/queue.ts";
@@ -421,6 +421,102 @@ Deno.test("what a node that fell silent says before its strict tasks are given u
     pass(1);
     await leader.tick();
     assertEquals((await tasks()).map(({ id, ended }) => [id, ended]), [[task?.id, undefined]]);
+    assertEquals(state(), "ready");
+  }));
+
+Deno.test("a node that a new leader finds down comes back by a beat of its term, not by an older one", () =>
+  withBench(async ({ kv, ticker, pass }) => {
+    const node = idOf(3);
+    await seedNode(kv, node, "n3", { ...READY, state: "down" });
+    const heard: [string, number][] = [];
+    const beats = {
+      read: () => Promise.resolve(new Map(heard.splice(0))),
+      stale: () => [],
+    };
+    const leader = ticker({ beats, nodeTtlMs: 6_000 });
+    const state = () => leader.world()?.nodes.get(node)?.status?.state;
+    pass(10_000);
+    await leader.tick();
+    pass(1_000);
+    heard.push([node, 9_999]);
+    await leader.tick();
+    assertEquals(state(), "down");
+    pass(1_000);
+    heard.push([node, 11_500]);
+    await leader.tick();
+    assertEquals(state(), "ready");
+  }));
+
+Deno.test("a leader that stood still takes no node back for what it had heard before", () =>
+  withBench(async ({ kv, ticker, clock, pass }) => {
+    const [gone, well] = [idOf(1), idOf(2)];
+    const beats = createBeatCollector({ kv, clock, replicaId: "other" });
+    const leader = ticker({ nodeTtlMs: 6_000 });
+    const state = () => leader.world()?.nodes.get(gone)?.status?.state;
+    const after = async (ms: number, ...heard: string[]) => {
+      pass(ms);
+      heard.forEach(beats.beat);
+      await beats.flush();
+      await leader.tick();
+    };
+    await after(0);
+    await after(1_000, gone, well);
+    for (let second = 0; second < 6; second++) await after(1_000, well);
+    assertEquals(state(), "down");
+    await after(3_500, well);
+    assertEquals(state(), "down");
+    await after(3_500, well, gone);
+    assertEquals(state(), "ready");
+  }));
+
+Deno.test("what a leader hears late counts by when it stood still: not at all, or as of its end", () =>
+  withBench(async ({ kv, ticker, pass }) => {
+    const node = idOf(3);
+    await seedNode(kv, node, "n3", { ...READY, state: "down" });
+    const heard: [string, number][] = [];
+    const beats = { read: () => Promise.resolve(new Map(heard.splice(0))), stale: () => [] };
+    const leader = ticker({ beats, nodeTtlMs: 6_000 });
+    const stateAfter = async (ms: number, atMs: number) => {
+      pass(ms);
+      heard.push([node, atMs]);
+      await leader.tick();
+      return leader.world()?.nodes.get(node)?.status?.state;
+    };
+    await leader.tick();
+    assertEquals(await stateAfter(1_000, -1), "down");
+    assertEquals(await stateAfter(4_500, 999), "down");
+    assertEquals(await stateAfter(500, 999), "down", "of before, read once more");
+    assertEquals(await stateAfter(1_000, 1_001), "ready");
+    for (let ms = 7_500; ms <= 11_000; ms += 500) {
+      assertEquals(await stateAfter(500, 1_001), "ready", `at ${ms}`);
+    }
+    assertEquals(await stateAfter(500, 1_001), "down");
+  }));
+
+Deno.test("a leader that stands still while it hears of a node's return does not take that for its silence", () =>
+  withBench(async ({ kv, ticker, clock, pass }) => {
+    const node = idOf(3);
+    await seedNode(kv, node, "n3", { ...READY, state: "down" });
+    const heard: [string, number][] = [];
+    const beats = {
+      read() {
+        const fresh = new Map(heard.splice(0));
+        if (fresh.size > 0) pass(4_500);
+        return Promise.resolve(fresh);
+      },
+      stale: () => [],
+    };
+    const leader = ticker({ beats, nodeTtlMs: 6_000 });
+    const state = () => leader.world()?.nodes.get(node)?.status?.state;
+    await leader.tick();
+    pass(1_000);
+    heard.push([node, clock.monoMs()]);
+    await leader.tick();
+    assertEquals(state(), "down", "it is not judged by beats that old");
+    await leader.tick();
+    assertEquals(state(), "ready");
+    pass(2_500);
+    await leader.tick();
     assertEquals(state(), "ready");
   }));
 

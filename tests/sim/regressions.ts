@@ -146,4 +146,16 @@ export const REGRESSIONS: readonly Regression[] = [
     seed: 300977,
     found: "the checker's own: a failed job went by itself while the users were told of it",
   },
+  {
+    seed: 301781,
+    found: "a node that was down came back to a new leader by a beat of before its term, and was " +
+      "given up again for the time that the leader had stood still (tests/scheduler/tick_test.ts)",
+  },
+  { seed: 402329, found: "the same, with a task that was placed there and lost" },
+  { seed: 600069, found: "the same, with a beat of between two times that the leader stood still" },
+  {
+    seed: 600843,
+    found:
+      "the checker's own: an agent stood still between noting when it sends a poll and sending it",
+  },
 ];

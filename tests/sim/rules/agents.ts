@@ -4,7 +4,8 @@
  * - A poll's answer of a version has all that was decided up to it.
  * - A container that runs is ended by its agent only if the newest answer that the agent got does not
  *   want it any more, its probes say that it is not well, or it may not go on without the control plane
- *   and there was none for that long. What it decided before it stood still it does when it goes on.
+ *   and there was none for that long. What it decided before it stood still it does when it goes on; and
+ *   a poll that it was about to send then counts for it from when it meant to.
  * - A container is made on the task's node only, and is not started once the task has ended: unless the
  *   agent has lost its state, because what it reported before may come in after it began anew.
  *
@@ -91,6 +92,13 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
         mightAt(stall.fromMs, stall.heard));
   }
 
+  /** From when, for its agent, a poll counts that came in then. */
+  function meantMs(process: string, cameMs: number): number {
+    const stall = stalls.get(process);
+    const sentAfter = stall && cameMs >= stall.toMs && cameMs - stall.toMs <= LATENCY_MS;
+    return sentAfter ? stall.fromMs : cameMs;
+  }
+
   function heardBy(process: string): Heard {
     return { contactMs: contact.get(process), knownMs: known.get(process) };
   }
@@ -141,7 +149,8 @@ export function agents({ facts, broken, nowMs }: RuleContext): Rule {
       if (process !== undefined) {
         const cameMs = began.get(delivery) ?? nowMs();
         contact.set(process, cameMs);
-        known.set(process, Math.max(cameMs - unheardMs, known.get(process) ?? -Infinity));
+        const knownMs = meantMs(process, cameMs) - unheardMs;
+        known.set(process, Math.max(knownMs, known.get(process) ?? -Infinity));
       }
       const before = told.get(nodeId);
       if (!assignments || before && before.process === process && version < before.version) return;

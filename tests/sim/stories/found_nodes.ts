@@ -107,6 +107,21 @@ export const FOUND_OF_NODES: Record<string, Story> = {
       }
     },
   ),
+  "a look at the beats that took long made all later ones seem older: live nodes were given up":
+    withService({}, async (sim) => {
+      const leads = leader(sim);
+      const { process } = leads ?? {};
+      if (!leads || !process) throw new Detour("nobody leads");
+      sim.checker.allIsWell();
+      leads.hiddenUntilMs = Infinity;
+      await sim.pass(2_000);
+      for (let left = 1; left <= 3; left++) {
+        const only = (effect: string) => effect === "kv list";
+        process.fuse = { left, only, then: { stallMs: 3_400 } };
+        await sim.pass(TTL_MS + 4_000);
+      }
+      leads.hiddenUntilMs = 0;
+    }),
   "a node heard while the leader stood still was taken back and given up at once": withService(
     {},
     async (sim) => {
