@@ -158,4 +158,10 @@ export const REGRESSIONS: readonly Regression[] = [
     found:
       "the checker's own: an agent stood still between noting when it sends a poll and sending it",
   },
+  {
+    seed: 700045,
+    faults: "poison,process",
+    found: "a service was removed while the row of a run was damaged, and that stayed " +
+      "(tests/scheduler/modes/tick_test.ts)",
+  },
 ];
