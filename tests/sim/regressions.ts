@@ -158,4 +158,10 @@ export const REGRESSIONS: readonly Regression[] = [
     found:
       "the checker's own: an agent stood still between noting when it sends a poll and sending it",
   },
+  {
+    seed: 622254,
+    found:
+      "a canary that had failed in one slot after another got them all once they fell vacant " +
+      "(tests/scheduler/rollout_failing_test.ts)",
+  },
 ];
