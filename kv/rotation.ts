@@ -11,10 +11,9 @@ import { carryDigest } from "./digests.ts";
 import { key, prefix } from "./keys.ts";
 import { WRITE_ATTEMPTS } from "./outcome.ts";
 import { enqueue } from "./queue.ts";
-import { resolveTemplate } from "./resolve.ts";
 import { getRevision, newestRevision } from "./revisions.ts";
-import { sameValue } from "./same.ts";
 import { timestamp } from "./schema/common.ts";
+import type { Resolved } from "./schema/resolved.ts";
 import { Sealed, SealedKind } from "./schema/sealed.ts";
 import { Revision, Service } from "./schema/service.ts";
 import { certificatesOf, referencesOf, servicesIn } from "./data_users.ts";
@@ -54,24 +53,26 @@ function renewCertificate(service: Service, { kind, name, id, version }: Sealed)
   return true;
 }
 
-/** Puts into `op` and `next` the revision that is needed, if one is. */
+/**
+ * Puts into `op` and `next` the revision that is needed, if one is. All else in it stands for what it did:
+ * of that, something may just be marked for a removal that will be refused.
+ */
 async function revise(
   deps: ServiceDeps,
   next: Service,
   { current, changed, op }: { current: Revision; changed: Sealed; op: Deno.AtomicOperation },
 ): Promise<boolean> {
   const { template } = current;
-  if (!referencesOf(template).includes(`${changed.kind}/${changed.name}`)) return false;
-  const resolution = await resolveTemplate(deps, next.project, template);
-  if (!resolution.ok || sameValue(resolution.value.resolved, current.resolved)) return false;
-  const { resolved } = resolution.value;
+  const { kind, name, id, version } = changed;
+  if (!referencesOf(template).includes(`${kind}/${name}`)) return false;
+  const resolved: Resolved = { secrets: {}, configs: {}, volumes: {}, ...current.resolved };
+  const pin = resolved[`${kind}s`][name];
+  if (pin?.id === id && pin.version >= version) return false;
+  resolved[`${kind}s`] = { ...resolved[`${kind}s`], [name]: { id, version } };
   next.revision = await newestRevision(deps.kv, next) + 1;
   const { id: serviceId, revision, updatedAt: createdAt } = next;
-  const renewed: Revision = {
-    ...{ serviceId, revision, createdAt, template },
-    ...(resolved ? { resolved } : {}),
-  };
-  resolution.value.addTo(op).set(key.revision(serviceId, revision), renewed);
+  const renewed: Revision = { serviceId, revision, createdAt, template, resolved };
+  op.set(key.revision(serviceId, revision), renewed);
   await carryDigest(deps.kv, op, { from: current, to: renewed });
   return true;
 }

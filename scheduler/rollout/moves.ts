@@ -87,12 +87,16 @@ export function revisionFor(course: Course, slot: number): number {
   const { goal, row, pace, slots, leaving } = course;
   if (row.back || row.state === "done") return goal;
   const survey = slots[slot - 1];
-  if (survey?.visited || survey?.over) return goal;
-  if (!pace.moving) return row.stable;
+  const { visited = false, over = false, goalStopping = false } = survey ?? {};
+  if (over || (visited && goalStopping)) return goal;
+  if (!pace.moving && !visited) return row.stable;
   if (pace.limit === Infinity) return goal;
+  // Where the goal only was, it comes back before it comes to other slots; in how many it was is not bounded.
   let taken = leaving;
   for (const other of slots) {
-    if (isChanged(other) || (isEmpty(other) && other.slot < slot)) taken++;
+    const isBefore = other.slot < slot;
+    if (other.goal || other.goalStopping || other.over) taken++;
+    else if (other.visited ? !visited || isBefore : !visited && isEmpty(other) && isBefore) taken++;
   }
   return taken < pace.limit ? goal : row.stable;
 }

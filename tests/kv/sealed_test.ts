@@ -140,6 +140,23 @@ Deno.test("going back to a revision brings its values back, as long as they are 
     assertStringIncludes(refusal.detail, "secret pw");
   }));
 
+Deno.test("a new value reaches a service also while another thing that it refers to is marked for removal", () =>
+  withKv(async (kv) => {
+    const deps = depsOf(kv);
+    const { id } = await create(deps, "pw", "one");
+    const other = await create(deps, "cert", "one");
+    const { template } = using("pw");
+    const secrets = [{ source: "pw" }, { source: "cert" }];
+    assertOk(await createService(deps, using("pw", { template: { ...template, secrets } })));
+    const at = key.sealed("secret", other.id);
+    const { value } = await kv.get<object>(at);
+    await kv.atomic().set(at, { ...value, removing: true }).commit();
+    await rotate(deps, "pw", "two");
+    const web = assertOk(await getService(kv, WEB));
+    const pins = { pw: { id, version: 2 }, cert: { id: other.id, version: 1 } };
+    assertEquals([web.revision, web.resolved?.secrets], [2, pins]);
+  }));
+
 Deno.test("a rotation that was cut off is finished by the next one to look, each service once", () =>
   withKv(async (kv) => {
     const deps = depsOf(kv);

@@ -164,4 +164,15 @@ export const REGRESSIONS: readonly Regression[] = [
     found: "a service was removed while the row of a run was damaged, and that stayed " +
       "(tests/scheduler/modes/tick_test.ts)",
   },
+  {
+    seed: 622254,
+    found:
+      "a canary that had failed in one slot after another got them all once they fell vacant " +
+      "(tests/scheduler/rollout_failing_test.ts)",
+  },
+  {
+    seed: 621788,
+    found: "a new version passed over a service of which another secret was marked for a removal " +
+      "that was then refused (tests/kv/sealed_test.ts)",
+  },
 ];
