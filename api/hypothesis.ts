@@ -10,7 +10,7 @@ import { type Node, NodeFacts } from "../kv/schema/node.ts";
 import { portName } from "../kv/schema/port.ts";
 import type { Service, ServiceSpec, TaskTemplate } from "../kv/schema/service.ts";
 import { spokenName } from "../kv/service_reads.ts";
-import { changeOf } from "../kv/services.ts";
+import { changeOf } from "../kv/service_change.ts";
 import type { Hypothesis, SupposedService } from "../scheduler/forecast/forecast.ts";
 import type { ServiceRecord, World } from "../scheduler/world.ts";
 

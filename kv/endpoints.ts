@@ -29,21 +29,27 @@ export type KnownService =
 
 /** Two whole sets of tasks side by side, of which one serves: blue/green. */
 export interface Turn {
-  /** What the rollout brings. */
+  /** What the rollout brings, or goes back to. */
   revision: number;
   /** Its tasks serve, and those of other revisions no more. */
   over: boolean;
+  /** So many of its tasks must be ready for that. */
+  from: number;
 }
 
 /** The turn that a service's rollout is at; undefined when all its tasks serve alike. */
 export function turnOf(
-  { update }: Pick<Service, "update">,
+  { update, mode }: Pick<Service, "update" | "mode">,
   rollout: Rollout | undefined,
 ): Turn | undefined {
   if (update.strategy !== "bluegreen" || !rollout) return undefined;
   const { revision, stable, promoted, back } = rollout;
-  if (revision === stable || (promoted && back)) return undefined;
-  return { revision, over: promoted };
+  const first = revision === stable;
+  // Where the first set has gone already, both serve until it is whole again.
+  if (back && (first || promoted) && mode.type === "replicated") {
+    return { revision: stable, over: true, from: mode.replicas };
+  }
+  return first || (back && promoted) ? undefined : { revision, over: promoted, from: 1 };
 }
 
 /** What of a node's rows matters. */
@@ -129,19 +135,22 @@ export function serviceEndpoints({ service, portsOf, tasks, node }: Scene): Serv
 
 /**
  * The state of each task as the turn has it: the second set waits while any of the first is ready, and the
- * first gets nothing new once it is the second's turn.
+ * first gets nothing new once it is the second's turn and enough of that are ready.
  */
 function standing(
   turn: Turn | undefined,
   tasks: readonly KnownTask[],
 ): (task: KnownTask) => EndpointState {
   if (!turn) return ({ state }) => state;
-  const { revision, over } = turn;
-  const firstServes = tasks.some((task) => task.state === "ready" && task.revision !== revision);
+  const { revision, over, from } = turn;
+  const ready = tasks.filter((task) => task.state === "ready");
+  const second = ready.filter((task) => task.revision === revision).length;
+  const waits = !over && ready.length > second;
+  const served = over && second >= from;
   return ({ state, revision: own }) => {
     if (state !== "ready") return state;
-    if (own === revision) return over || !firstServes ? state : "starting";
-    return over ? "draining" : state;
+    if (own === revision) return waits ? "starting" : state;
+    return served ? "draining" : state;
   };
 }
 

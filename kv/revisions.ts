@@ -8,7 +8,7 @@ import { key, prefix } from "./keys.ts";
 import { done, type Outcome } from "./outcome.ts";
 import { decodeCursor, encodeCursor, type Page, type PageQuery } from "./page.ts";
 import { sameValue } from "./same.ts";
-import type { RevisionView } from "./schema/rollout.ts";
+import { goalOf, type RevisionView, Rollout } from "./schema/rollout.ts";
 import { Revision, type TaskTemplate } from "./schema/service.ts";
 import { isTerminal } from "./schema/task_state.ts";
 import { findService, type ServiceRef } from "./service_reads.ts";
@@ -47,6 +47,7 @@ export async function listRevisions(
     if (row.success) rows.push(row.data);
   }
   const tasks = await readTasks(kv, await idsUnder(kv, prefix.tasksOf(service.id)));
+  const goal = goalOf(service, (await getRow(kv, key.rollout(service.id), Rollout))?.row);
   const digests = await digestsOf(kv, rows);
   const items = rows.slice(0, query.limit).map((row, i): RevisionView => {
     const before = rows[i + 1];
@@ -63,7 +64,7 @@ export async function listRevisions(
       createdAt: row.createdAt,
       image: row.template.image,
       ...(digest === undefined ? {} : { digest }),
-      current: row.revision === service.revision,
+      current: row.revision === goal,
       tasks: tasks.filter(({ task, state }) =>
         task.revision === row.revision && !isTerminal(state)
       ).length,

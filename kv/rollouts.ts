@@ -18,7 +18,8 @@ import { goalOf, Rollout, type RolloutCommand, type RolloutRequest } from "./sch
 import { routeIssues } from "./schema/route.ts";
 import type { Revision, Service, ServiceView } from "./schema/service.ts";
 import { findService, type ServiceRef, viewOf } from "./service_reads.ts";
-import { refuseStale, replay, type ServiceDeps, type WriteOptions } from "./services.ts";
+import { refuseStale } from "./service_change.ts";
+import { replay, type ServiceDeps, type WriteOptions } from "./services.ts";
 import { getRow, type Kv, type Versioned } from "./store.ts";
 
 const WANT = { pause: "pause", resume: "run", promote: "promote" } as const;

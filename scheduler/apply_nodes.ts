@@ -7,7 +7,8 @@ import { key } from "../kv/keys.ts";
 import type { NodeStatus } from "../kv/schema/node.ts";
 import type { Action } from "./action.ts";
 import type { CommitDraft, Stamp } from "./commit.ts";
-import { type NodeRecord, putNode, type World } from "./world.ts";
+import type { NodeRecord, World } from "./world.ts";
+import { putNode } from "./world_changes.ts";
 
 export function markNode(
   world: World,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { key } from "../kv/keys.ts";
+import { key, prefix } from "../kv/keys.ts";
 import type { Lease } from "../kv/leader.ts";
 import { appendLog } from "../kv/log.ts";
 import { newestRevision } from "../kv/revisions.ts";
@@ -12,9 +12,12 @@ import type { LogRecord } from "../kv/schema/event.ts";
 import type { Rollout } from "../kv/schema/rollout.ts";
 import { routePlace } from "../kv/schema/route.ts";
 import type { Service } from "../kv/schema/service.ts";
+import { idsUnder } from "../kv/service_view.ts";
+import type { Kv } from "../kv/store.ts";
 import type { Action } from "./action.ts";
 import type { Applied, ApplyDeps, CommitDraft as Draft, Stamp } from "./commit.ts";
-import { dropService, putRollout, putService, type ServiceRecord, type World } from "./world.ts";
+import type { ServiceRecord, World } from "./world.ts";
+import { dropService, putRollout, putService } from "./world_changes.ts";
 
 /** Actions that have a commit of their own. */
 export type ServiceAction = Extract<Action, { kind: "retire" | "remove" }>;
@@ -48,7 +51,7 @@ export async function applyToService(
   const retired: Service = { ...service, deleting: true, updatedAt: at };
   const op = deps.kv.atomic().check(options.lease.guard).check(entry);
   if (action.kind === "retire") op.set(key.service(service.id), retired);
-  else deleteService(op, known, await newestRevision(deps.kv, service));
+  else deleteService(op, known, await storedOf(deps.kv, service));
   const removed = action.kind === "remove";
   const logged: LogRecord = {
     at,
@@ -72,11 +75,26 @@ export async function applyToService(
     : { ok: false };
 }
 
+interface Stored {
+  newest: number;
+  runs: string[];
+}
+
+/**
+ * What the database has of a service. The leader may not know all of it: a change that was undone at once never
+ * reached it, and a row that it could not read is not in its world.
+ */
+async function storedOf(kv: Kv, service: Service): Promise<Stored> {
+  return {
+    newest: await newestRevision(kv, service),
+    runs: await idsUnder(kv, prefix.runs(service.id)),
+  };
+}
+
 function deleteService(
   op: Deno.AtomicOperation,
-  { service, runs, elapsed }: ServiceRecord,
-  /** Not only of those that the leader knows: a change that was undone at once never reached it. */
-  newest: number,
+  { service, elapsed }: ServiceRecord,
+  { newest, runs }: Stored,
 ): void {
   op.delete(key.service(service.id)).delete(key.serviceName(service.project, service.name))
     .delete(key.rollout(service.id)).delete(key.rolloutRequest(service.id))
@@ -86,7 +104,7 @@ function deleteService(
     op.delete(key.port(protocol, published));
   }
   for (const route of service.routes ?? []) op.delete(key.route(routePlace(route)));
-  for (const runId of runs.keys()) op.delete(key.run(service.id, runId));
+  for (const runId of runs) op.delete(key.run(service.id, runId));
   for (const slot of elapsed.keys()) op.delete(key.elapsed(service.id, slot));
   const oldest = Math.max(1, newest - REVISIONS_PER_REMOVE);
   for (let revision = oldest; revision <= newest; revision++) {

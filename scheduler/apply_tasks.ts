@@ -10,7 +10,8 @@ import type { Action } from "./action.ts";
 import { forgetRun } from "./apply_runs.ts";
 import type { CommitDraft as Draft, Stamp } from "./commit.ts";
 import { putVolumeNode, volumesGained } from "./volumes.ts";
-import { dropTask, putTask, type World } from "./world.ts";
+import type { World } from "./world.ts";
+import { dropTask, putTask } from "./world_changes.ts";
 
 export function addTask(world: World, draft: Draft, stamp: Stamp, task: Task): void {
   draft.op.set(key.task(task.id), task).set(key.taskOf(task.serviceId, task.id), 1);

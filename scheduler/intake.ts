@@ -24,7 +24,8 @@ import { ttlOf } from "./loss.ts";
 import { pendingServices } from "./plan.ts";
 import type { Context, Term } from "./term.ts";
 import { missingPorts, missingText } from "./unbound_ports.ts";
-import { dropNode, type NodeRecord } from "./world.ts";
+import type { NodeRecord } from "./world.ts";
+import { dropNode } from "./world_changes.ts";
 
 /** Beats are read this often. */
 export const BEATS_MS = 1000;

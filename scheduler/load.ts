@@ -23,8 +23,8 @@ import {
 } from "../kv/store.ts";
 import { FAILING } from "./failing.ts";
 import { putVolume, putVolumeNode } from "./volumes.ts";
+import { emptyWorld, type World } from "./world.ts";
 import {
-  emptyWorld,
   noteFailure,
   putNode,
   putRollout,
@@ -32,8 +32,7 @@ import {
   putService,
   putTask,
   putTemplate,
-  type World,
-} from "./world.ts";
+} from "./world_changes.ts";
 
 /** Told about rows that do not parse: they are left out, so that one bad row stops nothing else. */
 export type BadRow = (key: string, problem: string) => void;

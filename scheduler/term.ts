@@ -71,6 +71,11 @@ export interface Term {
   sweepAtMs: number;
   /** The next sweep that also scans for rows that no task owns. */
   deepSweepAtMs: number;
+  /**
+   * All tasks are in the world. If not, what it has of a node is no list of what the node is to run, and a row is
+   * not of no use because nobody here knows what it belongs to.
+   */
+  whole: boolean;
   /** Rows that no task owned when the world was loaded; the next sweep deletes them. */
   orphans: Deno.KvKey[];
 }
@@ -84,14 +89,21 @@ export interface Context {
   nodeTtlMs: number;
 }
 
+/** Rows without which tasks are missing in the world. */
+const OF_TASKS = /^(service|task|observed)\//;
+
 /** Loads the world and marks all of it for planning: a full resync. */
 export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
   const nowMs = deps.clock.monoMs();
   const orphans: Deno.KvKey[] = [];
+  let whole = true;
   const world = await loadWorld(
     deps.kv,
     nowMs,
-    (row, problem) => deps.log("error", "row left out", { row, problem }),
+    (row, problem) => {
+      deps.log("error", "row left out", { row, problem });
+      if (OF_TASKS.test(row)) whole = false;
+    },
     (row) => orphans.push(row),
   );
   deps.log("info", "leader", {
@@ -117,7 +129,8 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
     graces: new Map(),
     sweepAtMs: nowMs,
     deepSweepAtMs: nowMs + DEEP_SWEEP_MS,
-    orphans,
+    whole,
+    orphans: whole ? orphans : [],
   };
 }
 

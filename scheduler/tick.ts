@@ -104,7 +104,7 @@ export function createTicker(deps: TickDeps): Ticker {
     tick,
     world: () => term?.world,
     assigned() {
-      if (!term) return undefined;
+      if (!term?.whole) return undefined;
       const { seq, world } = term;
       return { seq, of: (nodeId) => assignedTo(world, nodeId) };
     },
@@ -140,7 +140,7 @@ async function sweepIfDue(context: Context, beats: BeatReader): Promise<void> {
     guard: term.lease.guard,
     logThroughSeq: term.seq - deps.logLimit,
     staleRows: [...beats.stale(STALE_BEATS_MS), ...term.orphans],
-    deep: nowMs >= term.deepSweepAtMs,
+    deep: term.whole && nowMs >= term.deepSweepAtMs,
   });
   term.orphans = [];
   if (nowMs >= term.deepSweepAtMs) term.deepSweepAtMs = nowMs + DEEP_SWEEP_MS;

@@ -1,28 +1,17 @@
 /**
- * One control plane: the API, the leader's tick and what runs beside them, put together on a database.
- *
- * Resident: the tick runs in a watch loop. Request-driven: it runs after requests.
+ * The control plane of a server: on the database that its configuration names, with the machine's clock.
  *
  * @module
  */
 import { monotonicFactory } from "ulid";
-import { type ApiDeps, createApp } from "../app.ts";
-import { type BeatCollector, createBeatCollector, createLocalBeats } from "../../kv/beats.ts";
-import { key } from "../../kv/keys.ts";
-import { createLogFeed, type LogFeed } from "../../kv/log.ts";
-import { finishRotations } from "../../kv/rotation.ts";
-import { LeaderBeat } from "../../kv/schema/control.ts";
-import { type Clock, systemClock } from "../../kv/schema/time.ts";
-import { getRow, type Kv, messageOf } from "../../kv/store.ts";
-import { liveTasks } from "../../scheduler/live_tasks.ts";
-import { loadWorld } from "../../scheduler/load.ts";
+import type { ApiDeps } from "../app.ts";
+import { systemClock } from "../../kv/schema/time.ts";
 import type { Log } from "../../scheduler/term.ts";
-import { createTicker, type Ticker } from "../../scheduler/tick.ts";
+import { assemble } from "./assembly.ts";
 import type { Answer, ServerConfig } from "./config.ts";
 import { openDatabase } from "./database.ts";
 
 const LEADER_TTL_MS = 5000;
-const SETTINGS_MS = 10_000;
 
 export interface ControlPlane {
   fetch(request: Request): Promise<Response>;
@@ -47,123 +36,44 @@ export async function startControlPlane(
   const opened = await openDatabase(config, { clock, newId, randomToken, log });
   if (!opened.ok) return opened;
   const { rows, exclusive, vault, adminToken, ...database } = opened.value;
-  const kv = rows.direct;
-  const replicaId = newId();
-  const onError: OnError = (what) => (error) =>
-    log("error", `${what} failed`, { error: messageOf(error) });
-  const feed = await createLogFeed({ kv, clock });
-  const local = exclusive ? createLocalBeats(clock) : undefined;
-  const shared = createBeatCollector({ kv, clock, replicaId, onError: onError("writing beats") });
   const breath = createBreath();
-  const ticker = createTicker({
-    ...{ kv, clock, newId, log, replicaId, exclusive },
+  const plane = await assemble({
+    ...{ rows, exclusive, vault, clock, newId, randomToken, log, version, cpuSeconds },
+    replicaId: newId(),
     nodeTtlMs: config.nodeTtlMs,
     leaderTtlMs: LEADER_TTL_MS,
     historyLimit: 5,
     logLimit: 10_000,
+    resident: config.resident,
     breathe: breath.take,
-    ...(local ? { beats: local } : {}),
-    onLogged: feed.offer,
-  });
-  const leader = createLeaderViews(ticker, { kv, clock, log, nodeTtlMs: config.nodeTtlMs });
-  const app = createApp({
-    ...{ kv: rows.cached, clock, newId, randomToken, feed, replicaId, vault, version, cpuSeconds },
-    ...leader.views,
-    beats: local ?? shared,
-    log: { error: (message, fields) => log("error", message, fields) },
     ...(config.publicUrl ? { publicUrl: config.publicUrl } : {}),
     playground: config.playground,
-    ...(rows.track ? { trackRows: rows.track } : {}),
   });
+  const { api, turn } = plane;
   const stop = new AbortController();
-  const loops = startLoops(stop.signal, {
-    ...{ clock, feed, onError, refresh: leader.refresh },
-    settle: () => finishRotations({ kv, clock, newId }),
-    ...(local ? {} : { shared }),
-    ...(config.resident ? { ticker } : {}),
-  });
+  const loops = plane.run(stop.signal);
   const fetch = (request: Request): Promise<Response> => {
     breath.want();
-    return app.fetch(request);
+    return api.fetch(request);
   };
   return {
     ok: true,
     value: {
       // Held polls wait in it by the thousands: nothing is wrapped around it that need not be.
-      fetch: config.resident ? fetch : async (request) => {
+      fetch: turn === undefined ? fetch : async (request) => {
         const response = await fetch(request);
-        await shared.flush().then(() => ticker.tick());
+        await turn();
         return response;
       },
       ...(adminToken === undefined ? {} : { adminToken }),
       async close() {
         stop.abort();
-        await app.close();
+        await api.close();
         await Promise.all(loops);
         database.close();
       },
     },
   };
-}
-
-type OnError = (what: string) => (error: unknown) => void;
-
-/** What the API is told of the leader: from its world in this process, else from what it stored. */
-function createLeaderViews(
-  ticker: Ticker,
-  { kv, clock, log, nodeTtlMs }: { kv: Kv; clock: Clock; log: Log; nodeTtlMs: number },
-) {
-  let stored = { nodeTtlMs, epoch: 0 };
-  const views = {
-    nodeTtlMs: () => ticker.nodeTtlMs() ?? stored.nodeTtlMs,
-    liveAssigned: ticker.assigned,
-    liveTasks: () => {
-      const world = ticker.world();
-      return world && liveTasks(world);
-    },
-    loadWorld: async () =>
-      ticker.world() ??
-        await loadWorld(kv, clock.monoMs(), (row, problem) =>
-          log("warn", "row left out", { row, problem })),
-    leader: () => {
-      const lease = ticker.lease();
-      return { epoch: lease?.epoch ?? stored.epoch, self: lease !== undefined };
-    },
-  };
-  /** Reads what another leader stored. */
-  const refresh = async () => {
-    const beat = await getRow(kv, key.leaderBeat(), LeaderBeat);
-    if (beat) stored = beat.row;
-  };
-  return { views, refresh };
-}
-
-/** Runs what a control plane does without being asked; each ends when the signal aborts. */
-function startLoops(
-  signal: AbortSignal,
-  { clock, feed, onError, settle, refresh, shared, ticker }: {
-    clock: Clock;
-    feed: LogFeed;
-    onError: OnError;
-    settle: () => Promise<void>;
-    refresh: () => Promise<void>;
-    shared?: BeatCollector;
-    ticker?: Ticker;
-  },
-): Promise<void>[] {
-  const every = async (what: string, run: () => Promise<void>) => {
-    while (!signal.aborted) {
-      await run().catch(onError(what));
-      await clock.sleep(SETTINGS_MS, signal);
-    }
-  };
-  return [
-    feed.run(signal),
-    every("finishing rotations", settle),
-    ...(shared ? [shared.run(signal)] : []),
-    every("reading the leader's row", refresh),
-    ...(ticker ? [ticker.run(signal)] : []),
-  ];
 }
 
 /**

@@ -109,11 +109,11 @@ function steering(action: "pause" | "resume" | "promote", summary: string, examp
     summary,
     args: "<service>",
     completes: "services",
-    options: { project: PROJECT },
+    options: { project: PROJECT, noWait: NO_WAIT },
     examples: [[`berth rollout ${action} web`, example]],
     run: async (options, [ref = ""], deps) =>
       (await import("../commands/rollout.ts")).steer(
-        { ...options, noWait: true, command: { action } },
+        { ...options, command: { action } },
         ref,
         deps,
       ),

@@ -70,15 +70,23 @@ export async function steer(
   const { command } = options;
   const changed = await deps.client.steerRollout(name, command, project);
   if (!changed.ok) return failCall(deps, changed.error, `cannot ${command.action} ${ref}`);
-  if (!options.noWait) return await watchRollout(changed.value, deps);
+  if (!options.noWait) return await watchRollout(changed.value, deps, { asked: command.action });
   deps.io.out(qualified(changed.value.project, changed.value.name) + "\n");
   hint(deps, `Follow it: berth rollout status -f ${ref}`);
   return EXIT.ok;
 }
 
-/** Follows a rollout until it is over or needs somebody; prints how it stands then. */
-export async function watchRollout(service: ServiceView, deps: ServerDeps): Promise<ExitCode> {
+/**
+ * Follows a rollout until it is over or needs somebody; prints how it stands then. What was asked of one
+ * that waits must have been heeded first.
+ */
+export async function watchRollout(
+  service: ServiceView,
+  deps: ServerDeps,
+  { asked }: { asked?: RolloutCommand["action"] } = {},
+): Promise<ExitCode> {
   const name = qualified(service.project, service.name);
+  const before = asked === "promote" || asked === "resume" ? service.rollout : undefined;
   const progress = startProgress(deps, `rolling out ${name}`);
   const waited = await waitUntil(
     () => deps.client.getService(service.id, service.project),
@@ -87,7 +95,7 @@ export async function watchRollout(service: ServiceView, deps: ServerDeps): Prom
       if (!rollout) return seen;
       progress.update(`${name}: ${line(rollout)}`);
       const under = rollout.state === "progressing" || rollout.state === "rolling-back";
-      return under ? undefined : seen;
+      return under || (before && waitsStill(before, rollout)) ? undefined : seen;
     },
     { clock: deps.clock, timeoutMs: deps.timeoutMs ?? DEFAULT_TIMEOUT_MS },
   );
@@ -103,6 +111,12 @@ export async function watchRollout(service: ServiceView, deps: ServerDeps): Prom
   }
   const { value } = waited;
   return value.rollout ? await show(value, value.rollout, deps) : noRollout(value, deps);
+}
+
+/** Nobody has taken up yet what was asked. */
+function waitsStill(before: RolloutView, { revision, state, since }: RolloutView): boolean {
+  return ["waiting-promote", "paused"].includes(state) &&
+    before.revision === revision && before.state === state && before.since === since;
 }
 
 /** Prints it; the code is 1 when it stands where nobody wanted it. */

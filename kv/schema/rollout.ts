@@ -70,7 +70,10 @@ export const RevisionView = z.object({
   image: z.string(),
   digest: z.string().optional()
     .meta({ description: "What the image's tag stands for; absent until that is settled" }),
-  current: z.boolean().meta({ description: "The revision that the service wants now" }),
+  current: z.boolean().meta({
+    description:
+      "The revision that slots change to, or have: of a rollout that went back, the one before it",
+  }),
   tasks: z.int().meta({ description: "Live tasks of it" }),
   changes: z.array(z.string()).meta({
     description: "What differs from the revision before it; values of variables are not shown",

@@ -7,7 +7,8 @@
 import type { Forecast, ServiceForecast, TaskChange } from "../../kv/schema/forecast.ts";
 import { type Node, NodeSpec } from "../../kv/schema/node.ts";
 import type { Service, TaskTemplate } from "../../kv/schema/service.ts";
-import { putNode, putService, type World } from "../world.ts";
+import type { World } from "../world.ts";
+import { putNode, putService } from "../world_changes.ts";
 import { changesOf } from "./changes.ts";
 import { fork } from "./fork.ts";
 import { fitsMore, nodesOf } from "./headroom.ts";

@@ -10,6 +10,7 @@ import { isTerminal } from "../../kv/schema/task_state.ts";
 import type { Action } from "../action.ts";
 import { taskIdAfter } from "../task_id.ts";
 import { putVolumeNode, volumesGained } from "../volumes.ts";
+import type { World } from "../world.ts";
 import {
   dropService,
   dropTask,
@@ -17,8 +18,7 @@ import {
   putRollout,
   putService,
   putTask,
-  type World,
-} from "../world.ts";
+} from "../world_changes.ts";
 
 /** Nothing here has a time of day. */
 export const NO_TIME = "1970-01-01T00:00:00.000Z";

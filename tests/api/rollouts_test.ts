@@ -49,6 +49,19 @@ Deno.test("history lists revisions, the newest first, with what changed and no v
     assertEquals(problemOf(await client.listRevisions("nope")).status, 404);
   }));
 
+Deno.test("history marks what the slots have: after a rollback the revision before", () =>
+  withApi(async (t) => {
+    const client = t.client();
+    const id = await threeRevisions(client);
+    await remember(t, id, { state: "rolled-back", back: true });
+    const { items } = okValue(await client.listRevisions("web", { limit: 3 }));
+    assertEquals(items.map(({ revision, current }) => [revision, current]), [
+      [3, false],
+      [2, true],
+      [1, false],
+    ]);
+  }));
+
 Deno.test("changing how to update, or the number of replicas, makes no revision", () =>
   withApi(async (t) => {
     const client = t.client();

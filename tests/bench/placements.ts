@@ -24,7 +24,8 @@ import { ensureAdminToken } from "../../kv/tokens.ts";
 import { loadWorld } from "../../scheduler/load.ts";
 import { plan } from "../../scheduler/plan.ts";
 import { createTicker } from "../../scheduler/tick.ts";
-import { emptyWorld, putNode, putService } from "../../scheduler/world.ts";
+import { emptyWorld } from "../../scheduler/world.ts";
+import { putNode, putService } from "../../scheduler/world_changes.ts";
 import {
   type Bench,
   type BenchOptions,

@@ -7,7 +7,8 @@
 import { timestamp } from "../../kv/schema/common.ts";
 import { NodeSpec } from "../../kv/schema/node.ts";
 import { plan } from "../../scheduler/plan.ts";
-import { emptyWorld, putNode, putService, putTask, type World } from "../../scheduler/world.ts";
+import { emptyWorld, type World } from "../../scheduler/world.ts";
+import { putNode, putService, putTask } from "../../scheduler/world_changes.ts";
 import { idOf } from "../support/ids.ts";
 import { startServer } from "../support/processes.ts";
 import { withDir } from "./bed.ts";

@@ -133,15 +133,45 @@ Deno.test("undo, pause, resume and promote send what they say", async () => {
   const cases: [string[], unknown][] = [
     [["undo", "--no-wait"], { action: "undo" }],
     [["undo", "--to", "2", "--no-wait"], { action: "undo", to: 2 }],
-    [["pause"], { action: "pause" }],
-    [["resume"], { action: "resume" }],
-    [["promote"], { action: "promote" }],
+    [["pause", "--no-wait"], { action: "pause" }],
+    [["resume", "--no-wait"], { action: "resume" }],
+    [["promote", "--no-wait"], { action: "promote" }],
   ];
   for (const [[action = "", ...flags], expected] of cases) {
     const sent: unknown[] = [];
     const handler = server([rollout()], sent);
     const ran = await berth(["rollout", action, ...flags, "storefront"], { handler });
     assertEquals([ran.code, ran.out, sent], [0, "storefront\n", [expected]]);
+  }
+});
+
+Deno.test("what is asked of a rollout that waits is followed once it was heeded, and not before", async () => {
+  const later = "2026-11-20T12:00:09.000Z";
+  const cases: [string, Record<string, unknown>[], RegExp][] = [
+    ["promote", [
+      { state: "waiting-promote" },
+      { state: "waiting-promote" },
+      { state: "progressing" },
+      { state: "done", updated: 2, retiring: 0 },
+    ], /revision 3 done: 2 of 2 slots serve/],
+    // It goes wrong again between two looks.
+    [
+      "resume",
+      [{ state: "paused" }, { state: "paused" }, { state: "paused", since: later }],
+      /paused/,
+    ],
+    ["pause", [{}, {}, { state: "paused" }], /revision 3 paused/],
+  ];
+  for (const [action, states, said] of cases) {
+    const looks: number[] = [];
+    const answer = server(states.map((state) => rollout(state)));
+    const handler: Handler = (request) => {
+      looks.push(1);
+      return answer(request);
+    };
+    const ran = await berth(["rollout", action, "storefront"], { handler });
+    assertEquals([ran.code, looks.length], [0, states.length + 1], action);
+    assertMatch(ran.out, said);
   }
 });
 

@@ -7,6 +7,7 @@
  * @module
  */
 import { resolve } from "node:path";
+import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { engine, ensureTestImage } from "../support/engine.ts";
 import { runCampaign } from "./kills/campaign.ts";
@@ -82,12 +83,14 @@ async function kills(args: string[]): Promise<number> {
   const dir = resume === undefined
     ? await Deno.makeTempDir({ prefix: "berth-kills-" })
     : resolve(`${resume}.d`);
+  const begun = resume === undefined ? undefined : await readProgress(resume, Progress);
+  // What a campaign left behind that is not gone on with would never come to rest.
+  if (!begun) await rm(dir, { recursive: true, force: true });
   await Deno.mkdir(dir, { recursive: true });
   const seed = values.seed === undefined
     ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 1
     : wholeNumber("seed", values.seed);
-  const progress = (resume === undefined ? undefined : await readProgress(resume, Progress)) ??
-    newProgress(seed, `kills-${crypto.randomUUID().slice(0, 8)}`);
+  const progress = begun ?? newProgress(seed, `kills-${crypto.randomUUID().slice(0, 8)}`);
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => stop.abort());

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { putNode, type World } from "../../scheduler/world.ts";
+import type { World } from "../../scheduler/world.ts";
+import { putNode } from "../../scheduler/world_changes.ts";
 import {
   converge,
   counter,

@@ -108,3 +108,33 @@ Deno.test("after each tick the leader knows what the rows say, and has handed on
     assert((await deleteService(deps, ref)).ok);
     assert(await settled() > 0);
   }));
+
+Deno.test("a leader that cannot read all that tasks hang on has no list of any node, and deletes nothing of them", () =>
+  withKv(async (kv) => {
+    const newId = countingIds(1000);
+    const time = { ms: 0 };
+    const clock = { wallMs: () => 0, monoMs: () => time.ms, sleep: () => Promise.resolve() };
+    await initCluster(kv, { newId, wallMs: 0 });
+    const node = idOf(1);
+    await seedNode(kv, node, "n1", READY);
+    const serviceId = await seedService(kv, idOf(500), specOf({ name: "web" }));
+    const task = await seedTask(kv, { id: idOf(600), serviceId, nodeId: node, slot: 1 });
+    await seedObserved(kv, seen(task.id, { state: "running" }));
+    for (const row of [key.service(serviceId), key.task(task.id), key.observed(task.id)]) {
+      const { value } = await kv.get(row);
+      await kv.atomic().set(row, { damaged: true }).commit();
+      const errors: string[] = [];
+      const ticker = createTicker({
+        ...{ kv, clock, newId, replicaId: newId(), exclusive: true },
+        ...{ nodeTtlMs: 86_400_000, leaderTtlMs: 5000, historyLimit: 1, logLimit: 100 },
+        log: (level, message) => level === "error" && errors.push(message),
+      });
+      await ticker.tick();
+      assert(ticker.lease());
+      assertEquals([ticker.assigned(), errors[0]], [undefined, "row left out"]);
+      time.ms += 2 * 3600_000;
+      await ticker.tick();
+      await kv.atomic().set(row, value).commit();
+      assert((await kv.get(key.observed(task.id))).value, row.join("/"));
+    }
+  }));

@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { MASS_LOSS } from "../../scheduler/loss.ts";
 import { strictWaitAfterRemovalMs, strictWaitMs } from "../../scheduler/strict.ts";
-import { dropNode, type World } from "../../scheduler/world.ts";
+import type { World } from "../../scheduler/world.ts";
+import { dropNode } from "../../scheduler/world_changes.ts";
 import {
   converge,
   counter,

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { pendingServices } from "../../scheduler/plan.ts";
-import { dropNode } from "../../scheduler/world.ts";
+import { dropNode } from "../../scheduler/world_changes.ts";
 import {
   addNode,
   applyActions,

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { putTask, type World } from "../../scheduler/world.ts";
+import type { World } from "../../scheduler/world.ts";
+import { putTask } from "../../scheduler/world_changes.ts";
 import {
   addNode,
   addService,

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { act, taskIn } from "../support/rollouts.ts";
-import { dropTask, putTask } from "../../scheduler/world.ts";
+import { dropTask, putTask } from "../../scheduler/world_changes.ts";
 import { report } from "../support/world.ts";
 
 Deno.test("stopping first: a slot whose old task fails changes ahead of its turn, though others wait for room", () => {

@@ -7,7 +7,7 @@ import { listRows } from "../../kv/store.ts";
 import { beginRemoval, finishRemoval, getVolume } from "../../kv/volumes.ts";
 import { loadWorld } from "../../scheduler/load.ts";
 import { createTicker } from "../../scheduler/tick.ts";
-import { dropNode } from "../../scheduler/world.ts";
+import { dropNode } from "../../scheduler/world_changes.ts";
 import { explain } from "../../scheduler/why.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import { countingIds, idOf as ulidOf } from "../support/ids.ts";

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { reindex, type SlotIndex } from "../../scheduler/slots.ts";
-import { dropTask, type World } from "../../scheduler/world.ts";
+import type { World } from "../../scheduler/world.ts";
+import { dropTask } from "../../scheduler/world_changes.ts";
 import { addTask, converge, counter, idOf, report, settle, world } from "../support/world.ts";
 import { aWorld, rebuilt } from "../support/random_world.ts";
 

@@ -1,22 +1,15 @@
 /**
- * One replica of the control plane: the real API app, ticker, log feed, beat collector and row cache, put
- * together as api/server/control_plane.ts does it, in a process that may die and is started again. A single
- * replica has the database to itself.
+ * One replica of the control plane: the real one (api/server/assembly.ts), in a process that may die and is
+ * started again. A single replica has the database to itself.
  *
  * @module
  */
-import { type Api, createApp } from "../../api/app.ts";
-import { createBeatCollector, createLocalBeats } from "../../kv/beats.ts";
+import { type Api, type ApiDeps, createApp } from "../../api/app.ts";
+import { assemble } from "../../api/server/assembly.ts";
 import { cacheRows } from "../../kv/cached.ts";
 import { initCluster } from "../../kv/cluster.ts";
-import { createLogFeed } from "../../kv/log.ts";
-import type { Clock } from "../../kv/schema/time.ts";
 import { messageOf } from "../../kv/store.ts";
 import { ensureAdminToken } from "../../kv/tokens.ts";
-import { finishRotations } from "../../kv/rotation.ts";
-import { liveTasks } from "../../scheduler/live_tasks.ts";
-import { loadWorld } from "../../scheduler/load.ts";
-import { createTicker } from "../../scheduler/tick.ts";
 import type { Endpoint } from "./network.ts";
 import { pathOf } from "./paths.ts";
 import { Machine, Process } from "./process.ts";
@@ -25,7 +18,6 @@ import { SIM_VAULT } from "./vault.ts";
 
 export const NODE_TTL_MS = 6_000;
 const LEADER_TTL_MS = 4_000;
-const SETTINGS_MS = 10_000;
 
 export class Replica {
   process: Process | undefined;
@@ -107,61 +99,24 @@ export class Replica {
     if (!cluster.ok) throw new Error(cluster.problem);
     const adminToken = await ensureAdminToken({ kv, clock, newId, randomToken });
     if (adminToken !== undefined) sim.user.token = adminToken;
-    const warn = (what: string, error: unknown) =>
-      log("warn", `${what} failed`, { error: messageOf(error) });
-    const onError = (error: unknown) => warn("writing beats", error);
-    const feed = await createLogFeed({ kv, clock });
-    const local = exclusive ? createLocalBeats(clock) : undefined;
-    const shared = createBeatCollector({ kv, clock, replicaId, onError });
-    const ticker = createTicker({
-      ...{ kv, clock, newId, log, replicaId, exclusive },
-      ...(local ? { beats: local } : {}),
+    const plane = await assemble({
+      ...{ clock, newId, randomToken, log, replicaId, exclusive, vault: SIM_VAULT },
+      rows: cache ?? { direct: store, cached: store },
+      version: "sim",
       nodeTtlMs: sim.leadersNodeTtlMs ?? NODE_TTL_MS,
       leaderTtlMs: LEADER_TTL_MS,
       historyLimit: 3,
       logLimit: 200,
-      onLogged: feed.offer,
+      resident: sim.mode === "resident",
+      createApi: (deps) => createApp({ ...deps, ...plantedIn(sim) }),
     });
-    this.#api = createApp({
-      vault: SIM_VAULT,
-      ...{ kv: cache?.cached ?? store, clock, newId, randomToken, feed, replicaId },
-      ...(cache ? { trackRows: cache.track } : {}),
-      beats: local ?? shared,
-      log: { error: (message, fields) => log("warn", message, fields) },
-      version: "sim",
-      nodeTtlMs: NODE_TTL_MS,
-      ...(sim.answersFromRows ? {} : { liveAssigned: ticker.assigned }),
-      liveTasks: () => {
-        const world = ticker.world();
-        return world && liveTasks(world);
-      },
-      loadWorld: async () =>
-        ticker.world() ??
-          await loadWorld(
-            kv,
-            clock.monoMs(),
-            (row, problem) => log("warn", "row left out", { row, problem }),
-          ),
-      leader: () => {
-        const lease = ticker.lease();
-        return { epoch: lease?.epoch ?? 0, self: lease !== undefined };
-      },
-    });
+    const { api, ticker } = plane;
+    this.#api = api;
     this.leads = () => process.alive && ticker.lease() !== undefined;
-    const resident = sim.mode === "resident";
-    this.#turn = resident
-      ? undefined
-      : () => shared.flush().then(async () => void await ticker.tick());
-    sim.onEnd(this.#api);
+    this.#turn = plane.turn;
+    sim.onEnd(api);
     sim.note(`${name} is up`);
-    const { signal } = process.stop;
-    const settle = () => finishRotations({ kv, clock, newId });
-    const loops = [
-      feed.run(signal),
-      every(clock, signal, () => settle().catch((error) => warn("finishing rotations", error))),
-      ...(local ? [] : [shared.run(signal)]),
-    ];
-    if (resident) loops.push(ticker.run(signal));
+    const loops = plane.run(process.stop.signal);
     Promise.all(loops).then(
       () => process.die("it ended as asked"),
       (error) => sim.bug(`${name}: a loop of the control plane threw`, error),
@@ -169,9 +124,10 @@ export class Replica {
   }
 }
 
-async function every(clock: Clock, signal: AbortSignal, run: () => Promise<void>): Promise<void> {
-  while (!signal.aborted) {
-    await run();
-    await clock.sleep(SETTINGS_MS, signal);
-  }
+/** What planted bugs change of what the API is given. */
+function plantedIn({ leadersNodeTtlMs, answersFromRows }: Sim): Partial<ApiDeps> {
+  return {
+    ...(leadersNodeTtlMs === undefined ? {} : { nodeTtlMs: NODE_TTL_MS }),
+    ...(answersFromRows ? { liveAssigned: () => undefined } : {}),
+  };
 }

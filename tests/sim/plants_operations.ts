@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { Row } from "./database.ts";
 import type { Plant } from "./plants.ts";
 import { OPERATIONS } from "./stories/operations.ts";
-import { drop, onCommits, rowsOf, type TaskValue } from "./tamper.ts";
+import { drop, isDeletion, onCommits, rowsOf, type TaskValue } from "./tamper.ts";
 
 export const OPERATION_PLANTS: readonly Plant[] = [
   {
@@ -46,9 +47,20 @@ export const OPERATION_PLANTS: readonly Plant[] = [
     finds: /is removed, and nobody asks for it/,
     install: (sim) =>
       onCommits(sim, (op) => {
-        const [config] = rowsOf(sim, "sealed");
+        const unused = rowsOf(sim, "sealed").find(isConfig("k2"));
         const runs = op.mutations.some(({ key }) => key[0] === "observed");
-        if (config && runs) op.mutations.push({ kind: "delete", key: config.key });
+        if (unused && runs) op.mutations.push({ kind: "delete", key: unused.key });
+      }),
+  },
+  {
+    name: "a config goes with another one, though a task has it",
+    story: OPERATIONS,
+    finds: /config k1 is removed, and task \w+ has it/,
+    install: (sim) =>
+      onCommits(sim, (op) => {
+        const used = rowsOf(sim, "sealed").find(isConfig("k1"));
+        const removes = op.mutations.some((m) => isDeletion(m, "sealed"));
+        if (used && removes) op.mutations.unshift({ kind: "delete", key: used.key });
       }),
   },
   {
@@ -84,3 +96,7 @@ export const OPERATION_PLANTS: readonly Plant[] = [
     install: (sim) => onCommits(sim, (op) => drop(op, ({ key }) => key[0] === "route")),
   },
 ];
+
+function isConfig(name: string): (row: Row) => boolean {
+  return ({ value }) => (value as { name: string }).name === name;
+}

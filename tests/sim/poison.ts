@@ -20,7 +20,7 @@ export class Poison {
   /** Damages what the leader reads of a service when it is told to look at it. */
   damage(random: Random): string | undefined {
     const requests = [...this.sim.database.mirror.values()].filter(({ key }) =>
-      key[0] === "rollout_request"
+      ["rollout_request", "task_restarts"].includes(String(key[0]))
     );
     if (requests.length === 0) return undefined;
     const { key } = random.pick(requests);

@@ -159,6 +159,12 @@ export const REGRESSIONS: readonly Regression[] = [
       "the checker's own: an agent stood still between noting when it sends a poll and sending it",
   },
   {
+    seed: 700045,
+    faults: "poison,process",
+    found: "a service was removed while the row of a run was damaged, and that stayed " +
+      "(tests/scheduler/modes/tick_test.ts)",
+  },
+  {
     seed: 622254,
     found:
       "a canary that had failed in one slot after another got them all once they fell vacant " +
@@ -174,4 +180,12 @@ export const REGRESSIONS: readonly Regression[] = [
     found: "a task of a global service counted for its spread while it waited for others to make " +
       "room (tests/scheduler/preempt_modes_test.ts)",
   },
+  {
+    seed: 989,
+    found:
+      "the simulation's own: a row was damaged of which the process kept a copy, that stayed so",
+  },
+  { seed: 1341, found: "the same" },
+  { seed: 1655, found: "the same" },
+  { seed: 1975, found: "the same" },
 ];

@@ -29,7 +29,7 @@ export class Violation extends Error {}
 
 const RESTART_MS = { min: 200, max: 9_000 } as const;
 
-/** How the control plane runs; see api/server/control_plane.ts. */
+/** How the control plane runs; see api/server/assembly.ts. */
 export type Mode = "resident" | "request-driven";
 
 interface Served {

@@ -7,7 +7,8 @@ import type { z } from "zod";
 import type { Rollout } from "../../kv/schema/rollout.ts";
 import type { RollbackConfig, UpdateConfig } from "../../kv/schema/update.ts";
 import type { Action } from "../../scheduler/action.ts";
-import { putRolloutRequest, type TaskRecord, type World } from "../../scheduler/world.ts";
+import type { TaskRecord, World } from "../../scheduler/world.ts";
+import { putRolloutRequest } from "../../scheduler/world_changes.ts";
 import {
   addService,
   applyActions,

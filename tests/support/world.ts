@@ -6,15 +6,8 @@
 import type { Action, Plan, PlanOptions, Scope } from "../../scheduler/action.ts";
 import { plan } from "../../scheduler/plan.ts";
 import { applyActions } from "../../scheduler/forecast/reduce.ts";
-import {
-  emptyWorld,
-  putNode,
-  putService,
-  putTask,
-  putTemplate,
-  type TaskRecord,
-  type World,
-} from "../../scheduler/world.ts";
+import { emptyWorld, type TaskRecord, type World } from "../../scheduler/world.ts";
+import { putNode, putService, putTask, putTemplate } from "../../scheduler/world_changes.ts";
 import { putVolume, putVolumeNode } from "../../scheduler/volumes.ts";
 import type { Node, NodeSpec, NodeStatus } from "../../kv/schema/node.ts";
 import {

@@ -7,6 +7,7 @@
  */
 import type { CallOptions, Client, Result } from "../../../api/client.ts";
 import { describeError } from "../../../api/client.ts";
+import { isNotFound } from "../../../cli/find.ts";
 import type { ServiceSpecInput } from "../../../kv/schema/service.ts";
 import { systemClock } from "../../../kv/schema/time.ts";
 import type { Random } from "../../sim/random.ts";
@@ -119,7 +120,11 @@ export function createChurn(deps: ChurnDeps): Churn {
   }
 
   async function remove(name: string): Promise<void> {
-    await write(`delete ${name}`, (o) => client.deleteService(name, project, o));
+    await write(`delete ${name}`, async (o) => {
+      const answer = await client.deleteService(name, project, o);
+      // Carried out before, by a call whose answer was lost; it may be gone altogether by now.
+      return !answer.ok && isNotFound(answer.error) ? { ok: true, value: undefined } : answer;
+    });
     services.delete(name);
   }
 

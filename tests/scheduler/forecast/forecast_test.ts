@@ -11,7 +11,8 @@ import {
 import { fork } from "../../../scheduler/forecast/fork.ts";
 import { obey } from "../../../scheduler/forecast/reduce.ts";
 import { settle } from "../../../scheduler/forecast/settle.ts";
-import { dropTask, putService, type World } from "../../../scheduler/world.ts";
+import type { World } from "../../../scheduler/world.ts";
+import { dropTask, putService } from "../../../scheduler/world_changes.ts";
 import { aWorld } from "../../support/random_world.ts";
 import { addTask, converge, counter, idOf, nodes, world } from "../../support/world.ts";
 

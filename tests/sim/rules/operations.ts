@@ -46,12 +46,12 @@ export function operations({ facts, broken }: RuleContext): Rule {
       by,
       (one) => one.kind === "data" && one.method === "DELETE" && [id, name].includes(one.ref),
     );
-    if (!asked) broken(`${kind} ${name} is removed, and nobody asks for it now`);
     const user = facts.live().find(({ serviceId, revision }) => {
       const { configs = {}, secrets = {} } = facts.resolved(serviceId, revision) ?? {};
       return [...Object.values(configs), ...Object.values(secrets)].some((pin) => pin.id === id);
     });
     if (user) broken(`${kind} ${name} is removed, and task ${user.id} has it`);
+    if (!asked) broken(`${kind} ${name} is removed, and nobody asks for it now`);
   }
 
   function checkLogin(by: string, { key, after }: Change): void {
