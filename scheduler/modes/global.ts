@@ -13,7 +13,16 @@
  */
 import type { CreateTask } from "../action.ts";
 import { hold } from "../assign.ts";
-import { type Draft, emit, overlay, room, stop, unplacedNow, wake } from "../draft.ts";
+import {
+  type Draft,
+  emit,
+  overlay,
+  room,
+  stop,
+  type Unplaced,
+  unplacedNow,
+  wake,
+} from "../draft.ts";
 import type { Filling } from "../fill.ts";
 import { type Filter, FILTERS, filtersFor, firstRefusal } from "../filters.ts";
 import { ask, type Candidate, overlayOf, type Request, requestOf } from "../overlay.ts";
@@ -94,6 +103,7 @@ export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): 
   const door = filters.filter(({ name }) => AT_THE_DOOR.has(name));
   const tasks = tasksByNode(record);
   const slots = new Slots(draft.world, record);
+  const unplaced: Unplaced[] = [];
   const candidates = [...overlay(draft).candidates]
     .sort((a, b) => a.record.node.id < b.record.node.id ? -1 : 1);
   for (const node of candidates) {
@@ -102,8 +112,14 @@ export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): 
     ask(node, request);
     const reason = reasonToStop(node, request, lasting);
     if (reason !== undefined) stopAll(draft, record, mine, reason);
-    else fillNode({ draft, record, policy, request, filters, door, filling, slots }, node, mine);
+    else {fillNode(
+        { draft, record, policy, request, filters, door, filling, slots, unplaced },
+        node,
+        mine,
+      );}
   }
+  // Last: nothing is placed by a rule that counts what only waits for its room.
+  for (const waits of unplaced) makeRoom(draft, waits);
   for (const home of [...tasks.keys()].sort()) {
     stopAll(draft, record, tasks.get(home) ?? [], "it belongs to no node");
   }
@@ -120,6 +136,8 @@ interface Scene {
   door: readonly Filter[];
   filling: Filling;
   slots: Slots;
+  /** What found no room on its node. */
+  unplaced: Unplaced[];
 }
 
 /** One node that the service asks for. */
@@ -148,14 +166,14 @@ function fillNode(scene: Scene, node: Candidate, mine: TaskRecord[]): void {
 
 /** A task that its node has no room for waits there, or others make room for it. */
 function waitFor(
-  { draft, record, request, filling }: Scene,
+  { draft, record, request, filling, unplaced }: Scene,
   only: Candidate,
   tasks: { waiting: TaskRecord[]; missing: CreateTask[] },
 ): void {
-  const unplaced = unplacedNow(draft, { service: record, request, only, ...tasks });
-  draft.unplaced.push(unplaced);
+  const waits = unplacedNow(draft, { service: record, request, only, ...tasks });
+  draft.unplaced.push(waits);
+  unplaced.push(waits);
   filling.waiting++;
-  makeRoom(draft, unplaced);
 }
 
 function create(scene: Scene, node: Candidate): void {

@@ -209,6 +209,25 @@ Deno.test("preemption between modes: what room was made for gets it, and what ha
   }
 });
 
+Deno.test("preemption between modes: what waits for its room does not count for a global service's spread", () => {
+  const placement = { spread: [{ label: "zone", maxSkew: 1, required: true }] };
+  const zones = ["a", "b", "b"];
+  const made = world({
+    nodes: nodes(3, { cpus: 1 }).map((node, i) => ({ ...node, labels: { zone: zones[i] ?? "" } })),
+    services: [{ ...high(GLOBAL), template: { ...core.template, placement } }, low(1)],
+    tasks: [
+      ...onEach("low", 1),
+      { id: "high2", service: "high", slot: 2, node: "n2", state: "running" },
+    ],
+  });
+  const newId = counter();
+  assertEquals(stopsOf(converge(made, newId).flat()), ["low1"]);
+  assertEquals(liveOf(made, "high"), ["1 pending", "2@n2 running", "3 pending"]);
+  report(made, "low1", "stopped");
+  converge(made, newId);
+  assertEquals(liveOf(made, "high"), ["1@n1 assigned", "2@n2 running", "3@n3 assigned"]);
+});
+
 Deno.test("preemption between modes: a run that was preempted is tried again in its slot", () => {
   const mode = { ...CRON, schedule: "0 0 1 1 *" };
   const made = worldOf({
