@@ -111,12 +111,12 @@ export function fillNodes(draft: Draft, record: ServiceRecord, policy: Policy): 
     tasks.delete(node.record.node.id);
     ask(node, request);
     const reason = reasonToStop(node, request, lasting);
-    if (reason !== undefined) stopAll(draft, record, mine, reason);
-    else {fillNode(
-        { draft, record, policy, request, filters, door, filling, slots, unplaced },
-        node,
-        mine,
-      );}
+    if (reason !== undefined) {
+      stopAll(draft, record, mine, reason);
+      continue;
+    }
+    const scene = { draft, record, policy, request, filters, door, filling, slots, unplaced };
+    fillNode(scene, node, mine);
   }
   // Last: nothing is placed by a rule that counts what only waits for its room.
   for (const waits of unplaced) makeRoom(draft, waits);
