@@ -19,6 +19,6 @@ export async function readProgress<T>(path: string, schema: z.ZodType<T>): Promi
 
 /** Replaces the file as a whole. */
 export async function saveProgress(path: string, progress: unknown): Promise<void> {
-  await Deno.writeTextFile(`${path}.new`, JSON.stringify(progress, null, 2));
+  await Deno.writeTextFile(`${path}.new`, `${JSON.stringify(progress, null, 2)}\n`);
   await Deno.rename(`${path}.new`, path);
 }
