@@ -1,79 +1,13 @@
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
-import { initCluster } from "../../kv/cluster.ts";
-import { createBeatCollector, createLocalBeats, stretchTtl } from "../../kv/beats.ts";
 import { key, prefix } from "../../kv/keys.ts";
 import { lastLog, readLog } from "../../kv/log.ts";
 import { countQueue, enqueue, listParked, retryParked } from "../../kv/queue.ts";
-import type { ServiceSpecInput } from "../../kv/schema/service.ts";
-import { Task } from "../../kv/schema/task.ts";
-import type { Clock } from "../../kv/schema/time.ts";
-import { createService, deleteService, putService } from "../../kv/services.ts";
+import { deleteService, putService } from "../../kv/services.ts";
 import { steerRollout } from "../../kv/rollouts.ts";
-import { type Kv, listRows } from "../../kv/store.ts";
-import type { TickDeps } from "../../scheduler/term.ts";
-import { createTicker, type Ticker } from "../../scheduler/tick.ts";
-import { countingIds, idOf } from "../support/ids.ts";
-import { withKv } from "../support/kv.ts";
+import type { Kv } from "../../kv/store.ts";
+import { idOf } from "../support/ids.ts";
 import { seedNode, seedObserved, seen, specOf } from "../support/seed.ts";
-
-const READY = { state: "ready" as const, since: "2030-01-01T00:00:00.000Z", why: "test" };
-
-interface Bench {
-  kv: Kv;
-  newId: () => string;
-  /** A control plane of its own on the same database. */
-  ticker(
-    options?: Partial<TickDeps>,
-  ): Ticker & { logged: string[] };
-  create(name: string, replicas: number, more?: Partial<ServiceSpecInput>): Promise<string>;
-  clock: Clock;
-  tasks(): Promise<Task[]>;
-  pass(ms: number): void;
-}
-
-function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
-  return withKv(async (kv) => {
-    const newId = countingIds(1000);
-    const time = { ms: 0 };
-    const clock = {
-      wallMs: () => 1_900_000_000_000 + time.ms,
-      monoMs: () => time.ms,
-      sleep: () => Promise.resolve(),
-    };
-    await initCluster(kv, { newId, wallMs: clock.wallMs() });
-    await seedNode(kv, idOf(1), "n1", READY);
-    await seedNode(kv, idOf(2), "n2", READY);
-    const bench: Bench = {
-      kv,
-      newId,
-      clock,
-      ticker(options = {}) {
-        const logged: string[] = [];
-        const ticker = createTicker({
-          ...{ kv, clock, newId, replicaId: newId(), exclusive: true },
-          ...{ nodeTtlMs: 86_400_000, leaderTtlMs: 5000, historyLimit: 5, logLimit: 100 },
-          ...options,
-          log: (_level, message) => void logged.push(message),
-          ...(options.breathe ? { breathe: options.breathe } : {}),
-        });
-        return { ...ticker, logged };
-      },
-      async create(name, replicas, more = {}) {
-        const spec = specOf({ name, mode: { type: "replicated", replicas }, ...more });
-        const created = await createService({ kv, clock, newId }, spec);
-        assert(created.ok);
-        return created.value.value.id;
-      },
-      async tasks() {
-        const tasks: Task[] = [];
-        for await (const { row } of listRows(kv, prefix.tasks(), Task)) tasks.push(row);
-        return tasks;
-      },
-      pass: (ms) => void (time.ms += ms),
-    };
-    await run(bench);
-  });
-}
+import { READY, withBench } from "./support.ts";
 
 /** The database, failing or lying at one commit. */
 function faulty(
@@ -391,135 +325,6 @@ Deno.test("a removed service leaves no row behind once its containers are gone",
     );
   }));
 
-Deno.test("what a node that fell silent says before its strict tasks are given up keeps them", () =>
-  withBench(async ({ ticker, create, tasks, clock, pass }) => {
-    const beats = createLocalBeats(clock);
-    const leader = ticker({ beats, nodeTtlMs: 6_000 });
-    await leader.tick();
-    await create("one", 1, { singleton: "strict" });
-    await leader.tick();
-    const [task] = await tasks();
-    const node = task?.nodeId ?? "";
-    const other = node === idOf(1) ? idOf(2) : idOf(1);
-    beats.beat(node);
-    beats.beat(other);
-    await leader.tick();
-    const everySecond = async (times: number) => {
-      for (let second = 0; second < times; second++) {
-        pass(1_000);
-        beats.beat(other);
-        await leader.tick();
-      }
-    };
-    await everySecond(6);
-    const state = () => leader.world()?.nodes.get(node)?.status?.state;
-    assertEquals(state(), "down");
-    pass(300);
-    beats.beat(node);
-    pass(299);
-    await leader.tick();
-    pass(1);
-    await leader.tick();
-    assertEquals((await tasks()).map(({ id, ended }) => [id, ended]), [[task?.id, undefined]]);
-    assertEquals(state(), "ready");
-  }));
-
-Deno.test("a node that a new leader finds down comes back by a beat of its term, not by an older one", () =>
-  withBench(async ({ kv, ticker, pass }) => {
-    const node = idOf(3);
-    await seedNode(kv, node, "n3", { ...READY, state: "down" });
-    const heard: [string, number][] = [];
-    const beats = {
-      read: () => Promise.resolve(new Map(heard.splice(0))),
-      stale: () => [],
-    };
-    const leader = ticker({ beats, nodeTtlMs: 6_000 });
-    const state = () => leader.world()?.nodes.get(node)?.status?.state;
-    pass(10_000);
-    await leader.tick();
-    pass(1_000);
-    heard.push([node, 9_999]);
-    await leader.tick();
-    assertEquals(state(), "down");
-    pass(1_000);
-    heard.push([node, 11_500]);
-    await leader.tick();
-    assertEquals(state(), "ready");
-  }));
-
-Deno.test("a leader that stood still takes no node back for what it had heard before", () =>
-  withBench(async ({ kv, ticker, clock, pass }) => {
-    const [gone, well] = [idOf(1), idOf(2)];
-    const beats = createBeatCollector({ kv, clock, replicaId: "other" });
-    const leader = ticker({ nodeTtlMs: 6_000 });
-    const state = () => leader.world()?.nodes.get(gone)?.status?.state;
-    const after = async (ms: number, ...heard: string[]) => {
-      pass(ms);
-      heard.forEach(beats.beat);
-      await beats.flush();
-      await leader.tick();
-    };
-    await after(0);
-    await after(1_000, gone, well);
-    for (let second = 0; second < 6; second++) await after(1_000, well);
-    assertEquals(state(), "down");
-    await after(3_500, well);
-    assertEquals(state(), "down");
-    await after(3_500, well, gone);
-    assertEquals(state(), "ready");
-  }));
-
-Deno.test("what a leader hears late counts by when it stood still: not at all, or as of its end", () =>
-  withBench(async ({ kv, ticker, pass }) => {
-    const node = idOf(3);
-    await seedNode(kv, node, "n3", { ...READY, state: "down" });
-    const heard: [string, number][] = [];
-    const beats = { read: () => Promise.resolve(new Map(heard.splice(0))), stale: () => [] };
-    const leader = ticker({ beats, nodeTtlMs: 6_000 });
-    const stateAfter = async (ms: number, atMs: number) => {
-      pass(ms);
-      heard.push([node, atMs]);
-      await leader.tick();
-      return leader.world()?.nodes.get(node)?.status?.state;
-    };
-    await leader.tick();
-    assertEquals(await stateAfter(1_000, -1), "down");
-    assertEquals(await stateAfter(4_500, 999), "down");
-    assertEquals(await stateAfter(500, 999), "down", "of before, read once more");
-    assertEquals(await stateAfter(1_000, 1_001), "ready");
-    for (let ms = 7_500; ms <= 11_000; ms += 500) {
-      assertEquals(await stateAfter(500, 1_001), "ready", `at ${ms}`);
-    }
-    assertEquals(await stateAfter(500, 1_001), "down");
-  }));
-
-Deno.test("a leader that stands still while it hears of a node's return does not take that for its silence", () =>
-  withBench(async ({ kv, ticker, clock, pass }) => {
-    const node = idOf(3);
-    await seedNode(kv, node, "n3", { ...READY, state: "down" });
-    const heard: [string, number][] = [];
-    const beats = {
-      read() {
-        const fresh = new Map(heard.splice(0));
-        if (fresh.size > 0) pass(4_500);
-        return Promise.resolve(fresh);
-      },
-      stale: () => [],
-    };
-    const leader = ticker({ beats, nodeTtlMs: 6_000 });
-    const state = () => leader.world()?.nodes.get(node)?.status?.state;
-    await leader.tick();
-    pass(1_000);
-    heard.push([node, clock.monoMs()]);
-    await leader.tick();
-    assertEquals(state(), "down", "it is not judged by beats that old");
-    await leader.tick();
-    assertEquals(state(), "ready");
-    pass(2_500);
-    await leader.tick();
-    assertEquals(state(), "ready");
-  }));
-
 Deno.test("a node's status that was written while the node was removed goes with it", () =>
   withBench(async ({ kv, newId, ticker }) => {
     const leader = ticker();
@@ -545,17 +350,4 @@ Deno.test("a new leader deletes the observed rows of no task with its first tick
     await ticker().tick();
     assertEquals((await kv.get(key.observed(idOf(7)))).versionstamp, null);
     assertExists((await kv.get(key.observed(task.id))).versionstamp);
-  }));
-
-Deno.test("a leader says how long a silence it allows from its first look on, stretched for many nodes", () =>
-  withBench(async ({ kv, ticker }) => {
-    const leader = ticker({ nodeTtlMs: 1000 });
-    assertEquals(leader.nodeTtlMs(), undefined);
-    await leader.tick();
-    assertEquals(leader.nodeTtlMs(), 1000);
-    for (let n = 10; n < 1010; n++) await seedNode(kv, idOf(n), `n${n}`, READY);
-    const next = ticker({ nodeTtlMs: 1000 });
-    await next.tick();
-    assertEquals(next.nodeTtlMs(), stretchTtl(1000, 1002));
-    assert(stretchTtl(1000, 1002) > 1000);
   }));

@@ -105,7 +105,7 @@ export const REGRESSIONS: readonly Regression[] = [
   {
     seed: 2418,
     found: "a strict task was given up though its node had been heard since the beats were read " +
-      "(tests/scheduler/tick_test.ts)",
+      "(tests/scheduler/silence_test.ts)",
   },
   {
     seed: 1274,
@@ -149,7 +149,7 @@ export const REGRESSIONS: readonly Regression[] = [
   {
     seed: 301781,
     found: "a node that was down came back to a new leader by a beat of before its term, and was " +
-      "given up again for the time that the leader had stood still (tests/scheduler/tick_test.ts)",
+      "given up again for the time that the leader had stood still (tests/scheduler/silence_test.ts)",
   },
   { seed: 402329, found: "the same, with a task that was placed there and lost" },
   { seed: 600069, found: "the same, with a beat of between two times that the leader stood still" },
