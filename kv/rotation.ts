@@ -3,7 +3,8 @@
  * of each, which is rolled out like any other.
  *
  * The row of the rotation is written with the version and deleted when all services have been seen to.
- * Should the server die in between, the next one to look goes on.
+ * Should the server die in between, the next one to look goes on. Several may look at once; what is over
+ * changes nothing any more, since users may have gone back to an earlier value by then.
  *
  * @module
  */
@@ -39,7 +40,9 @@ export async function finishRotation(
   const row = (await getRow(kv, key.sealed(kind, id), Sealed))?.row;
   if (rotation.versionstamp === null) return;
   if (row) {
-    for (const service of await servicesIn(kv, row.project)) await renew(deps, service.id, row);
+    for (const service of await servicesIn(kv, row.project)) {
+      if (!await renew(deps, service.id, { changed: row, rotation })) return;
+    }
   }
   await kv.atomic().check(rotation).delete(rotation.key).commit();
 }
@@ -79,24 +82,32 @@ async function revise(
 
 /**
  * A new revision of the same template, if what it names stands for something else now. A job is left
- * alone: its tasks are one piece of work, begun with what there was.
+ * alone: its tasks are one piece of work, begun with what there was. Answers whether the rotation is
+ * still what it was: if not, it was finished elsewhere, or there is a newer one.
  */
-async function renew(deps: ServiceDeps, serviceId: string, changed: Sealed): Promise<void> {
+async function renew(
+  deps: ServiceDeps,
+  serviceId: string,
+  { changed, rotation }: { changed: Sealed; rotation: Deno.KvEntryMaybe<unknown> },
+): Promise<boolean> {
   const { kv } = deps;
   for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
     const found = await getRow(kv, key.service(serviceId), Service);
-    if (!found || found.row.deleting || found.row.mode.type === "job") return;
+    if (!found || found.row.deleting || found.row.mode.type === "job") return true;
     const { row, versionstamp } = found;
     const current = await getRevision(kv, serviceId, row.revision);
     if (!current) continue;
     const at = timestamp(deps.clock.wallMs());
     const next: Service = { ...row, updatedAt: at };
     const certified = renewCertificate(next, changed);
-    const op = kv.atomic().check({ key: key.service(serviceId), versionstamp });
+    const op = kv.atomic().check(rotation, { key: key.service(serviceId), versionstamp });
     const revised = await revise(deps, next, { current, changed, op });
-    if (!certified && !revised) return;
+    if (!certified && !revised) return true;
     op.set(key.service(serviceId), next);
-    if ((await enqueue(op, { kind: "service", id: serviceId }, deps.newId).commit()).ok) return;
+    if ((await enqueue(op, { kind: "service", id: serviceId }, deps.newId).commit()).ok) {
+      return true;
+    }
+    if ((await kv.get(rotation.key)).versionstamp !== rotation.versionstamp) return false;
   }
   throw new Error(`service ${serviceId} kept changing while it was to get a new version`);
 }
