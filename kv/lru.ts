@@ -36,12 +36,12 @@ export class Lru<K, V> {
   }
 
   delete(key: K): void {
-    for (const generation of [this.#young, this.#old]) {
-      const value = generation.get(key);
-      if (value === undefined) continue;
-      generation.delete(key);
-      this.onGone?.(value);
-    }
+    // What is in the younger generation is not in the older one.
+    const generation = this.#young.has(key) ? this.#young : this.#old;
+    const value = generation.get(key);
+    if (value === undefined) return;
+    generation.delete(key);
+    this.onGone?.(value);
   }
 
   #put(key: K, value: V): void {
