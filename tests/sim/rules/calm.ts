@@ -2,6 +2,8 @@
  * Nothing stops because of the control plane.
  *
  * - A cluster in which nothing goes wrong is left alone: no node is taken for dead, no task for lost.
+ *   That does not hold for a node that has only just begun to poll: the answer to its join was lost, and
+ *   its agent tried again when the time that a new node has was nearly over.
  * - A leader that stood still does not take that time for the nodes' silence.
  *
  * @module
@@ -13,9 +15,13 @@ import type { TaskRow } from "../facts.ts";
 const TTL_MS = 6_000;
 /** How much of it a leader may miss and still judge. */
 const INATTENTION_MS = 3_500;
+/** A replica writes what it heard once a second; so long after a node's first poll all can know of it. */
+const NOTED_MS = 1_500;
 
-export function calm({ facts, broken }: RuleContext): Rule {
+export function calm({ facts, nowMs, broken }: RuleContext): Rule {
   let healthy = false;
+  /** When each node polled for the first time. */
+  const firstPolls = new Map<string, number>();
   const stalls = new Map<string, { fromMs: number; toMs: number }>();
 
   function checkAttention(by: string, atMs: number, nodeId: string): void {
@@ -29,7 +35,16 @@ export function calm({ facts, broken }: RuleContext): Rule {
     );
   }
 
+  /** Whether the leader has no reason to give the node up. */
+  function isWell(nodeId: string): boolean {
+    return healthy && nowMs() - (firstPolls.get(nodeId) ?? Infinity) >= NOTED_MS;
+  }
+
   return {
+    requestBegins({ sent }) {
+      const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(sent.path)?.[1];
+      if (nodeId !== undefined && !firstPolls.has(nodeId)) firstPolls.set(nodeId, nowMs());
+    },
     stalled: (name, times) => void stalls.set(name, times),
     allIsWell() {
       healthy = true;
@@ -40,14 +55,14 @@ export function calm({ facts, broken }: RuleContext): Rule {
         if (key[0] === "node_status" && state === "down") {
           checkAttention(by, askedMs, String(key[1]));
         }
-        if (!healthy) continue;
-        if (key[0] === "node_status" && state === "down") {
+        if (key[0] === "node_status" && state === "down" && isWell(String(key[1]))) {
           const node = facts.rows("node").get(String(key[1])) as { name: string } | undefined;
           broken(`node ${node?.name} is taken for dead, and is well`);
         }
         const task = key[0] === "task" ? after as TaskRow | undefined : undefined;
         // A node that was removed may be well: its tasks are given up all the same.
-        if (task?.ended === "lost" && !facts.wasRemoved(task.nodeId ?? "")) {
+        if (task?.ended !== "lost" || facts.wasRemoved(task.nodeId ?? "")) continue;
+        if (isWell(task.nodeId ?? "")) {
           broken(`task ${key[1]} is taken for lost, and its node is well`);
         }
       }

@@ -2,6 +2,9 @@
  * Configs, secrets and volumes: a new version reaches every service that refers to it, a container has
  * the version that its task's revision was made with, and tasks go where their volumes are.
  *
+ * A user who goes back to an earlier revision wants what that was made with, also if there are newer
+ * versions. If the revision before did not refer to them, a rotation has nothing to do with it.
+ *
  * @module
  */
 import type { Rule, RuleContext } from "../checker.ts";
@@ -17,14 +20,25 @@ interface SealedRow {
 export function data({ facts, broken }: RuleContext): Rule {
   /** The newest version that a service got by a revision, as `service/sealed`. */
   const newest = new Map<string, number>();
+  /** Versions that services went back without, as `service/sealed@version`. */
+  const wantedOld = new Set<string>();
+
+  /** Notes what a service refers to again since its user went back to an earlier revision. */
+  function noteUndo(was: ServiceRow, is: ServiceRow): void {
+    for (const row of facts.rows("sealed").values() as Iterable<SealedRow>) {
+      if (refersTo(facts, was, row) || !refersTo(facts, is, row)) continue;
+      wantedOld.add(`${is.id}/${row.id}@${row.version}`);
+    }
+  }
 
   function checkRotation(row: SealedRow): void {
     for (const service of facts.services()) {
       if (service.deleting || service.mode.type === "job" || !refersTo(facts, service, row)) {
         continue;
       }
-      const version = newest.get(`${service.id}/${row.id}`) ?? 0;
-      if (version >= row.version) continue;
+      const name = `${service.id}/${row.id}`;
+      if ((newest.get(name) ?? 0) >= row.version) continue;
+      if (wantedOld.has(`${name}@${row.version}`)) continue;
       broken(`${row.name} is rotated to ${row.version}, and ${service.name} never got it`);
     }
   }
@@ -39,21 +53,27 @@ export function data({ facts, broken }: RuleContext): Rule {
 
   return {
     commit({ changes }) {
+      const made = new Set<string>();
       for (const { key, after } of changes) {
         if (key[0] !== "revision" || after === undefined) continue;
+        made.add(`${key[1]}/${key[2]}`);
         for (const { id, version } of pinsOf(facts, String(key[1]), Number(key[2]))) {
           const name = `${key[1]}/${id}`;
           newest.set(name, Math.max(version, newest.get(name) ?? 0));
         }
       }
       for (const { key, before, after } of changes) {
-        if (key[0] === "rotation" && after === undefined) {
+        if (key[0] === "service" && before !== undefined && after !== undefined) {
+          const [was, is] = [before as ServiceRow, after as ServiceRow];
+          if (is.revision !== was.revision && !made.has(`${is.id}/${is.revision}`)) {
+            noteUndo(was, is);
+          }
+        } else if (key[0] === "rotation" && after === undefined) {
           const row = facts.rows("sealed").get(`${key[1]}/${key[2]}`);
           if (row !== undefined) checkRotation(row as SealedRow);
-        }
-        const [was, is] = [before as TaskRow | undefined, after as TaskRow | undefined];
-        if (key[0] === "task" && is?.nodeId !== undefined && was?.nodeId === undefined) {
-          checkVolumes(is);
+        } else if (key[0] === "task") {
+          const [was, is] = [before as TaskRow | undefined, after as TaskRow | undefined];
+          if (is?.nodeId !== undefined && was?.nodeId === undefined) checkVolumes(is);
         }
       }
     },
