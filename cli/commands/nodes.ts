@@ -9,7 +9,7 @@ import { EXIT, type ExitCode } from "../exit.ts";
 import { listAll } from "../find.ts";
 import { age } from "../format/duration.ts";
 import { memory } from "../format/quantity.ts";
-import { nodePaint, nodeState } from "../format/state.ts";
+import { nodePaint, nodeState, taintsText } from "../format/state.ts";
 import { oneLine, style } from "../format/style.ts";
 import type { Column } from "../format/table.ts";
 import { failCall, hint, printList, printValue } from "../report.ts";
@@ -56,6 +56,7 @@ export function nodeColumns(deps: Pick<ServerDeps, "clock" | "view">): Column<No
       cell: (n) =>
         Object.entries({ ...n.labels, ...n.spec.labels }).map(([k, v]) => `${k}=${v}`).join(","),
     },
+    { header: "TAINTS", wide: true, cell: (n) => taintsText(n) || "-" },
     { header: "ID", wide: true, cell: (n) => n.id, paint: () => paint.dim },
     { header: "NOTE", wide: true, cell: (n) => oneLine(noteOf(n, now)) },
   ];

@@ -8,7 +8,7 @@ import { allocatableOf, type NodeView } from "../../kv/schema/node.ts";
 import type { ServiceView } from "../../kv/schema/service.ts";
 import type { TaskView } from "../../kv/schema/task.ts";
 import { counted, memory, ports, servicePorts } from "./quantity.ts";
-import { nodeState, qualified, stateText } from "./state.ts";
+import { nodeState, qualified, stateText, taintsText } from "./state.ts";
 
 export type Field = readonly [name: string, text: string];
 
@@ -114,12 +114,7 @@ export function nodeFields(node: NodeView): Field[] {
     ["Reserved", `${amounts(node.allocated) || "nothing"} by ${counted(node.tasks, "task")}`],
     ["Pool", node.spec.pool],
     ["Labels", labels({ ...node.labels, ...node.spec.labels })],
-    [
-      "Taints",
-      node.spec.taints.map(({ key, value, effect }) =>
-        `${key}${value ? `=${value}` : ""}:${effect}`
-      ).join(" "),
-    ],
+    ["Taints", taintsText(node)],
     ["Failing", Object.values(node.status.failing ?? {}).join("; ")],
     ["Joined", node.joinedAt],
   ]);

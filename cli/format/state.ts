@@ -64,10 +64,15 @@ export function phasePaint(phase: ServiceView["phase"], style: Style): Paint {
   }
 }
 
-/** A node's state as one word: cordoned and draining nodes are ready, but that is not the news. */
+/**
+ * A node's state in a word or two: cordoned and draining nodes are ready, but that is not the news; nor
+ * is it of one with a taint that keeps tasks away.
+ */
 export function nodeState(node: Pick<NodeView, "status" | "spec" | "drain">): string {
-  if (node.status.state !== "ready" || node.spec.availability === "active") {
-    return node.status.state;
+  if (node.status.state !== "ready") return node.status.state;
+  if (node.spec.availability === "active") {
+    const repels = node.spec.taints.some(({ effect }) => effect !== "prefer-no-schedule");
+    return repels ? "ready (tainted)" : "ready";
   }
   if (node.spec.availability === "cordon") return "cordoned";
   return node.drain?.left === 0 ? "drained" : "draining";
@@ -75,7 +80,13 @@ export function nodeState(node: Pick<NodeView, "status" | "spec" | "drain">): st
 
 export function nodePaint(node: Pick<NodeView, "status" | "spec" | "drain">, style: Style): Paint {
   const state = nodeState(node);
-  return state === "ready" ? style.good : state === "down" ? style.bad : style.busy;
+  return state.startsWith("ready") ? style.good : state === "down" ? style.bad : style.busy;
+}
+
+/** Its taints, as `berth node taint` takes them: `gpu:no-schedule leaving=soon:no-execute`. */
+export function taintsText({ spec }: Pick<NodeView, "spec">): string {
+  return spec.taints.map(({ key, value, effect }) => `${key}${value ? `=${value}` : ""}:${effect}`)
+    .join(" ");
 }
 
 /** `name`, or `project/name` outside the default project. */

@@ -108,6 +108,20 @@ Deno.test("a list of nodes names the services whose tasks keep failing there", a
   assertStringIncludes(out, "2 tasks of default/web failed there: ranked last for it\n");
 });
 
+Deno.test("a list of nodes tells whether a taint keeps tasks away, and a wide one which", async () => {
+  const gpu = { key: "gpu", value: "a", effect: "no-schedule" };
+  const specs = [[gpu], [{ ...gpu, effect: "prefer-no-schedule" }], []];
+  const handler = () =>
+    Response.json({
+      items: specs.map((taints, i) => nodeView({ name: `n${i}`, spec: { ...ACTIVE, taints } })),
+    });
+  const { out } = await berth(["nodes", "-o", "wide"], { handler });
+  const [, tainted, softly, plain] = out.split("\n");
+  assertMatch(tainted ?? "", /^n0 +ready \(tainted\) .* gpu=a:no-schedule /);
+  assertMatch(softly ?? "", /^n1 +ready {2}.* gpu=a:prefer-no-schedule /);
+  assertMatch(plain ?? "", /^n2 +ready {2}.* - /);
+});
+
 Deno.test("a taint that is none is refused, and nothing is sent", async () => {
   for (const wrong of ["*", "gpu:never", "=x", ""]) {
     const { sent, handler } = server(ACTIVE);
