@@ -12,6 +12,8 @@ import { fail } from "./report.ts";
 export const COMPLETION = "completion";
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
+/** Around the script, whose constants bash would refuse to set again when it is sourced once more. */
+const BASH_ONCE = { begin: "if ! declare -F __berth_complete > /dev/null; then\n", end: "fi\n" };
 /** What the script takes from the package bash-completion, for machines that have it not. */
 const BASH_WORDS = `# Where bash-completion is not installed
 if ! declare -F _get_comp_words_by_ref > /dev/null; then
@@ -42,8 +44,9 @@ export function completionCommand(print: (shell: string) => Promise<void>): AnyC
       if (!SHELLS.some((known) => known === shell)) {
         return fail(deps, `no completion for "${shell}"`, `choose bash, zsh or fish`, EXIT.usage);
       }
-      if (shell === "bash") deps.io.out(BASH_WORDS);
+      if (shell === "bash") deps.io.out(BASH_ONCE.begin + BASH_WORDS);
       await print(shell);
+      if (shell === "bash") deps.io.out(BASH_ONCE.end);
       return EXIT.ok;
     },
   });

@@ -141,13 +141,14 @@ Deno.test("reaching into what runs and looking back: cp, attach, describe, histo
   });
 });
 
-Deno.test("completion works in a bash without bash-completion, and prints no error", async () => {
+Deno.test("completion works in a bash without bash-completion, and prints no error, also sourced twice", async () => {
   await inWorld(async ({ berth, server, dir }) => {
     await berth("run", "-d", "--name", "storefront", SIM);
     const env = { BERTH_SERVER: server.url, BERTH_TOKEN: server.token, XDG_CONFIG_HOME: dir };
     const script = `
       berth() { $B "$@"; }
       compopt() { :; } # It is for a completion that was asked for by key.
+      source <(berth completion bash)
       source <(berth completion bash)
       tab() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); __berth_complete; echo "\${COMPREPLY[*]}"; }
       tab berth rol
