@@ -3,16 +3,14 @@
  *
  * @module
  */
-import { choosePorts } from "../kv/ingress_ports.ts";
 import { done, type Outcome, refuse } from "../kv/outcome.ts";
 import type { SimulateRequest } from "../kv/schema/forecast.ts";
 import { type Node, NodeFacts } from "../kv/schema/node.ts";
-import { portName } from "../kv/schema/port.ts";
 import type { Service, ServiceSpec, TaskTemplate } from "../kv/schema/service.ts";
-import { spokenName } from "../kv/service_reads.ts";
 import { changeOf } from "../kv/service_change.ts";
 import type { Hypothesis, SupposedService } from "../scheduler/forecast/forecast.ts";
 import type { ServiceRecord, World } from "../scheduler/world.ts";
+import { createClaims } from "./supposed_claims.ts";
 
 /** So many tasks may be supposed in one request: planning them holds the event loop for a second or two. */
 const MAX_SUPPOSED_TASKS = 200_000;
@@ -37,7 +35,7 @@ export function supposeSpecs(
 ): Outcome<SupposedService[]> {
   const supposed: SupposedService[] = [];
   const seen = new Set<string>();
-  const claim = claims(world);
+  const claim = createClaims(world);
   for (const [i, spec] of specs.entries()) {
     const name = `${spec.project}/${spec.name}`;
     if (seen.has(name)) {
@@ -59,37 +57,6 @@ export function supposeSpecs(
     supposed.push(claimed.value);
   }
   return bounded(supposed, world.nodes.size, "specs");
-}
-
-/** Gives services the ports that they ask of the cluster, as applying them would. */
-function claims(world: World) {
-  const services = new Map([...world.services].map(([id, { service }]) => [id, service]));
-  const ids = new Map<string, string>();
-  for (const { id, ingressPorts } of services.values()) {
-    for (const port of ingressPorts) ids.set(portName(port), id);
-  }
-  const nameOf = (id: string) => {
-    const service = services.get(id);
-    return service ? spokenName(service) : `service ${id}`;
-  };
-  return (supposed: SupposedService, field: string): Outcome<SupposedService> => {
-    if (supposed.result === "unchanged") return done(supposed);
-    const { service, template } = supposed;
-    const held = services.get(service.id)?.ingressPorts ?? [];
-    const chosen = choosePorts({ id: service.id, held }, template.ports, { ids, nameOf });
-    if (!chosen.ok) {
-      const { kind, detail, errors = [], ...more } = chosen.refusal;
-      return refuse(kind, `${spokenName(service)}: ${detail}`, {
-        ...more,
-        errors: errors.map((one) => ({ ...one, field: `${field}.${one.field}` })),
-      });
-    }
-    for (const port of held) ids.delete(portName(port));
-    for (const port of chosen.value) ids.set(portName(port), service.id);
-    const claimed = { ...service, ingressPorts: chosen.value };
-    services.set(service.id, claimed);
-    return done({ ...supposed, service: claimed });
-  };
 }
 
 /** Refuses what would take the planner too long: it runs on the thread that answers everyone. */

@@ -49,7 +49,7 @@ export async function claimRoutes(
 ): Promise<Outcome<RouteClaims>> {
   const { kv } = deps;
   const head = await kv.get(key.routeHead());
-  const taken = await refuseTaken(kv, service, routes);
+  const taken = refuseTaken(service.id, routes, await readOwners(kv, service.id, routes));
   if (taken) return taken;
   const certified = await checkCertificates(deps, service.project, routes);
   if (!certified.ok) return certified;
@@ -75,13 +75,21 @@ export async function claimRoutes(
   });
 }
 
-async function refuseTaken(kv: Kv, { id }: Claimant, routes: readonly Route[]) {
-  const rows = await getRows(kv, routes.map((route) => key.route(routePlace(route))), Id);
+/** Who has which places. */
+export interface RouteOwners {
+  /** Ids of services, by place. */
+  ids: ReadonlyMap<string, string>;
+  /** How people know the service. */
+  nameOf(id: string): string;
+}
+
+/** Refuses routes whose places another service has; undefined: none has. Pure. */
+export function refuseTaken(id: string, routes: readonly Route[], { ids, nameOf }: RouteOwners) {
   const errors: Problem[] = [];
   for (const [i, route] of routes.entries()) {
-    const owner = rows[i]?.row;
+    const owner = ids.get(routePlace(route));
     if (owner === undefined || owner === id) continue;
-    const message = `${routeName(route)} is routed to ${await nameOf(kv, owner)}`;
+    const message = `${routeName(route)} is routed to ${nameOf(owner)}`;
     errors.push({ field: `routes.${i}.host`, message });
   }
   if (errors.length === 0) return undefined;
@@ -90,6 +98,20 @@ async function refuseTaken(kv: Kv, { id }: Claimant, routes: readonly Route[]) {
       "`berth routes` lists them.",
     errors,
   });
+}
+
+/** As far as these routes are concerned. */
+async function readOwners(kv: Kv, id: string, routes: readonly Route[]): Promise<RouteOwners> {
+  const ids = new Map<string, string>();
+  const names = new Map<string, string>();
+  const rows = await getRows(kv, routes.map((route) => key.route(routePlace(route))), Id);
+  for (const [at, route] of routes.entries()) {
+    const owner = rows[at]?.row;
+    if (owner === undefined) continue;
+    ids.set(routePlace(route), owner);
+    if (owner !== id) names.set(owner, await nameOf(kv, owner));
+  }
+  return { ids, nameOf: (owner) => names.get(owner) ?? owner };
 }
 
 interface Certified {

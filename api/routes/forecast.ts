@@ -24,7 +24,8 @@ const plan = createRoute({
   summary: "Say what applying services would do",
   description:
     "Task by task, by the planner itself on a copy of the cluster. Nothing is written. " +
-    "Published ports that are taken are refused, as applying the services one after the other would. " +
+    "Published ports and routes that are taken are refused, as applying the services one after the " +
+    "other would. " +
     "It supposes that tasks that are started run, and that nothing else happens meanwhile.",
   ...access("admin"),
   request: { body: jsonRequest(PlanRequest) },

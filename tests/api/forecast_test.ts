@@ -93,6 +93,43 @@ Deno.test("plan refuses a published port as applying one service after the other
     assertEquals(await dump(kv), before);
   }));
 
+Deno.test("plan refuses a route as applying one service after the other would, with its place", () =>
+  withApi(async (t) => {
+    await prepare(t);
+    const { kv, newId } = t;
+    const routed = (name: string, ...places: [host: string, path?: string][]) =>
+      specOf({
+        name,
+        template: { image: "x", ports: [{ target: 80 }] },
+        routes: places.map(([host, path = "/"]) => ({ host, path })),
+      });
+    assert((await createService({ kv, newId, clock: systemClock }, routed("api", ["a.test"]))).ok);
+    const before = await dump(kv);
+    const client = t.client();
+    const cases = [
+      {
+        specs: [routed("a"), routed("b", ["b.test"], ["a.test"])],
+        owner: /a\.test\/ .* service default\/api$/,
+      },
+      {
+        specs: [routed("a", ["b.test", "/x"]), routed("b", ["c.test"], ["b.test", "/X"])],
+        owner: /to service default\/a$/,
+      },
+    ];
+    for (const { specs, owner } of cases) {
+      for (const answer of [await client.plan({ specs }), await client.simulate({ specs })]) {
+        const { status, detail = "", errors } = problemOf(answer);
+        assertEquals([status, errors?.map(({ field }) => field)], [409, ["specs.1.routes.1.host"]]);
+        assertMatch(detail, /^service default\/b: /);
+        assertMatch(detail, owner);
+      }
+    }
+    const swapped = [routed("api", ["c.test"]), routed("b", ["a.test"])];
+    const told = okValue(await client.plan({ specs: swapped })).services.slice(0, 2);
+    assertEquals(told.map(({ result }) => result), ["changed", "created"]);
+    assertEquals(await dump(kv), before);
+  }));
+
 Deno.test("simulate tells what fails, drains, joins and scales, and writes nothing", () =>
   withApi(async (t) => {
     await prepare(t);
