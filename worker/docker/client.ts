@@ -242,3 +242,10 @@ export function refused(message: string): EngineFailure {
 export function failure({ kind, message }: EngineFailure): EngineFailure {
   return { ok: false, kind, message };
 }
+
+/** What an operation came to, as the contract has it. */
+export function done(): { ok: true; value: undefined };
+export function done<T>(value: T): { ok: true; value: T };
+export function done<T>(value?: T): { ok: true; value: T | undefined } {
+  return { ok: true, value };
+}

@@ -2,17 +2,16 @@
  * The docker runtime: containers of a Docker or Podman engine. It keeps the invariants of
  * worker/runtime.ts; deadlines, the one retry and errors as values are in client.ts.
  *
- * Creating and starting are one engine call each. What a list costs, and what it may miss:
- * listing.ts.
+ * Creating, starting and ending: life.ts. What a list costs, and what it may miss: listing.ts.
  *
  * @module
  */
 import { type Clock, systemClock } from "../../kv/schema/time.ts";
-import { type Inside, LABEL, type Runtime, type Volumes } from "../runtime.ts";
+import { type Inside, type Runtime, type Volumes } from "../runtime.ts";
 import {
   ask,
   connectEngine,
-  createContainer,
+  done,
   type EngineClient,
   failure,
   getInfo,
@@ -20,21 +19,17 @@ import {
   openLogs,
   refused,
 } from "./client.ts";
-import type { Container, SignalOption } from "./client.ts";
 import type { EngineConnection } from "./connect.ts";
 import { createProber, type Prober, type ProberOptions } from "../probes/prober.ts";
-import type { ContainerFile } from "../task_files.ts";
-import { Containers, type OnContainer } from "./containers.ts";
+import { Containers } from "./containers.ts";
 import { dialContainer } from "./dial.ts";
 import { diskOf } from "./disk.ts";
 import { readEvents } from "./events.ts";
 import { openExec } from "./exec.ts";
-import { startWithFiles } from "./files.ts";
-import { sweepHelpers } from "./helper.ts";
 import { localDigest, pullImage } from "./images.ts";
 import { createInside } from "./inside.ts";
 import { engineLabels } from "./labels.ts";
-import { createOptions, wholeSeconds } from "./spec.ts";
+import { Life } from "./life.ts";
 import { Listing } from "./listing.ts";
 import { migrateConnections } from "./migrate.ts";
 import { createNetworks, type Networks, type NetworksDeps } from "./networks.ts";
@@ -53,20 +48,6 @@ export interface DockerRuntimeOptions {
   networks?: Pick<NetworksDeps, "pool" | "interfaces">;
 }
 
-/** What the engine says when a container cannot start for a reason of its own. */
-const OWN_FAULT = new RegExp(
-  [
-    "already allocated|address already in use|port is not available|executable file not found",
-    "no such file or directory|permission denied|not a directory|exec format error|OCI runtime",
-    "runc create|unable to find (user|group)|no matching entries|gathering device information",
-    "could not select device driver|unknown logging|failed to initialize logging driver",
-  ].join("|"),
-  "i",
-);
-
-/** Somebody is removing the container: soon it is gone, and another one can be made. */
-const LEAVING = /marked for removal|removal .* in progress/i;
-
 /** A runtime on the engine at `connection`. Nothing is called before the first operation. */
 export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   return new DockerRuntime(options);
@@ -76,7 +57,6 @@ class DockerRuntime implements Runtime {
   readonly #connection: EngineConnection;
   readonly #client: EngineClient;
   readonly #nodeId: string;
-  readonly #bindAddress: string | undefined;
   readonly #clock: Clock;
   readonly #reach: Pick<ProberOptions, "direct" | "engineHost">;
   readonly #containers: Containers;
@@ -84,12 +64,14 @@ class DockerRuntime implements Runtime {
   readonly #closed = new AbortController();
   #execs = 0;
   #helpers = 0;
-  /** Resolves when what an earlier process of the agent left is gone. */
-  #swept: Promise<void> | undefined;
   readonly prober: Prober;
   readonly networks?: Networks;
   readonly volumes: Volumes;
   readonly inside: Inside;
+  readonly create: Runtime["create"];
+  readonly start: Runtime["start"];
+  readonly stop: Runtime["stop"];
+  readonly remove: Runtime["remove"];
 
   constructor(
     { connection, nodeId, bindAddress, clock = systemClock, networks }: DockerRuntimeOptions,
@@ -97,7 +79,6 @@ class DockerRuntime implements Runtime {
     this.#connection = connection;
     this.#client = connectEngine(connection);
     this.#nodeId = nodeId;
-    this.#bindAddress = bindAddress;
     this.#clock = clock;
     this.#containers = new Containers(this.#client.docker, nodeId);
     this.#listing = new Listing(this.#containers);
@@ -116,6 +97,19 @@ class DockerRuntime implements Runtime {
       const { docker } = this.#client;
       this.networks = createNetworks({ docker, nodeId, clock, ...networks });
     }
+    const life = new Life({
+      docker: this.#client.docker,
+      nodeId,
+      clock,
+      containers: this.#containers,
+      listing: this.#listing,
+      networks: this.networks,
+      bindAddress,
+    });
+    this.create = life.create;
+    this.start = life.start;
+    this.stop = life.stop;
+    this.remove = life.remove;
     this.#reach = {
       direct: reachesContainers(connection),
       engineHost: connection.kind === "tcp" ? connection.host : "127.0.0.1",
@@ -163,133 +157,6 @@ class DockerRuntime implements Runtime {
 
   imageDigest: Runtime["imageDigest"] = (image, signal) =>
     localDigest(this.#client.docker, image, signal);
-
-  create: Runtime["create"] = async (assignment, signal) => {
-    const { taskId } = assignment;
-    const inside = await this.networks?.ensure(assignment.project, signal);
-    if (inside?.ok === false) return failure(inside);
-    const spec = createOptions(assignment, {
-      nodeId: this.#nodeId,
-      ...(inside ? { network: inside.value } : {}),
-      ...(this.#bindAddress === undefined ? {} : { bindAddress: this.#bindAddress }),
-    });
-    const { docker } = this.#client;
-    const made = await ask("create", signal, (s) => createContainer(docker, spec, s));
-    this.#listing.changed(taskId);
-    if (made.ok) {
-      this.#containers.ids.set(taskId, made.value.id);
-      return done();
-    }
-    if (made.status !== 409) return failure(made);
-    const found = await this.#containers.inspect(spec.name, signal);
-    if (!found.ok) {
-      // The name is reserved a moment before the container can be seen, and after it has gone.
-      return { ok: false, kind: "unavailable", message: `create: ${found.message}` };
-    }
-    const labels = found.value.Config.Labels;
-    if (labels[LABEL.node] !== this.#nodeId || labels[LABEL.task] !== taskId) {
-      return refused(`the name ${spec.name} is in use by a container that is not this node's`);
-    }
-    this.#containers.ids.set(taskId, found.value.Id);
-    return done();
-  };
-
-  start: Runtime["start"] = async (taskId, signal, files = []) => {
-    const begin = () =>
-      files.length === 0
-        ? this.#change(taskId, "start", signal, (c, o) => c.start(o))
-        : this.#startWith(taskId, files, signal);
-    let answer = await begin();
-    // Somebody removed the project's network. The container goes by its name, so a new one will do.
-    if (!answer.ok && answer.status === 404 && /network/i.test(answer.message)) {
-      const restored = await this.#restoreNetwork(taskId, signal);
-      if (!restored.ok) return failure(restored);
-      answer = await begin();
-    }
-    if (answer.ok && answer.gone) return refused(`no such container: task ${taskId}`);
-    if (answer.ok || answer.status === 304) return done();
-    if (answer.status === 409 && LEAVING.test(answer.message)) {
-      return { ok: false, kind: "unavailable", message: answer.message };
-    }
-    const ownFault = answer.status === 500 && OWN_FAULT.test(answer.message);
-    return ownFault ? refused(answer.message) : failure(answer);
-  };
-
-  async #restoreNetwork(taskId: string, signal: AbortSignal) {
-    const containers = this.#containers;
-    const found = await containers.on(taskId, signal, (id) => containers.inspect(id, signal));
-    const project = found.ok && !found.gone ? found.value.Config.Labels[LABEL.project] : undefined;
-    if (project === undefined || !this.networks) {
-      return refused(`task ${taskId}: its network does not exist, and its project is not known`);
-    }
-    this.networks.forget(project);
-    return await this.networks.ensure(project, signal);
-  }
-
-  async #startWith(
-    taskId: string,
-    files: readonly ContainerFile[],
-    signal: AbortSignal,
-  ): Promise<OnContainer<unknown>> {
-    const { docker } = this.#client;
-    const containers = this.#containers;
-    const deps = { docker, nodeId: this.#nodeId, clock: this.#clock };
-    await (this.#swept ??= sweepHelpers(docker, this.#nodeId, signal));
-    const answer = await containers.on<unknown>(taskId, signal, async (id) => {
-      const info = await containers.inspect(id, signal);
-      if (!info.ok || info.value.State.Running) return info;
-      const start = () =>
-        ask("start", signal, (abortSignal) => docker.getContainer(id).start({ abortSignal }));
-      return await startWithFiles<unknown>(deps, info.value, files, { signal, start });
-    });
-    this.#listing.changed(taskId);
-    return answer;
-  }
-
-  stop: Runtime["stop"] = async (taskId, { signal, graceMs, stopSignal }) => {
-    const options = { t: wholeSeconds(graceMs), ...(stopSignal ? { signal: stopSignal } : {}) };
-    const answer = await this.#change(
-      taskId,
-      "stop",
-      signal,
-      (container, o) =>
-        graceMs === 0 ? container.kill({ ...o }) : container.stop({ ...options, ...o }),
-    );
-    // 304 and 409: it does not run.
-    const stopped = answer.ok || answer.status === 304 || (graceMs === 0 && answer.status === 409);
-    return stopped ? done() : failure(answer);
-  };
-
-  remove: Runtime["remove"] = async (taskId, signal) => {
-    const answer = await this.#change(
-      taskId,
-      "remove",
-      signal,
-      (container, o) => container.remove({ force: true, v: true, ...o }),
-    );
-    const underWay = !answer.ok && answer.status === 409 &&
-      LEAVING.test(answer.message);
-    if (!answer.ok && !underWay) return failure(answer);
-    this.#containers.ids.delete(taskId);
-    return done();
-  };
-
-  /** One call that changes the container: what was known of it no longer holds. */
-  async #change(
-    taskId: string,
-    what: string,
-    signal: AbortSignal,
-    call: (container: Container, options: SignalOption) => Promise<unknown>,
-  ) {
-    const { docker } = this.#client;
-    const answer = await this.#containers.on(
-      taskId,
-      signal,
-      (id) => ask(what, signal, (abortSignal) => call(docker.getContainer(id), { abortSignal })),
-    );
-    this.#listing.changed(taskId);
-    return answer;
-  }
 
   events: Runtime["events"] = (signal) => {
     const until = AbortSignal.any([signal, this.#closed.signal]);
@@ -354,10 +221,4 @@ class DockerRuntime implements Runtime {
 function reachesContainers(connection: EngineConnection): boolean {
   return connection.kind === "socket" && Deno.build.os === "linux" &&
     !connection.path.startsWith("/run/user/");
-}
-
-function done(): { ok: true; value: undefined };
-function done<T>(value: T): { ok: true; value: T };
-function done<T>(value?: T): { ok: true; value: T | undefined } {
-  return { ok: true, value };
 }
