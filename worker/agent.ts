@@ -3,7 +3,7 @@
  *
  * 1. The poll is the heartbeat. It waits for nothing but the network: not for the engine, not for the
  *    disk, not for reports.
- * 2. An answer older than the set in effect is ignored: it comes late or from a stale replica.
+ * 2. An answer older than the set in effect is ignored (exchange.ts): it comes late or from a stale replica.
  * 3. Everything is level-triggered. Events, answers and timers only say when to look; a full look every
  *    few seconds finds whatever was missed.
  * 4. Without a server the agent goes on with the last set it knew.
@@ -14,14 +14,14 @@
  * @module
  */
 import type { Client } from "../api/client.ts";
-import { describeError } from "../api/client.ts";
-import type { Assignment, PollResponse } from "../kv/schema/agent.ts";
+import type { Assignment } from "../kv/schema/agent.ts";
 import type { Observed } from "../kv/schema/task.ts";
 import type { Clock } from "../kv/schema/time.ts";
 import { createBook } from "./book.ts";
 import { attention } from "./diff.ts";
 import { createDriver } from "./driver.ts";
 import { createEngineCalls } from "./engine_calls.ts";
+import { createExchange, type Exchanged } from "./exchange.ts";
 import type { Guard } from "./guard_client.ts";
 import { createImages } from "./images.ts";
 import { createKeeper } from "./keeper.ts";
@@ -34,9 +34,6 @@ import type { NodeFacts } from "../kv/schema/node.ts";
 import type { StateStore } from "./state_file.ts";
 import { createTaskFiles } from "./task_files.ts";
 import { createTunnels } from "./tunnel.ts";
-
-/** Reports in a row that were overtaken before this looks like two agents with one identity. */
-const MAX_OVERTAKEN = 5;
 
 export type AgentClient = Pick<
   Client,
@@ -64,14 +61,6 @@ export interface AgentDeps {
   config: AgentConfig;
 }
 
-/** How an exchange with the server went; `removed`: it no longer knows this node. */
-export type Exchange =
-  | { kind: "done" }
-  /** The server asks for a restart and knows that it is about to be made. */
-  | { kind: "restart" }
-  | { kind: "failed"; message: string }
-  | { kind: "removed"; message: string };
-
 export type AgentEnd =
   | { reason: "stopped" }
   | { reason: "restart" }
@@ -81,13 +70,13 @@ export interface Agent {
   /** Reads what an earlier process left. `run` does it by itself. */
   load(): Promise<void>;
   /** One poll. Its set takes effect with the next {@link Agent.reconcileOnce}. */
-  pollOnce(signal: AbortSignal): Promise<Exchange>;
+  pollOnce(signal: AbortSignal): Promise<Exchanged>;
   /** Applies what was polled, looks at all containers, and drives every task until it rests. */
   reconcileOnce(signal: AbortSignal): Promise<void>;
   /** Tells the server everything that it has not acknowledged. */
-  reportOnce(signal: AbortSignal): Promise<Exchange>;
+  reportOnce(signal: AbortSignal): Promise<Exchanged>;
   /** Tells the server what this machine is. */
-  factsOnce(signal: AbortSignal): Promise<Exchange>;
+  factsOnce(signal: AbortSignal): Promise<Exchanged>;
   /** What this machine is has changed: the server is told soon. */
   factsChanged(): void;
   /** Does all that until the signal aborts, the node was removed, or a restart is asked for. */
@@ -105,21 +94,21 @@ export type AgentParts = ReturnType<typeof createParts>;
 
 export function createAgent(deps: AgentDeps): Agent {
   const parts = createParts(deps);
-  const { book, keeper, driver, apply, list, poll, report, facts } = parts;
+  const { book, keeper, driver, exchange, apply, list } = parts;
   return {
     async load() {
       await book.load();
       await keeper.begin();
     },
-    pollOnce: poll,
+    pollOnce: exchange.poll,
     async reconcileOnce(signal) {
       await apply(signal);
       driver.kickDue(signal);
       await list(signal);
       await driver.settle(); // invariant 6
     },
-    reportOnce: report,
-    factsOnce: facts,
+    reportOnce: exchange.report,
+    factsOnce: exchange.facts,
     factsChanged: () => parts.bells.facts(),
     run: createLoops(deps, parts),
     rows: () => book.rows(),
@@ -129,7 +118,7 @@ export function createAgent(deps: AgentDeps): Agent {
 }
 
 function createParts(deps: AgentDeps) {
-  const { runtime, client, clock, random, state, log, config: { nodeId, facts: factsOf } } = deps;
+  const { runtime, client, clock, random, state, log, config: { nodeId } } = deps;
   const bells = {
     lease: () => {},
     due: () => {},
@@ -179,66 +168,13 @@ function createParts(deps: AgentDeps) {
     connect: (sessionId, url) => client.answerTunnel(nodeId, sessionId, url),
   });
 
-  /** The newest answer with a set, not in effect yet. */
-  let incoming: { version: number; assignments: readonly Assignment[] } | undefined;
-  /** What the last poll said: its version, how long to hold the next one. */
-  let polled: Pick<PollResponse, "version" | "holdMs" | "ttlMs"> | undefined;
-  let disconnected = false;
-  /** What the next report follows; see kv/reports.ts. A new life learns it from its first answer. */
-  let reportBase = "";
-  /** A restart that was asked for; made once the server was told. */
-  let restart: string | undefined;
+  const exchange = createExchange(deps, { book, keeper, reporter, engine, tunnels, bells });
   /** Tasks that had a container at the last look; absent before the first. */
   let listed: ReadonlySet<string> | undefined;
 
-  function exchangeOf(error: Parameters<typeof describeError>[0]): Exchange {
-    disconnected = true;
-    const message = describeError(error);
-    const removed = error.kind === "problem" && error.problem.status === 401;
-    return { kind: removed ? "removed" : "failed", message };
-  }
-
-  async function poll(signal: AbortSignal): Promise<Exchange> {
-    const known = Math.max(book.set?.version ?? -1, incoming?.version ?? -1);
-    const ticket = await keeper.polling(
-      incoming?.assignments ?? book.set?.assignments.values() ?? [],
-    );
-    const answered = await client.poll(nodeId, {
-      ...(known < 0 ? {} : { since: known }),
-      ...(polled && known >= 0
-        ? { holdMs: Math.floor(Math.min(polled.holdMs, ticket.holdMs)) }
-        : {}),
-      ...(restart === undefined ? {} : { restarted: restart }),
-    }, { signal });
-    if (signal.aborted) return { kind: "done" };
-    if (!answered.ok) return exchangeOf(answered.error);
-    const answer = answered.value;
-    if (await keeper.answered(ticket, answer)) bells.look();
-    bells.lease();
-    if (restart !== undefined && answer.restart !== restart) return { kind: "restart" };
-    restart = answer.restart;
-    tunnels.answer(answer.tunnels, signal);
-    polled = answer;
-    if (disconnected) reporter.resync(book.rows());
-    disconnected = false;
-    if (answer.version < known) { // invariant 2
-      log("warn", "ignored an answer that is older than the assignments in effect", {
-        version: answer.version,
-        inEffect: known,
-      });
-    } else if (answer.assignments) {
-      incoming = { version: answer.version, assignments: answer.assignments };
-      bells.set();
-    } else if (known >= 0 && !book.confirmed) {
-      book.confirmed = incoming === undefined;
-      bells.look();
-    }
-    return { kind: "done" };
-  }
-
   async function apply(signal: AbortSignal): Promise<void> {
     await book.flush();
-    const next = incoming;
+    const next = exchange.incoming();
     if (!next) return;
     const changed = await book.apply(next.version, next.assignments);
     if (!book.confirmed) bells.look(); // What is in no set may go now.
@@ -246,7 +182,7 @@ function createParts(deps: AgentDeps) {
     files.keep(next.assignments);
     images.keep(next.assignments);
     bells.lease();
-    if (incoming === next) incoming = undefined;
+    exchange.applied(next);
     for (const taskId of changed) {
       driver.reconsider(taskId);
       // Straight to work: a task that is new, and had no container when all were looked at, has none.
@@ -279,45 +215,6 @@ function createParts(deps: AgentDeps) {
     return true;
   }
 
-  async function report(signal: AbortSignal): Promise<Exchange> {
-    let overtaken = 0;
-    while (!signal.aborted) {
-      const rows = reporter.batch();
-      if (rows.length === 0) break;
-      const answered = await client.report(nodeId, { tasks: rows, base: reportBase }, { signal });
-      if (answered.ok) {
-        reportBase = answered.value.base;
-        if (answered.value.stale) {
-          if (++overtaken < MAX_OVERTAKEN) continue;
-          return { kind: "failed", message: "another agent reports as this node" };
-        }
-        reporter.acknowledge(rows, answered.value.unknown);
-        for (const { taskId, attempt } of answered.value.behind ?? []) {
-          await book.raise(taskId, attempt);
-        }
-        continue;
-      }
-      const { error } = answered;
-      const badRequest = error.kind === "problem" && [400, 413, 422].includes(error.problem.status);
-      if (!badRequest) return signal.aborted ? { kind: "done" } : exchangeOf(error);
-      const row = reporter.refuse(rows);
-      if (row) {
-        log("error", "the server refused a task's report; it is dropped", {
-          taskId: row.taskId,
-          reason: describeError(error),
-        });
-      }
-    }
-    return { kind: "done" };
-  }
-
-  async function facts(signal: AbortSignal): Promise<Exchange> {
-    const info = await engine.info(signal);
-    if (!info.ok) return { kind: "failed", message: info.message };
-    const put = await client.putFacts(nodeId, factsOf(info.value), { signal });
-    return put.ok || signal.aborted ? { kind: "done" } : exchangeOf(put.error);
-  }
-
   return {
     book,
     keeper,
@@ -326,12 +223,8 @@ function createParts(deps: AgentDeps) {
     reporter,
     tunnels,
     bells,
-    poll,
+    exchange,
     apply,
     list,
-    report,
-    facts,
-    /** What the last answer allowed: how long a poll may be held, and after what silence we are down. */
-    pace: () => polled,
   };
 }

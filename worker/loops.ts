@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { AgentDeps, AgentEnd, AgentParts, Exchange } from "./agent.ts";
+import type { AgentDeps, AgentEnd, AgentParts } from "./agent.ts";
+import type { Exchanged } from "./exchange.ts";
 import { createBackOff, createWake } from "./wake.ts";
 
 /** The longest time between two looks at all containers. */
@@ -21,7 +22,7 @@ export function createLoops(
   parts: AgentParts,
 ): (s: AbortSignal) => Promise<AgentEnd> {
   const { clock, random, log, runtime } = deps;
-  const { book, keeper, driver, monitor, reporter, tunnels, bells } = parts;
+  const { book, keeper, driver, monitor, reporter, exchange, tunnels, bells } = parts;
 
   return async (outer) => {
     const stop = new AbortController();
@@ -50,22 +51,22 @@ export function createLoops(
     /** Waits after a failure and says whether to go on. */
     async function recover(
       what: string,
-      exchange: Exchange,
+      exchanged: Exchanged,
       backOff: ReturnType<typeof createBackOff>,
     ): Promise<void> {
-      if (exchange.kind === "done") return backOff.reset();
-      if (exchange.kind === "restart") {
+      if (exchanged.kind === "done") return backOff.reset();
+      if (exchanged.kind === "restart") {
         end = { reason: "restart" };
         stop.abort();
         return;
       }
-      if (exchange.kind === "removed") {
-        end = { reason: "removed", message: exchange.message };
+      if (exchanged.kind === "removed") {
+        end = { reason: "removed", message: exchanged.message };
         stop.abort();
         return;
       }
       const waitMs = backOff.nextMs();
-      log("warn", `${what} failed; trying again`, { reason: exchange.message });
+      log("warn", `${what} failed; trying again`, { reason: exchanged.message });
       await clock.sleep(waitMs, signal);
     }
 
@@ -73,11 +74,11 @@ export function createLoops(
       const backOff = createBackOff({ ...RETRY, random });
       while (!signal.aborted) {
         const beganMs = clock.monoMs();
-        const before = parts.pace()?.version;
-        const exchange = await parts.poll(signal);
-        await recover("the poll", exchange, backOff);
-        const pace = parts.pace();
-        if (exchange.kind !== "done" || !pace || pace.version !== before) continue;
+        const before = exchange.pace()?.version;
+        const exchanged = await exchange.poll(signal);
+        await recover("the poll", exchanged, backOff);
+        const pace = exchange.pace();
+        if (exchanged.kind !== "done" || !pace || pace.version !== before) continue;
         const spacingMs = pace.holdMs > 0
           ? SPACING_MS.held
           : Math.min(SPACING_MS.notHeld, pace.ttlMs / 4);
@@ -148,9 +149,9 @@ export function createLoops(
     async function reportLoop(): Promise<void> {
       const backOff = createBackOff({ ...RETRY, random });
       while (!signal.aborted) {
-        const exchange = await parts.report(signal);
-        await recover("the report", exchange, backOff);
-        if (exchange.kind === "done") await rowsBell.wait(signal);
+        const exchanged = await exchange.report(signal);
+        await recover("the report", exchanged, backOff);
+        if (exchanged.kind === "done") await rowsBell.wait(signal);
       }
     }
 
@@ -167,9 +168,9 @@ export function createLoops(
     async function factsLoop(): Promise<void> {
       const backOff = createBackOff({ firstMs: 1_000, maxMs: 30_000, random });
       while (!signal.aborted) {
-        const exchange = await parts.facts(signal);
-        await recover("sending this machine's facts", exchange, backOff);
-        if (exchange.kind === "done") await factsBell.wait(signal);
+        const exchanged = await exchange.facts(signal);
+        await recover("sending this machine's facts", exchanged, backOff);
+        if (exchanged.kind === "done") await factsBell.wait(signal);
       }
     }
 
