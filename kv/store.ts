@@ -10,7 +10,7 @@ import { conforms } from "./schema/conforms.ts";
 export type Kv = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "watch" | "close">;
 
 /** Deno KV's limits (one getMany; mutations and checks of one commit, denokv's being the smaller). */
-export const LIMITS = { getMany: 10, mutations: 1000, checks: 10, listBatch: 1000 } as const;
+export const LIMITS = { getMany: 10, mutations: 1000, checks: 10 } as const;
 
 export interface StoreFailure {
   /** `full`: no room on the disk; `too-large`: over a limit of KV; `unavailable`: anything else. */
@@ -125,15 +125,18 @@ export async function* listRows<S extends z.ZodType>(
   }
 }
 
+/** Entries a batch of a scan: enough to be worth a call, few enough that the database is soon at the next. */
+const SCAN_BATCH = 300;
+
 /**
- * Scans the entries under a prefix in large batches, in key order and unparsed: for reading all of many
- * rows. While one batch is worked on, the database reads the next.
+ * Scans the entries under a prefix in batches, in key order and unparsed: for reading all of many rows.
+ * While one batch is worked on, the database reads the next.
  */
 export async function* scanBatches(
   kv: Kv,
   prefix: Deno.KvKey,
 ): AsyncGenerator<Deno.KvEntry<unknown>[]> {
-  const entries = kv.list({ prefix: [...prefix] }, { batchSize: LIMITS.listBatch });
+  const entries = kv.list({ prefix: [...prefix] }, { batchSize: SCAN_BATCH });
   const ahead = () => {
     const next = entries.next();
     // Whoever stops early leaves it unread; who goes on gets its error from the original.
@@ -143,7 +146,7 @@ export async function* scanBatches(
   let next = await entries.next();
   while (!next.done) {
     const batch = [next.value];
-    while (batch.length < LIMITS.listBatch) {
+    while (batch.length < SCAN_BATCH) {
       next = await entries.next();
       if (next.done) break;
       batch.push(next.value);

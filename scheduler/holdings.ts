@@ -18,12 +18,14 @@ export function demandOf(
 }
 
 /** The ports of its own node that a template asks for by number, as `tcp/8080`. */
-export function hostPortsOf(template: TaskTemplate): string[] {
-  return template.ports.flatMap((port) => {
+export function hostPortsOf({ ports }: TaskTemplate): readonly string[] {
+  if (ports.length === 0) return NONE;
+  return ports.flatMap((port) => {
     const published = hostPortOf(port);
     return published === undefined ? [] : [portName({ protocol: port.protocol, published })];
   });
 }
+const NONE: readonly string[] = [];
 
 /** Adds a task to the slots of its service, and to what holds its node or, once ended, was there. */
 export function attach(world: World, service: ServiceRecord, record: TaskRecord): void {
@@ -59,7 +61,7 @@ export function hold(world: World, service: ServiceRecord, record: TaskRecord): 
     service.slots.strays.set(id, record);
     return;
   }
-  service.slots.strays.delete(id);
+  if (service.slots.strays.size > 0) service.slots.strays.delete(id);
   node.mark = {};
   node.holding.add(id);
   node.perService.set(serviceId, (node.perService.get(serviceId) ?? 0) + 1);

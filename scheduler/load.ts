@@ -184,7 +184,9 @@ async function loadTasks(kv: Kv, world: World, options: TaskLoad): Promise<void>
       }
       const task = parseOr(entry, Task, onBadRow);
       if (!task) continue;
-      putTask(world, task, observed && parseOr(observed, Observed, onBadRow), nowMs);
+      const last = observed && parseOr(observed, Observed, onBadRow);
+      shareIds(world, task, last);
+      putTask(world, task, last, nowMs);
     }
   }
   for (let next = seen.peek(); next || seen.dry(); next = seen.peek()) {
@@ -194,6 +196,19 @@ async function loadTasks(kv: Kv, world: World, options: TaskLoad): Promise<void>
       onOrphan(next.key);
     }
   }
+}
+
+/**
+ * Each row came with strings of its own: of its ids, those that the world has already will do. What is frozen
+ * belongs to somebody else, too.
+ */
+function shareIds({ services, nodes }: World, task: Task, observed: Observed | undefined): void {
+  if (!Object.isFrozen(task)) {
+    task.serviceId = services.get(task.serviceId)?.service.id ?? task.serviceId;
+    const node = task.nodeId === undefined ? undefined : nodes.get(task.nodeId);
+    if (node) task.nodeId = node.node.id;
+  }
+  if (observed && !Object.isFrozen(observed)) observed.taskId = task.id;
 }
 
 /** The entries under a prefix, one at a time and in order: without waiting, but for the next batch. */

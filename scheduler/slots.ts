@@ -135,11 +135,14 @@ function vacate(slots: SlotIndex, slot: number): void {
   while (slots.gaps.delete(slots.tail)) slots.tail--;
 }
 
+/** A slot has none for most of its life, of one kind or the other. */
+const NONE: readonly TaskRecord[] = [];
+
 /** Adds (1) or takes away (-1) what the slot's tasks contribute to the sets and sums. */
 function count(service: ServiceRecord, slot: number, sign: 1 | -1): void {
   const { slots, goal: revision } = service;
-  const live = service.live.get(slot) ?? [];
-  const ended = service.ended.get(slot) ?? [];
+  const live = service.live.get(slot) ?? NONE;
+  const ended = service.ended.get(slot) ?? NONE;
   let kept = 0;
   let outdated = false;
   let waiting = false;
@@ -166,7 +169,9 @@ function count(service: ServiceRecord, slot: number, sign: 1 | -1): void {
   mark(slots.crowded, slot, sign === 1 && kept > 1);
   mark(slots.outdated, slot, sign === 1 && outdated);
   mark(slots.waiting, slot, sign === 1 && waiting);
-  for (const record of ended.slice(0, -1)) {
+  for (let i = 0; i < ended.length - 1; i++) {
+    const record = ended[i];
+    if (!record) continue;
     if (sign === 1) slots.older.set(record.task.id, record);
     else slots.older.delete(record.task.id);
   }
