@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "@std/assert";
 import { parse } from "yaml";
-import { COMMANDS, VERSION } from "../../cli/main.ts";
 import { exitOf } from "../../cli/exit.ts";
 import { widthOf } from "../../cli/format/style.ts";
 import { EventType } from "../../kv/schema/event.ts";
@@ -16,32 +15,6 @@ import {
   serviceView,
   taskView,
 } from "./support.ts";
-
-Deno.test("the version is that of deno.json", async () => {
-  const manifest = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
-  assertEquals(JSON.parse(manifest).version, VERSION);
-  assertEquals((await berth(["--version"])).out, `${VERSION}\n`);
-});
-
-Deno.test("the help of every command has examples and fits in 80 columns", async () => {
-  for (const command of COMMANDS) {
-    const { code, out } = await berth([...command.name.split(" "), "--help"], { columns: 80 });
-    assertEquals(code, 0, command.name);
-    assertStringIncludes(out, "Examples:", command.name);
-    assert(command.examples.length > 0, command.name);
-    for (const line of out.split("\n")) assert(widthOf(line) <= 80, `${command.name}: ${line}`);
-  }
-});
-
-Deno.test("the root help lists every command and documents the exit codes", async () => {
-  const { code, out } = await berth(["--help"], { columns: 80 });
-  assertEquals(code, 0);
-  for (const { name } of COMMANDS) assertStringIncludes(out, name.split(" ")[0] ?? "");
-  for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 125]) {
-    assertMatch(out, new RegExp(`^ +${code} +\\w`, "m"));
-  }
-  for (const line of out.split("\n")) assert(widthOf(line) <= 80, line);
-});
 
 Deno.test("lists fit the terminal, and are not cut without one", async () => {
   for (const args of [["ps", "-a"], ["services"], ["nodes"]]) {
@@ -124,57 +97,6 @@ Deno.test("a start loads the command framework and no other package", async () =
   };
   await visit("cli/main.ts");
   assertEquals([...packages], ["commander"]);
-});
-
-Deno.test("help COMMAND is the help of that command, of any depth", async () => {
-  for (const words of [["ps"], ["node", "drain"], ["node"], []]) {
-    const asked = await berth(["help", ...words]);
-    assertEquals(asked, await berth([...words, "--help"]), words.join(" "));
-    assertEquals(asked.code, 0);
-  }
-});
-
-Deno.test("help of what there is not says so, and runs nothing", async () => {
-  assertEquals(await berth(["help", "lgs"]), await berth(["lgs"]));
-  assertEquals(await berth(["help", "node", "lss"]), await berth(["node", "lss"]));
-  const handler = () => {
-    throw new Error("nothing is to be asked");
-  };
-  for (const words of [["stop", "web"], ["config", "x"], ["node", "ls", "x"]]) {
-    const { code, out } = await berth(["help", ...words], { handler });
-    assertEquals([code, out.includes("Usage: berth ")], [0, true], words.join(" "));
-  }
-});
-
-Deno.test("a misspelt command names the likely one, and whose help to look at", async () => {
-  const wrong = await berth(["lgs", "web"]);
-  assertEquals(wrong.code, 2);
-  assertEquals(
-    wrong.err,
-    "berth: unknown command 'lgs'\n(Did you mean logs?)\n  → berth --help\n",
-  );
-  const inner = await berth(["node", "lss"]);
-  assertEquals(inner.code, 2);
-  assertStringIncludes(inner.err, "(Did you mean ls?)\n  → berth node --help\n");
-});
-
-Deno.test("what is not there leads to the list of its kind", async () => {
-  const cases: [string[], string, string][] = [
-    [["volume", "inspect", "x"], "there is no volume x in project default", "berth volume ls"],
-    [["secret", "rm", "-y", "x"], "there is no secret x in project default", "berth secret ls"],
-    [["node", "drain", "x"], "there is no node x", "berth nodes"],
-    [
-      ["stop", "x"],
-      "there is no service x in project default",
-      "berth ps -a, berth services, berth nodes",
-    ],
-  ];
-  for (const [args, detail, next] of cases) {
-    const handler = () => Response.json(problem(404, { detail }), { status: 404 });
-    const { code, err } = await berth(args, { handler });
-    assertEquals(code, 3, args.join(" "));
-    assertStringIncludes(err, `${detail}\n  → see what there is: ${next}\n`);
-  }
 });
 
 Deno.test("ps shows the port that every node listens on, and else the one of its task's node", async () => {
@@ -363,60 +285,6 @@ Deno.test("exec without a running task, or without a terminal for -t, is Berth's
   assertEquals(tty.code, 2);
   assertStringIncludes(tty.err, "-t needs a terminal");
 });
-
-Deno.test("completion scripts are made for three shells, and no other", async () => {
-  for (const shell of ["bash", "zsh", "fish"]) {
-    const { code, logged } = await logging(["completion", shell]);
-    assertEquals(code, 0);
-    assertStringIncludes(logged, "berth complete");
-  }
-  assertEquals((await berth(["completion", "tcsh"])).code, 2);
-});
-
-Deno.test("completion knows commands, flags, choices, and the names of services", async () => {
-  const complete = async (...words: string[]) =>
-    (await logging(["complete", "--", ...words], oneService)).logged
-      .split("\n").map((line) => line.split("\t")[0]);
-  assertEquals((await complete("st")).slice(0, 3), ["stop", "start", "status"]);
-  assert((await complete("ps", "--al")).includes("--all"));
-  assert((await complete("stop", "")).includes("storefront"));
-  assert((await complete("logs", "storefront.")).includes("storefront.2"));
-  assert((await complete("node", "")).includes("join-token"));
-});
-
-Deno.test("each line that completes is a word and what it does, whatever its help says", async () => {
-  for (const word of ["", "node", "rollout", "secret"]) {
-    const { logged } = await logging(["complete", "--", ...word === "" ? [] : [word], ""]);
-    const lines = logged.trimEnd().split("\n");
-    assertMatch(lines.pop() ?? "", /^:\d+$/);
-    assert(lines.length > 3, word);
-    for (const line of lines) assertMatch(line, /^[a-z-]+\t\S.*$/);
-  }
-});
-
-Deno.test("what is of another project is completed with it", async () => {
-  const handler = (request: Request) => {
-    const tasks = new URL(request.url).pathname === "/v1/tasks";
-    const items = [tasks ? taskView({ project: "shop" }) : serviceView({ project: "shop" })];
-    return Response.json({ items });
-  };
-  const { logged } = await logging(["complete", "--", "logs", ""], handler);
-  const words = logged.split("\n").map((line) => line.split("\t")[0]);
-  assertEquals(words.slice(0, 2), ["shop/storefront", "shop/storefront.1"]);
-});
-
-/** The completion package prints by itself. */
-async function logging(args: string[], handler?: Handler) {
-  const { log } = console;
-  let logged = "";
-  console.log = (text: string) => void (logged += text + "\n");
-  try {
-    const { code } = await berth(args, handler ? { handler } : {});
-    return { code, logged };
-  } finally {
-    console.log = log;
-  }
-}
 
 Deno.test("a spec that is sent back has no field of the view's, so that the server takes it", async () => {
   const service = serviceView({

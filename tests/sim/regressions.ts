@@ -69,24 +69,24 @@ export const REGRESSIONS: readonly Regression[] = [
   {
     seed: 74,
     found:
-      "beside a task that was put aside a slot got two tasks; a canary did not count what was " +
-      "on its way out (both in tests/scheduler/rollout_rules_test.ts)",
+      "beside a task that was put aside a slot got two tasks (tests/scheduler/rollout_rules_test.ts); " +
+      "a canary did not count what was on its way out (tests/scheduler/rollout_canary_test.ts)",
   },
   { seed: 1460, found: "a service was planned without its volumes: a row of it was damaged" },
   {
     seed: 1829,
     found:
-      "what an agent that lost its state was refused was not taken (tests/worker/agent_test.ts)",
+      "what an agent that lost its state was refused was not taken (tests/worker/agent_server_test.ts)",
   },
   {
     seed: 2257,
     found: "a canary did not count a new task on its way out beside the old one " +
-      "(tests/scheduler/rollout_rules_test.ts)",
+      "(tests/scheduler/rollout_canary_test.ts)",
   },
   {
     seed: 2322,
     found:
-      "a node's status that was written while it was removed stayed (tests/scheduler/tick_test.ts)",
+      "a node's status that was written while it was removed stayed (tests/scheduler/tick_rows_test.ts)",
   },
   {
     seed: 339,
@@ -118,7 +118,7 @@ export const REGRESSIONS: readonly Regression[] = [
   {
     seed: 1105,
     found: "a canary did not count a new task in a slot that was wanted no more " +
-      "(tests/scheduler/rollout_rules_test.ts)",
+      "(tests/scheduler/rollout_canary_test.ts)",
   },
   {
     seed: 3728,
@@ -135,7 +135,7 @@ export const REGRESSIONS: readonly Regression[] = [
   {
     seed: 202381,
     found: "a change that was undone before the leader looked left its revision when its service " +
-      "was removed (tests/scheduler/tick_test.ts)",
+      "was removed (tests/scheduler/tick_rows_test.ts)",
   },
   {
     seed: 211047,
@@ -173,7 +173,7 @@ export const REGRESSIONS: readonly Regression[] = [
   {
     seed: 621788,
     found: "a new version passed over a service of which another secret was marked for a removal " +
-      "that was then refused (tests/kv/sealed_test.ts)",
+      "that was then refused (tests/kv/rotation_test.ts)",
   },
   {
     seed: 630183,
@@ -194,6 +194,7 @@ export const REGRESSIONS: readonly Regression[] = [
       "user's undo of meanwhile (tests/kv/rotation_test.ts); and the checker's own: an undo to a " +
       "revision that refers to an earlier version, of one that did not refer to it",
   },
+  { seed: 24754, found: "the same, three seconds after the undo" },
   {
     seed: 18781,
     found: "the checker's own: a node whose agent heard late that it had joined began to poll " +

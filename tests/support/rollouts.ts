@@ -156,3 +156,8 @@ export function passUntil(acted: Act, state: Rollout["state"], stepMs = 500): vo
   }
   throw new Error(`the rollout is ${acted.rollout()?.state}, not ${state}`);
 }
+
+/** How many tasks are stopped. */
+export function stops(actions: readonly { kind: string }[]): number {
+  return actions.filter(({ kind }) => kind === "stop").length;
+}

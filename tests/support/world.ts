@@ -4,6 +4,7 @@
  * @module
  */
 import type { Action, Plan, PlanOptions, Scope } from "../../scheduler/action.ts";
+import { type Request, requestOf } from "../../scheduler/overlay.ts";
 import { plan } from "../../scheduler/plan.ts";
 import { applyActions } from "../../scheduler/forecast/reduce.ts";
 import { emptyWorld, type TaskRecord, type World } from "../../scheduler/world.ts";
@@ -284,4 +285,12 @@ export function liveOf(made: World, service: string): string[] {
       const node = task.nodeId === undefined ? "" : `@${made.nodes.get(task.nodeId)?.node.name}`;
       return `${task.slot}${node} ${state}${task.desired === "stop" ? "!" : ""}`;
     });
+}
+
+/** What the planner asks for a task of a service. */
+export function requestFor(made: World, service: string): Request {
+  const record = made.services.get(idOf(service));
+  const template = record?.templates.get(record.service.revision);
+  if (!template) throw new Error(`no service ${service}`);
+  return requestOf(idOf(service), template);
 }
