@@ -8,7 +8,13 @@ import type { Constraint } from "../kv/schema/constraint.ts";
 import { allocatableOf } from "../kv/schema/node.ts";
 import type { TaskTemplate } from "../kv/schema/service.ts";
 import { requiredConstraints } from "./rules/constraints.ts";
-import { type Counter, shiftCounter, tasksOf, type Topology } from "./rules/domains.ts";
+import {
+  type Counter,
+  notePromised,
+  shiftCounter,
+  tasksOf,
+  type Topology,
+} from "./rules/domains.ts";
 import type { Rules } from "./rules/rules.ts";
 import { type Located, settle } from "./rules/volumes.ts";
 import { boundVolumes } from "./volumes.ts";
@@ -68,6 +74,8 @@ export interface Candidate {
   portsFreed?: Set<string>;
   /** Tasks of this plan (negative: given back), by service. */
   added?: Map<string, number>;
+  /** Of those, tasks that only have room set aside; see {@link promise}. */
+  promised?: Map<string, number>;
   /** Its place in the order of preference, lower is better; set while placing. Preferences first. */
   preference: number;
   score: number;
@@ -130,6 +138,7 @@ export function forkOf(overlay: Overlay): Overlay {
     ...(node.portsTaken ? { portsTaken: new Set(node.portsTaken) } : {}),
     ...(node.portsFreed ? { portsFreed: new Set(node.portsFreed) } : {}),
     ...(node.added ? { added: new Map(node.added) } : {}),
+    ...(node.promised ? { promised: new Map(node.promised) } : {}),
   }));
   const { world, placements, topologies } = overlay;
   const located = new Map(overlay.located);
@@ -179,6 +188,19 @@ export function take(overlay: Overlay, candidate: Candidate, request: Request): 
   if (request.ports.length === 0) return;
   candidate.portsTaken ??= new Set();
   for (const port of request.ports) candidate.portsTaken.add(port);
+}
+
+/**
+ * Sets aside what one task will need that waits until others have stopped. It takes room and keeps away
+ * what it keeps away, but it is no company yet, and makes nothing even: it may go elsewhere in the end.
+ */
+export function promise(overlay: Overlay, candidate: Candidate, request: Request): void {
+  take(overlay, candidate, request);
+  const { serviceId } = request;
+  candidate.promised ??= new Map();
+  candidate.promised.set(serviceId, (candidate.promised.get(serviceId) ?? 0) + 1);
+  const counters = overlay.counters.get(serviceId);
+  if (counters) { for (const counter of counters.values()) notePromised(counter, candidate, 1); }
 }
 
 /** Gives back what one task of the world holds, for a what-if. */

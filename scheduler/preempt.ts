@@ -22,6 +22,7 @@ import {
   giveBack,
   holdAgain,
   type Overlay,
+  promise,
   type Request,
   requestOf,
   take,
@@ -110,7 +111,7 @@ function nominate(
 ) {
   const held = now.candidates[node.index];
   if (!waiting || !held) return;
-  take(now, held, request);
+  promise(now, held, request);
   unplaced.nominated.set(waiting, node.record.node.id);
 }
 

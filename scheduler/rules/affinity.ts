@@ -16,7 +16,15 @@ import type { Filter, Group } from "../filters.ts";
 import type { Candidate, Overlay, Request } from "../overlay.ts";
 import type { ServiceRecord } from "../world.ts";
 import { constraintOf, meets } from "./constraints.ts";
-import { countAt, type Counter, counterOf, domainText, isAlone } from "./domains.ts";
+import {
+  countAt,
+  type Counter,
+  counterOf,
+  domainOf,
+  domainText,
+  isAlone,
+  presentIn,
+} from "./domains.ts";
 import type { Preference } from "./rules.ts";
 
 export interface AffinityRule {
@@ -99,9 +107,9 @@ function isOwn({ counter }: AffinityRule, node: Candidate): boolean {
 }
 
 function admits({ counter, anti, self }: AffinityRule, node: Candidate): boolean {
-  const tasks = counter ? countAt(counter, node) : 0;
-  if (anti) return tasks === 0;
-  return tasks > 0 || (self && counter?.total === 0); // Invariant 2.
+  if (!counter) return anti;
+  if (anti) return countAt(counter, node) === 0;
+  return presentIn(counter, domainOf(counter.topology, node)) > 0 || (self && counter.total === 0); // Invariant 2.
 }
 
 function cost({ constraint, counter, anti, weight }: AffinityRule, node: Candidate): number {

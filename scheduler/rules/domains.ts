@@ -21,8 +21,10 @@ export interface Topology {
 
 export interface Counter {
   topology: Topology;
-  /** Tasks by domain. */
+  /** Tasks by domain, with those that only have room set aside. */
   counts: Int32Array;
+  /** Those, by domain; absent while there are none. */
+  promised?: Int32Array;
   total: number;
   /** Changes with the counts. */
   version: number;
@@ -83,6 +85,8 @@ export function counterOf(overlay: Overlay, serviceId: string, label: string): C
   for (const node of overlay.candidates) {
     const tasks = tasksOf(node, serviceId);
     if (tasks !== 0) shiftCounter(counter, node, tasks);
+    const promised = node.promised?.get(serviceId) ?? 0;
+    if (promised !== 0) notePromised(counter, node, promised);
   }
   counters.set(label, counter);
   return counter;
@@ -91,6 +95,19 @@ export function counterOf(overlay: Overlay, serviceId: string, label: string): C
 /** The tasks in the node's domain. */
 export function countAt({ topology, counts }: Counter, node: Candidate): number {
   return counts[domainOf(topology, node)] ?? 0;
+}
+
+/** The tasks in the domain that are there: no rule holds because of one that may never come. */
+export function presentIn({ counts, promised }: Counter, domain: number): number {
+  return (counts[domain] ?? 0) - (promised?.[domain] ?? 0);
+}
+
+/** Of the tasks that are counted in the node's domain, so many more only have room set aside. */
+export function notePromised(counter: Counter, node: Candidate, tasks: number): void {
+  const domain = domainOf(counter.topology, node);
+  counter.promised ??= new Int32Array(counter.counts.length);
+  counter.promised[domain] = (counter.promised[domain] ?? 0) + tasks;
+  counter.version++;
 }
 
 /** Adds to the count of the node's domain, or takes away from it. */

@@ -16,6 +16,7 @@ import {
   domainOf,
   domainText,
   isAlone,
+  presentIn,
   tasksOf,
 } from "./domains.ts";
 import type { Preference, Rules } from "./rules.ts";
@@ -44,12 +45,14 @@ export function spreadRules(overlay: Overlay, { serviceId, template }: Request):
 
 /** The domain with the fewest tasks, the first one by number; undefined when there is none. */
 function fewestOf(rule: SpreadRule, rules: Rules): number | undefined {
-  const { counts, version } = rule.counter;
+  const { counter, counter: { version } } = rule;
   if (rule.fewest?.version === version) return rule.fewest.domain;
   const domains = rule.domains ??= eligibleDomains(rule, rules);
   let domain: number | undefined;
   for (const other of domains) {
-    if (domain === undefined || (counts[other] ?? 0) < (counts[domain] ?? 0)) domain = other;
+    if (domain === undefined || presentIn(counter, other) < presentIn(counter, domain)) {
+      domain = other;
+    }
   }
   if (domain !== undefined) rule.fewest = { domain, version };
   return domain;
@@ -70,7 +73,7 @@ function eligibleDomains({ counter: { topology } }: SpreadRule, rules: Rules): n
 function excess(rule: SpreadRule, node: Candidate, rules: Rules): number {
   const fewest = fewestOf(rule, rules);
   if (fewest === undefined) return 0;
-  const least = rule.counter.counts[fewest] ?? 0;
+  const least = presentIn(rule.counter, fewest);
   return countAt(rule.counter, node) + 1 - least - rule.maxSkew;
 }
 
@@ -119,7 +122,7 @@ export const spread: Filter = {
     }
     const fewest = fewestOf(rule, rules) ?? 0;
     const least = `${label} ${counter.topology.values[fewest] ?? ""}`;
-    const [here, there] = [countAt(counter, node), counter.counts[fewest] ?? 0];
+    const [here, there] = [countAt(counter, node), presentIn(counter, fewest)];
     return {
       reason: `${domainText(counter.topology, node)} has ${count(here)} of the service, ${least} ` +
         `has ${there}: one more would exceed the skew of ${maxSkew}`,

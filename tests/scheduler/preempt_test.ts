@@ -255,6 +255,29 @@ Deno.test("room that is being made is not taken by lower priority, even when tha
   assertEquals(liveOf(made, "high"), ["1@n1 assigned"]);
 });
 
+Deno.test("what waits for room is no company yet: who has to be with it waits, too", () => {
+  const ports = [{ target: 80, published: 80, mode: "host" as const }];
+  const affinity = [{ to: { service: "high" }, required: true }];
+  const made = world({
+    nodes: nodes(1),
+    services: [
+      { name: "high", priority: 2, template: { ports } },
+      { name: "friend", priority: 1, template: { placement: { affinity } } },
+      { name: "low", template: { ports } },
+    ],
+    tasks: [{ id: "a", service: "low", slot: 1, node: "n1" }],
+  });
+  const newId = counter();
+  converge(made, newId);
+  assertEquals(["high", "friend"].map((name) => liveOf(made, name)), [["1 pending"], [
+    "1 pending",
+  ]]);
+  report(made, "a", "stopped");
+  converge(made, newId);
+  const there = ["1@n1 assigned"];
+  assertEquals(["high", "friend"].map((name) => liveOf(made, name)), [there, there]);
+});
+
 Deno.test("nominations of different sizes are kept: nothing more is stopped", () => {
   const made = world({
     nodes: nodes(2, { cpus: 4 }),
