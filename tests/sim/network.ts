@@ -192,7 +192,8 @@ export class Network {
   ): Promise<Answer | undefined> {
     const { observer } = this;
     // Only what is held can outlive its caller; a signal is dear.
-    const reset = sent.path.includes("holdMs") ? caller.process?.death.signal : undefined;
+    const held = sent.path.includes("holdMs");
+    const reset = held ? caller.process?.resetFor(endpoint.process) : undefined;
     const request = new Request(sent.path, {
       method: sent.method,
       headers: sent.headers,

@@ -3,7 +3,8 @@
  * die before or after an effect, or stand still for a while, as a real one may between any two lines.
  *
  * 1. A process that died has no further effect and learns nothing more: what it waits for never comes.
- * 2. A process that stands still has no effect and sees no time pass until it goes on.
+ * 2. A process that stands still has no effect and sees no time pass until it goes on. Who calls it waits,
+ *    and it does not notice before that a caller is gone.
  *
  * @module
  */
@@ -49,6 +50,7 @@ export class Process {
   readonly stop = new AbortController();
   #stalled: Promise<void> | undefined;
   readonly #callers = new Set<() => void>();
+  readonly #resets = new Map<Process, AbortSignal>();
 
   constructor(
     readonly name: string,
@@ -114,13 +116,30 @@ export class Process {
     }
   }
 
+  /** Aborts when this process has died and the other one, which it called, notices. */
+  resetFor(called: Process): AbortSignal {
+    const known = this.#resets.get(called);
+    if (known) return known;
+    const reset = new AbortController();
+    const notice = () => reset.abort();
+    this.death.signal.addEventListener("abort", () => {
+      if (called.#stalled) void called.#stalled.then(notice);
+      else notice();
+    }, { once: true });
+    this.#resets.set(called, reset.signal);
+    return reset.signal;
+  }
+
   /** The world outside calls into the process; what it answers is lost if it dies meanwhile. */
   reachedBy<T>(answer: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = () => reject(new TypeError(`connection reset: ${this.name} died`));
       if (!this.alive) return fail();
       this.#callers.add(fail);
-      answer().then((value) => {
+      const answering = this.#stalled
+        ? this.#stalled.then(() => this.alive ? answer() : never())
+        : answer();
+      answering.then((value) => {
         this.#callers.delete(fail);
         resolve(value);
       }, (error) => {

@@ -5,21 +5,21 @@ import { type Fuse, Process } from "./process.ts";
 import { Timeline } from "./timeline.ts";
 import { allElseDone, eventLoopTurn } from "./turn.ts";
 
-function processWith(fuse: Fuse): Process {
-  const process = new Process("p", { name: "m", wallErrorMs: 0 }, {
-    timeline: new Timeline(),
+function processOn(timeline: Timeline): Process {
+  return new Process("p", { name: "m", wallErrorMs: 0 }, {
+    timeline,
     monoOffsetMs: 0,
     onDeath: () => {},
     onStall: () => {},
   });
-  process.fuse = fuse;
-  return process;
 }
 
 /** A process dies over an effect; what is told says whether what waits for it is still there. */
 function abandoned(then: Fuse["then"]): WeakRef<object> {
   const waits = {};
-  void processWith({ left: 1, then }).effect("x", () => Promise.resolve()).then(() => waits);
+  const process = processOn(new Timeline());
+  process.fuse = { left: 1, then };
+  void process.effect("x", () => Promise.resolve()).then(() => waits);
   return new WeakRef(waits);
 }
 
@@ -30,6 +30,22 @@ Deno.test("what waits for the effects of a process that died is collected", asyn
   await eventLoopTurn();
   collect();
   assertEquals(left.map((one) => one.deref()), [undefined, undefined]);
+});
+
+Deno.test("a process that stands still is not reached, and notices only then that a caller is gone", async () => {
+  const timeline = new Timeline();
+  const [called, caller] = [processOn(timeline), processOn(timeline)];
+  const reset = caller.resetFor(called);
+  const seen: string[] = [];
+  reset.addEventListener("abort", () => seen.push("reset"));
+  called.stall(1000);
+  const answer = called.reachedBy(() => Promise.resolve(seen.push("reached")));
+  caller.die("of the test");
+  await allElseDone();
+  assertEquals(seen, []);
+  timeline.fire();
+  await answer;
+  assertEquals([seen, timeline.nowMs], [["reached", "reset"], 1000]);
 });
 
 Deno.test("those who wait for all else to be done go on one by one, each after what the one before began", async () => {

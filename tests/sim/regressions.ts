@@ -200,4 +200,15 @@ export const REGRESSIONS: readonly Regression[] = [
     found: "the checker's own: a node whose agent heard late that it had joined began to poll " +
       "half a second before a new node's time was over",
   },
+  {
+    seed: 32823,
+    found:
+      "the simulation's own: a replica that stood still was reached by requests, noticed that " +
+      "callers were gone, and so looked at beats meanwhile (tests/sim/process_test.ts)",
+  },
+  {
+    seed: 33014,
+    found: "a task with a required affinity was placed where its company only had room set aside " +
+      "(tests/scheduler/preempt_test.ts)",
+  },
 ];
