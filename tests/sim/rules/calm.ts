@@ -2,26 +2,27 @@
  * Nothing stops because of the control plane.
  *
  * - A cluster in which nothing goes wrong is left alone: no node is taken for dead, no task for lost.
- *   That does not hold for a node that has only just begun to poll: the answer to its join was lost, and
- *   its agent tried again when the time that a new node has was nearly over.
+ *   That does not hold for a node whose agent has only just heard that it joined: the answer was lost, and
+ *   it tried again when the time that a new node has was nearly over.
  * - A leader that stood still does not take that time for the nodes' silence.
  *
  * @module
  */
 import type { Rule, RuleContext } from "../checker.ts";
 import type { TaskRow } from "../facts.ts";
+import { pathOf } from "../paths.ts";
 
 /** The TTL of the simulated clusters. */
 const TTL_MS = 6_000;
 /** How much of it a leader may miss and still judge. */
 const INATTENTION_MS = 3_500;
-/** A replica writes what it heard once a second; so long after a node's first poll all can know of it. */
+/** A replica writes what it heard once a second; so long after an agent began to poll all can know of it. */
 const NOTED_MS = 1_500;
 
 export function calm({ facts, nowMs, broken }: RuleContext): Rule {
   let healthy = false;
-  /** When each node polled for the first time. */
-  const firstPolls = new Map<string, number>();
+  /** When the agent of each node heard that it joined. */
+  const joined = new Map<string, number>();
   const stalls = new Map<string, { fromMs: number; toMs: number }>();
 
   function checkAttention(by: string, atMs: number, nodeId: string): void {
@@ -37,13 +38,14 @@ export function calm({ facts, nowMs, broken }: RuleContext): Rule {
 
   /** Whether the leader has no reason to give the node up. */
   function isWell(nodeId: string): boolean {
-    return healthy && nowMs() - (firstPolls.get(nodeId) ?? Infinity) >= NOTED_MS;
+    return healthy && nowMs() - (joined.get(nodeId) ?? Infinity) >= NOTED_MS;
   }
 
   return {
-    requestBegins({ sent }) {
-      const nodeId = /\/v1\/nodes\/([^/]+)\/assignments/.exec(sent.path)?.[1];
-      if (nodeId !== undefined && !firstPolls.has(nodeId)) firstPolls.set(nodeId, nowMs());
+    answerReceived({ sent }, { status, body }) {
+      if (status >= 300 || pathOf(sent.path) !== "/v1/nodes/join") return;
+      const { nodeId } = JSON.parse(body);
+      if (!joined.has(nodeId)) joined.set(nodeId, nowMs());
     },
     stalled: (name, times) => void stalls.set(name, times),
     allIsWell() {
