@@ -97,6 +97,8 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
   const nowMs = deps.clock.monoMs();
   const orphans: Deno.KvKey[] = [];
   let whole = true;
+  // Before the world: should another leader write meanwhile, this one must not pass for knowing of it.
+  const seq = await logHead(deps.kv);
   const world = await loadWorld(
     deps.kv,
     nowMs,
@@ -115,7 +117,7 @@ export async function beginTerm(deps: TickDeps, lease: Lease): Promise<Term> {
   return {
     lease,
     world,
-    seq: await logHead(deps.kv),
+    seq,
     dirtyServices: new Set([...world.services.keys()].sort()),
     dirtyNodes: new Set(world.nodes.keys()),
     events: [{ type: "leader.elected", why: `epoch ${lease.epoch}` }],

@@ -3,7 +3,7 @@ import { Problem } from "../../kv/schema/common.ts";
 import type { Kv } from "../../kv/store.ts";
 import { type SendInit, type TestApi, withApi } from "../support/api.ts";
 import { idOf } from "../support/ids.ts";
-import { dump } from "../support/kv.ts";
+import { bound, dump } from "../support/kv.ts";
 import { seedNode } from "../support/seed.ts";
 
 const GOOD = { name: "web", template: { image: "nginx:1.27" } };
@@ -374,17 +374,13 @@ Deno.test("a body that is not UTF-8 is malformed", () =>
 
 /** A database whose reads start to fail when told to. */
 function failing(message: () => string | undefined) {
-  return (kv: Kv): Kv =>
-    Object.assign(Object.create(kv), {
-      list: kv.list.bind(kv),
-      getMany: kv.getMany.bind(kv),
-      watch: kv.watch.bind(kv),
-      atomic: kv.atomic.bind(kv),
-      get(...args: Parameters<Kv["get"]>) {
-        const problem = message();
-        return problem === undefined ? kv.get(...args) : Promise.reject(new Error(problem));
-      },
-    });
+  return (kv: Kv): Kv => ({
+    ...bound(kv),
+    get(...args: Parameters<Kv["get"]>) {
+      const problem = message();
+      return problem === undefined ? kv.get(...args) : Promise.reject(new Error(problem));
+    },
+  });
 }
 
 Deno.test("what goes wrong inside is told apart, logged with an id, and kept to ourselves", async () => {

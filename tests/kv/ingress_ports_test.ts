@@ -7,7 +7,7 @@ import { steerRollout } from "../../kv/rollouts.ts";
 import { createService, putService, type ServiceDeps } from "../../kv/services.ts";
 import type { Kv } from "../../kv/store.ts";
 import { countingIds } from "../support/ids.ts";
-import { dump, withKv } from "../support/kv.ts";
+import { bound, dump, withKv } from "../support/kv.ts";
 import { assertOk, assertRefused } from "../support/outcome.ts";
 
 function depsOf(kv: Kv, first = 1): ServiceDeps {
@@ -132,16 +132,6 @@ Deno.test("a commit that claims many ports has no more checks than denokv takes"
     }
     assert(most <= 10, `${most} checks`);
   }));
-
-function bound(kv: Kv): Omit<Kv, "atomic"> {
-  return {
-    get: kv.get.bind(kv),
-    getMany: kv.getMany.bind(kv),
-    list: kv.list.bind(kv),
-    watch: kv.watch.bind(kv),
-    close: kv.close.bind(kv),
-  };
-}
 
 Deno.test("a range gives any free port of it, and the same one from then on", () =>
   withKv(async (kv) => {

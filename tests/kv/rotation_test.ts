@@ -8,19 +8,9 @@ import { oldValues } from "../../kv/sealed_sweep.ts";
 import { createService, putService } from "../../kv/services.ts";
 import { getService } from "../../kv/service_reads.ts";
 import type { Kv } from "../../kv/store.ts";
-import { dump, withKv } from "../support/kv.ts";
+import { bound, dump, withKv } from "../support/kv.ts";
 import { assertOk, assertRefused } from "../support/outcome.ts";
-import {
-  bound,
-  create,
-  dataOf,
-  depsOf,
-  PROJECT,
-  rotate,
-  using,
-  valueOf,
-  WEB,
-} from "../support/sealed.ts";
+import { create, dataOf, depsOf, PROJECT, rotate, using, valueOf, WEB } from "../support/sealed.ts";
 import { specOf } from "../support/seed.ts";
 
 Deno.test("a new value is a new revision of the services that refer to it; the same value is nothing", () =>

@@ -9,19 +9,9 @@ import { getRow, type Kv } from "../../kv/store.ts";
 import { readTaskValues } from "../../kv/task_values.ts";
 import { createVault, KEY_BYTES } from "../../kv/vault.ts";
 import { idOf } from "../support/ids.ts";
-import { dump, withKv } from "../support/kv.ts";
+import { bound, dump, withKv } from "../support/kv.ts";
 import { assertOk, assertRefused } from "../support/outcome.ts";
-import {
-  bound,
-  create,
-  dataOf,
-  depsOf,
-  PROJECT,
-  rotate,
-  using,
-  valueOf,
-  WEB,
-} from "../support/sealed.ts";
+import { create, dataOf, depsOf, PROJECT, rotate, using, valueOf, WEB } from "../support/sealed.ts";
 import { seedTask, specOf } from "../support/seed.ts";
 
 Deno.test("a value of any size up to the limit comes back as it was", () =>

@@ -1,10 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { prefix } from "../../kv/keys.ts";
-import { lastLog, readLog } from "../../kv/log.ts";
+import { lastLog, logHead, readLog } from "../../kv/log.ts";
 import { countQueue, enqueue } from "../../kv/queue.ts";
 import { putService } from "../../kv/services.ts";
 import type { Kv } from "../../kv/store.ts";
 import { idOf } from "../support/ids.ts";
+import { bound } from "../support/kv.ts";
 import { seedNode, seedObserved, seen, specOf } from "../support/seed.ts";
 import { READY, withBench } from "./support.ts";
 
@@ -16,11 +17,7 @@ function faulty(
   ) => Promise<Deno.KvCommitResult | Deno.KvCommitError>,
 ): Kv {
   return {
-    get: kv.get.bind(kv),
-    getMany: kv.getMany.bind(kv),
-    list: kv.list.bind(kv),
-    watch: kv.watch.bind(kv),
-    close: kv.close.bind(kv),
+    ...bound(kv),
     atomic() {
       const op = kv.atomic();
       const commit = op.commit.bind(op);
@@ -188,6 +185,46 @@ Deno.test("a deposed leader writes nothing and steps down", () =>
     await next.tick();
     assertEquals((await tasks()).length, 2);
   }));
+
+Deno.test("a leader that another one deposed while it loaded does not pass for knowing what that one did", () =>
+  withBench(async ({ kv, ticker, create }) => {
+    const other = ticker();
+    const claimed: (number | undefined)[] = [];
+    const late = ticker({
+      async breathe() {
+        await Promise.resolve(claimed.push(late.assigned()?.seq));
+      },
+      kv: meanwhile(kv, "observed", async () => {
+        await create("web", 2);
+        await other.tick();
+      }),
+    });
+    await late.tick();
+    assertEquals(claimed, [0]);
+    assert(await logHead(kv) > 0);
+    assertEquals(late.world(), undefined);
+  }));
+
+/** The database, in which something happens, once, before rows of that kind are listed. */
+function meanwhile(kv: Kv, kind: string, act: () => Promise<void>): Kv {
+  let happened = false;
+  return {
+    ...bound(kv),
+    list<T>(selector: Deno.KvListSelector, options?: Deno.KvListOptions): Deno.KvListIterator<T> {
+      const entries = kv.list<T>(selector, options);
+      if (!("prefix" in selector) || selector.prefix[0] !== kind) return entries;
+      const next = entries.next.bind(entries);
+      entries.next = async () => {
+        if (!happened) {
+          happened = true;
+          await act();
+        }
+        return await next();
+      };
+      return entries;
+    },
+  };
+}
 
 Deno.test("a commit whose result is unknown is neither lost nor repeated", () =>
   withBench(async ({ kv, ticker, create, tasks, pass }) => {

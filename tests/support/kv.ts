@@ -24,3 +24,15 @@ export async function dump(kv: Kv): Promise<Map<string, unknown>> {
   }
   return rows;
 }
+
+/** The same store, to be changed in parts: its methods work without it. */
+export function bound(kv: Kv): Kv {
+  return {
+    get: kv.get.bind(kv),
+    getMany: kv.getMany.bind(kv),
+    list: kv.list.bind(kv),
+    atomic: kv.atomic.bind(kv),
+    watch: kv.watch.bind(kv),
+    close: kv.close.bind(kv),
+  };
+}

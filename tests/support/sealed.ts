@@ -55,15 +55,3 @@ export async function valueOf(deps: SealedDeps, id: string, version: number): Pr
 export function using(name: string, more: Partial<ServiceSpecInput> = {}) {
   return specOf({ template: { image: "nginx:1.27", secrets: [{ source: name }] }, ...more });
 }
-
-/** The same store, to be changed in parts: its methods work without it. */
-export function bound(kv: Kv): Kv {
-  return {
-    get: kv.get.bind(kv),
-    getMany: kv.getMany.bind(kv),
-    list: kv.list.bind(kv),
-    atomic: kv.atomic.bind(kv),
-    watch: kv.watch.bind(kv),
-    close: kv.close.bind(kv),
-  };
-}
