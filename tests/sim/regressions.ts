@@ -194,7 +194,8 @@ export const REGRESSIONS: readonly Regression[] = [
       "user's undo of meanwhile (tests/kv/rotation_test.ts); and the checker's own: an undo to a " +
       "revision that refers to an earlier version, of one that did not refer to it",
   },
-  { seed: 24754, found: "the same, three seconds after the undo" },
+  { seed: 24754, found: "the same: over an undo, three seconds after it" },
+  { seed: 36725, found: "the same, by a replica that had stood still for nine seconds" },
   {
     seed: 18781,
     found: "the checker's own: a node whose agent heard late that it had joined began to poll " +
@@ -217,4 +218,5 @@ export const REGRESSIONS: readonly Regression[] = [
       "a leader that another one deposed while it loaded told a node an old set as if it were " +
       "the newest (tests/scheduler/tick_test.ts)",
   },
+  { seed: 38915, found: "the same, of a task that the node was to run" },
 ];
