@@ -119,16 +119,20 @@ export async function beginRemoval(deps: Deps, ref: VolumeRef): Promise<Outcome<
   return used;
 }
 
-/** What is in the volume is gone, or given up: its rows go. */
-export async function finishRemoval(deps: Deps, id: string): Promise<void> {
+/**
+ * What is in the volume is gone, or given up: its rows go. Refused if another request has called the removal
+ * off meanwhile, since services may name the volume again.
+ */
+export async function finishRemoval(deps: Deps, id: string): Promise<Outcome<undefined>> {
   const found = await getRow(deps.kv, key.volume(id), Volume);
-  if (!found) return;
+  if (!found) return done(undefined);
+  if (!found.row.removing) return lost(found.row);
   const { project, name } = found.row;
   const op = deps.kv.atomic().check({ key: key.volume(id), versionstamp: found.versionstamp })
     .delete(key.volume(id)).delete(key.volumeName(project, name))
     .set(key.dataHead(project), deps.newId());
   for await (const entry of deps.kv.list({ prefix: prefix.volumeNodes(id) })) op.delete(entry.key);
-  await op.commit();
+  return (await op.commit()).ok ? done(undefined) : lost(found.row);
 }
 
 /** The removal is not to be: services may name the volume again. */

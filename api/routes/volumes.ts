@@ -148,7 +148,7 @@ export function volumeRoutes(app: ApiApp, rooms: Rooms): void {
     const gone = await removeEverywhere(rooms, volume, force === "true");
     if (!gone.ok) await cancelRemoval(deps, volume.id);
     valueOf(gone);
-    await finishRemoval(deps, volume.id);
+    valueOf(await finishRemoval(deps, volume.id));
     return c.body(null, 204);
   });
 

@@ -72,7 +72,7 @@ Deno.test("another driver or other options than the volume was made with are ref
     assertEquals(await dump(kv), before);
   }));
 
-Deno.test("a volume is removed once no service names it, and the next of its name is another one", () =>
+Deno.test("a volume is removed once no service names it, unless that was called off; the next of its name is another one", () =>
   withKv(async (kv) => {
     const deps = depsOf(kv);
     const db = assertOk(await createService(deps, mounting())).value;
@@ -84,10 +84,12 @@ Deno.test("a volume is removed once no service names it, and the next of its nam
     await cancelRemoval(deps, first.id);
     assertOk(await createService(deps, mounting({}, "new")));
     assertRefused(await beginRemoval(deps, DATA));
+    assertRefused(await finishRemoval(deps, first.id));
+    assertEquals(assertOk(await getVolume(kv, DATA)).usedBy, ["new"]);
     assertOk(await deleteService(deps, { ref: "new", project: PROJECT }));
     const { id } = assertOk(await getService(kv, { ref: "new", project: PROJECT }));
     await kv.atomic().delete(key.service(id)).delete(key.serviceName(PROJECT, "new")).commit();
-    await finishRemoval(deps, assertOk(await beginRemoval(deps, DATA)).id);
+    assertOk(await finishRemoval(deps, assertOk(await beginRemoval(deps, DATA)).id));
     assertEquals(assertRefused(await getVolume(kv, DATA)).kind, "not-found");
     const again = assertOk(await createService(deps, mounting({}, "again"))).value;
     assert(again.resolved?.volumes.data?.id !== first.id);

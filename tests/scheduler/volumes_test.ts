@@ -216,6 +216,6 @@ Deno.test("where a volume is outlives its tasks and the leader, and goes with th
     const next = ticker();
     for (let i = 0; i < 5; i++) await next.tick();
     const removed = assertOk(await beginRemoval(deps, ref));
-    await finishRemoval(deps, removed.id);
+    assertOk(await finishRemoval(deps, removed.id));
     assertEquals(await placed(), []);
   }));
