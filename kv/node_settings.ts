@@ -6,7 +6,7 @@
 import { key } from "./keys.ts";
 import { enqueue } from "./queue.ts";
 import { findNode } from "./node_reads.ts";
-import { done, type Outcome } from "./outcome.ts";
+import { done, type Outcome, tooManyConflicts, WRITE_ATTEMPTS } from "./outcome.ts";
 import { Id } from "./schema/common.ts";
 import { NodeSpec } from "./schema/node.ts";
 import { getRow, type Kv } from "./store.ts";
@@ -38,13 +38,14 @@ export async function requestRestart(
   const found = await findNode(deps.kv, ref);
   if (!found.ok) return found;
   const { id } = found.value;
-  const [asked, spec] = await deps.kv.getMany([key.nodeRestart(id), key.nodeSpec(id)]);
-  if (asked.versionstamp !== null || spec.versionstamp === null) return done(undefined);
-  // The spec goes with its node: one that is removed meanwhile gets no request that nobody clears away.
-  const op = deps.kv.atomic().check(asked).check(spec).set(key.nodeRestart(id), deps.newId());
-  // Lost to another request for the same.
-  await enqueue(op, { kind: "node", id }, deps.newId).commit();
-  return done(undefined);
+  for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
+    const [asked, spec] = await deps.kv.getMany([key.nodeRestart(id), key.nodeSpec(id)]);
+    if (asked.versionstamp !== null || spec.versionstamp === null) return done(undefined);
+    // The spec goes with its node: one that is removed meanwhile gets no request that nobody clears away.
+    const op = deps.kv.atomic().check(asked).check(spec).set(key.nodeRestart(id), deps.newId());
+    if ((await enqueue(op, { kind: "node", id }, deps.newId).commit()).ok) return done(undefined);
+  }
+  return tooManyConflicts(`node ${ref}`);
 }
 
 /** The agent is about to restart: that request is done with. */

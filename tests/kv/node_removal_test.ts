@@ -1,17 +1,19 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { readAssignments } from "../../kv/assignments.ts";
 import { createImmutable } from "../../kv/immutable.ts";
 import { key } from "../../kv/keys.ts";
 import { removeNode } from "../../kv/node_removal.ts";
 import { dropRestart, readNodeSettings, requestRestart } from "../../kv/node_settings.ts";
 import { getNode } from "../../kv/node_reads.ts";
+import { putNodeSpec } from "../../kv/nodes.ts";
+import { NodeSpec } from "../../kv/schema/node.ts";
 import { readQueue } from "../../kv/queue.ts";
 import { report } from "../../kv/reports.ts";
 import { systemClock } from "../../kv/schema/time.ts";
 import type { Kv } from "../../kv/store.ts";
 import { createTokenReader } from "../../kv/tokens.ts";
 import { countingIds, idOf } from "../support/ids.ts";
-import { dump, withKv } from "../support/kv.ts";
+import { bound, dump, withKv } from "../support/kv.ts";
 import { assertOk, assertRefused } from "../support/outcome.ts";
 import { seedNode, seedObserved, seedService, seedTask, seen, specOf } from "../support/seed.ts";
 
@@ -96,24 +98,39 @@ Deno.test("a restart that is asked for while the node is removed leaves nothing 
   withKv(async (kv) => {
     await seedNode(kv, NODE, "n1");
     const deps = { kv, newId: countingIds() };
-    const getMany = ((keys) => meanwhile(kv.getMany(keys))) as Kv["getMany"];
-    const meanwhile = async <T>(read: Promise<T>): Promise<T> => {
-      const rows = await read;
-      assertOk(await removeNode(deps, "n1", { force: true }));
-      return rows;
-    };
-    assertOk(await requestRestart({ ...deps, kv: withReads(kv, getMany) }, "n1"));
+    const remove = async () => assertOk(await removeNode(deps, "n1", { force: true }));
+    assertOk(await requestRestart({ ...deps, kv: afterReading(kv, remove) }, "n1"));
     assertEquals((await kv.get(key.nodeRestart(NODE))).value, null);
   }));
 
-/** The database with its way of reading several rows replaced. */
-function withReads(kv: Kv, getMany: Kv["getMany"]): Kv {
-  return {
-    get: (...args) => kv.get(...args),
-    getMany,
-    list: (...args) => kv.list(...args),
-    atomic: () => kv.atomic(),
-    watch: (...args) => kv.watch(...args),
-    close() {},
+Deno.test("a restart that is asked for while the node's spec changes is not lost", () =>
+  withKv(async (kv) => {
+    await seedNode(kv, NODE, "n1");
+    const deps = { kv, newId: countingIds() };
+    const drain = async () => {
+      assertOk(
+        await putNodeSpec(
+          { ...deps, clock: systemClock, immutable: createImmutable(kv) },
+          "n1",
+          NodeSpec.parse({ availability: "drain" }),
+          {},
+        ),
+      );
+    };
+    assertOk(await requestRestart({ ...deps, kv: afterReading(kv, drain) }, "n1"));
+    assert((await readNodeSettings(kv, NODE)).restart !== undefined);
+  }));
+
+/** The database, in which something happens, once, after several rows were read. */
+function afterReading(kv: Kv, act: () => Promise<void>): Kv {
+  let acted = false;
+  const meanwhile = async <T>(read: Promise<T>): Promise<T> => {
+    const rows = await read;
+    if (!acted) {
+      acted = true;
+      await act();
+    }
+    return rows;
   };
+  return { ...bound(kv), getMany: ((keys) => meanwhile(kv.getMany(keys))) as Kv["getMany"] };
 }
