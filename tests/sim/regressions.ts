@@ -196,6 +196,7 @@ export const REGRESSIONS: readonly Regression[] = [
   },
   { seed: 24754, found: "the same: over an undo, three seconds after it" },
   { seed: 36725, found: "the same, by a replica that had stood still for nine seconds" },
+  { seed: 40486, found: "the same, of a secret" },
   {
     seed: 18781,
     found: "the checker's own: a node whose agent heard late that it had joined began to poll " +
