@@ -65,14 +65,15 @@ function superfluity(service: Service, wanted: number): string {
 }
 
 /**
- * Where several tasks shall run in one slot: keeps the one that is ready or runs, then that of the newest revision,
- * then the oldest.
+ * Where several tasks shall run in one slot, besides those put aside: keeps the one that is ready or runs, then
+ * that of the newest revision, then the oldest.
  */
 export function stopDoubles(draft: Draft, record: ServiceRecord, wanted: number): void {
   const { goal: revision } = record;
   for (const slot of ascending(record.slots.crowded)) {
     if (slot > wanted) break;
-    const tasks = (record.live.get(slot) ?? []).filter(({ task }) => task.desired === "run");
+    const tasks = (record.live.get(slot) ?? [])
+      .filter(({ task }) => task.desired === "run" && !task.disconnected);
     tasks.sort((a, b) =>
       progress(b) - progress(a) ||
       Number(b.task.revision === revision) - Number(a.task.revision === revision) ||

@@ -55,13 +55,13 @@ function remember(draft: Draft, record: ServiceRecord, { row, event }: Transitio
   return emit(draft, record, { kind: "rollout", serviceId: record.service.id, row, event });
 }
 
-/** Where a slot has several tasks that shall run: stops those that are too many. */
+/** Where a slot has several tasks that shall run: stops those that are too many. One put aside is none of them. */
 export function stopSurplus(draft: Draft, record: ServiceRecord, course: Course): void {
   for (const slot of ascending(record.slots.crowded)) {
     const survey = course.slots[slot - 1];
     if (!survey) continue;
     const goals = (record.live.get(slot) ?? []).filter(({ task }) =>
-      task.desired === "run" && task.revision === course.goal
+      task.desired === "run" && task.revision === course.goal && !task.disconnected
     ).sort(preferred);
     const keep = survey.goal && !course.pace.startFirst && survey.others.length > 0
       ? keepOne(survey.goal, survey.others)

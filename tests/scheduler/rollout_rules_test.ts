@@ -275,3 +275,18 @@ Deno.test("starting first: beside a task that was put aside a slot gets one task
   assertEquals(creates.length, 1, JSON.stringify(creates));
   assertEquals(a.live(), ["1 r1 running", "1 r2 starting"]);
 });
+
+Deno.test("starting first: a task that was put aside does not drive out the one that takes its place", () => {
+  const a = act({ replicas: 1, nodes: 3, update: { order: "start-first", monitorMs: 0 } });
+  a.put({ disconnect: { reconcile: "keep-old" } });
+  a.behave(2, "hang");
+  a.put({ revision: 2 });
+  a.follow();
+  const fresh = [...a.made.tasks.values()].find(({ task }) => task.revision === 2);
+  const node = a.made.nodes.get(fresh?.task.nodeId ?? "");
+  assert(node);
+  node.lastSeenMs = node.knownSinceMs = -2e9;
+  const actions = a.plan();
+  assertEquals([stops(actions), actions.filter(({ kind }) => kind === "create").length], [0, 1]);
+  assertEquals([a.follow(), stops(a.pass(10_000))], [[], 0]);
+});

@@ -28,6 +28,8 @@ import { User } from "./user.ts";
 export class Violation extends Error {}
 
 const RESTART_MS = { min: 200, max: 9_000 } as const;
+/** Timers that fire one after another at the same moment: a handful is usual. */
+const MOST_AT_ONCE = 200;
 
 /** How the control plane runs; see api/server/assembly.ts. */
 export type Mode = "resident" | "request-driven";
@@ -72,6 +74,7 @@ export class Sim {
   /** Whether what dies by itself is started again soon; while healing, at once. */
   patient = true;
   #violation: Violation | undefined;
+  #atOnce = 0;
   #processes = 0;
   readonly #streams = new Map<string, Random>();
   readonly #closers: { close(): Promise<void> }[] = [];
@@ -220,6 +223,10 @@ export class Sim {
       if (until()) return true;
       const nextMs = this.timeline.nextMs();
       if (nextMs === undefined || nextMs > endMs) break;
+      this.#atOnce = nextMs > this.timeline.nowMs ? 0 : this.#atOnce + 1;
+      if (this.#atOnce > MOST_AT_ONCE) {
+        throw new Violation("convergence: work goes on without end, and no time passes");
+      }
       this.timeline.fire();
     }
     this.timeline.nowMs = endMs;
