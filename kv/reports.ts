@@ -8,7 +8,8 @@
  * 3. Every commit checks the task rows, so that no observed row outlives its task.
  * 4. A node's reports are applied in the order in which it sent them: each names the answer that it
  *    follows (`base`), and one that was overtaken on its way is not applied. Within a state nothing else
- *    orders them: health and readiness go up and down.
+ *    orders them: health and readiness go up and down. For that a report that changes nothing counts, too:
+ *    an earlier one that got no answer may still be on its way.
  * 5. A task that the leader has given up stays lost, whatever its node says when it is back: the task
  *    was replaced, and a task ends once.
  * 6. Of a node that is being removed nothing is written any more, though its credential is good for a
@@ -51,7 +52,9 @@ export async function report(
   let at = 0;
   do {
     const part = tasks.slice(at, at + TASKS_PER_COMMIT);
-    const answer = await reportSome(deps, nodeId, { part, base });
+    const isLast = at + TASKS_PER_COMMIT >= tasks.length;
+    const counts = isLast && tasks.length > 0 && base !== undefined && base === request.base; // (4)
+    const answer = await reportSome(deps, nodeId, { part, base, counts });
     if (!answer.ok) return answer;
     if (answer.value.stale) return done({ unknown, base: answer.value.base, stale: true });
     unknown.push(...answer.value.unknown);
@@ -73,7 +76,12 @@ interface PartAnswer {
 async function reportSome(
   deps: ReportDeps,
   nodeId: string,
-  { part: seen, base }: { part: readonly Observed[]; base: string | undefined },
+  { part: seen, base, counts }: {
+    part: readonly Observed[];
+    base: string | undefined;
+    /** It is to be in the order, though it may change nothing. */
+    counts: boolean;
+  },
 ): Promise<Outcome<PartAnswer>> {
   const { kv } = deps;
   for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt++) {
@@ -115,7 +123,7 @@ async function reportSome(
         .set(key.observed(next.taskId), next);
       if (effect === "wake") enqueue(op, { kind: "task", id: next.taskId }, deps.newId);
     });
-    if (writes === 0) return done({ unknown, behind, base: now, stale: false });
+    if (writes === 0 && !counts) return done({ unknown, behind, base: now, stale: false });
     const committed = await op.commit();
     if (committed.ok) {
       return done({ unknown, behind, base: committed.versionstamp, stale: false });

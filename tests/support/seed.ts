@@ -11,6 +11,7 @@ import { ServiceSpec, type ServiceSpecInput } from "../../kv/schema/service.ts";
 import { Observed, type Task } from "../../kv/schema/task.ts";
 import type { Kv } from "../../kv/store.ts";
 import { sha256Hex } from "../../kv/tokens.ts";
+import { idOf } from "./ids.ts";
 
 export const AT = "2030-01-01T00:00:00.000Z";
 
@@ -120,4 +121,18 @@ export function seen(taskId: string, more: Partial<Observed> = {}): Observed {
 
 export async function seedObserved(kv: Kv, row: Observed): Promise<void> {
   await kv.atomic().set(key.observed(row.taskId), row).commit();
+}
+
+/** A node with a service; tasks 11, 12, … in slots 1, 2, … on the node. */
+export async function seedTasksOn(
+  kv: Kv,
+  { nodeId, serviceId, tasks }: { nodeId: string; serviceId: string; tasks: number },
+): Promise<string[]> {
+  await seedNode(kv, nodeId, "n1");
+  await seedService(kv, serviceId, specOf());
+  const ids = Array.from({ length: tasks }, (_, i) => idOf(11 + i));
+  for (const [i, id] of ids.entries()) {
+    await seedTask(kv, { id, serviceId, slot: i + 1, nodeId });
+  }
+  return ids;
 }
