@@ -34,6 +34,7 @@ export async function requestTaskRestart(
     }
     const rowKey = key.taskRestarts(task.serviceId);
     const [asked, service] = await kv.getMany([rowKey, key.service(task.serviceId)]);
+    if (service.versionstamp === null) continue; // It went a moment ago, and its tasks before it.
     const before = versionedOf(asked, TaskRestarts)?.row.tasks ?? [];
     if (before.includes(task.id)) return done(undefined);
     const rest = (await readTasks(kv, before)).filter((rows) => !isOver(rows));

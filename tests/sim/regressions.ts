@@ -232,4 +232,9 @@ export const REGRESSIONS: readonly Regression[] = [
     found: "a report that got no answer came in after a later one that changed nothing, and held " +
       "(tests/kv/reports_test.ts)",
   },
+  {
+    seed: 54596,
+    found:
+      "a restart of a task was stored after its service had gone (tests/kv/task_restarts_test.ts)",
+  },
 ];
