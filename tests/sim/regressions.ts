@@ -237,4 +237,5 @@ export const REGRESSIONS: readonly Regression[] = [
     found:
       "a restart of a task was stored after its service had gone (tests/kv/task_restarts_test.ts)",
   },
+  { seed: 56101, found: "the same as 43833" },
 ];
