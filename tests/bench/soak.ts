@@ -85,7 +85,7 @@ async function onScene<T>(
       const listed = await client.listNodes({ limit: 500 });
       const ready = listed.ok ? listed.value.items.filter((n) => n.status.state === "ready") : [];
       return ready.length >= Math.min(nodes, 500);
-    }, { timeoutMs: READY_MS, what: `the simulated nodes; the host said: ${sim.log()}` });
+    }, { timeoutMs: READY_MS, what: () => `the simulated nodes; the host said: ${sim.log()}` });
     if (found.available) {
       await ensureTestImage(found.connection);
       worker = await startWorker(server, { name: REAL, stateDir: dir });

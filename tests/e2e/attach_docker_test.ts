@@ -12,7 +12,7 @@ async function ask(terminal: Terminal, line: string, answer: RegExp): Promise<vo
   const before = terminal.text().length;
   await terminal.type(`${line}\n`);
   await eventually(() => answer.test(terminal.text().slice(before)), {
-    what: `${answer} after ${line}: ${JSON.stringify(terminal.text().slice(before))}`,
+    what: () => `${answer} after ${line}: ${JSON.stringify(terminal.text().slice(before))}`,
   });
 }
 

@@ -72,7 +72,7 @@ async function onAgent(
         eventually(() => {
           const now = row();
           return now && condition(now) ? now : undefined;
-        }, { timeoutMs: 30_000, what: `${what}; it is ${JSON.stringify(row())}` }),
+        }, { timeoutMs: 30_000, what: () => `${what}; it is ${JSON.stringify(row())}` }),
     });
   } finally {
     stop.abort();

@@ -50,7 +50,7 @@ async function until(client: Client, state: string, timeoutMs = 120_000): Promis
     const service = okValue(await client.getService("web"));
     last = JSON.stringify(service.rollout);
     return service.rollout?.state === state && service.phase === "running" ? service : undefined;
-  }, { timeoutMs, what: `the rollout to be ${state}; it is ${last}` });
+  }, { timeoutMs, what: () => `the rollout to be ${state}; it is ${last}` });
 }
 
 const REFRESH_MS = 100;

@@ -24,7 +24,7 @@ async function withDatabase(run: (path: string, dir: string) => Promise<void>): 
 /** Starts a server that must give up; answers what it said. */
 async function refusal(dataDir: string): Promise<string> {
   const child = spawn("server", ["--listen", "127.0.0.1:0", "--data", dataDir]);
-  await eventually(() => child.ended(), { what: `the server to give up: ${child.log()}` });
+  await eventually(() => child.ended(), { what: () => `the server to give up: ${child.log()}` });
   assertEquals(await child.stop(), 1);
   assert(!child.log().includes("    at "), `no stack trace: ${child.log()}`);
   return child.log();

@@ -149,7 +149,7 @@ async function startEngine(
   const connection = { kind: "socket" as const, path, description: `unix://${path} (${name})` };
   await eventually(() => Deno.stat(path).then(() => true, () => dockerd.ended()), {
     timeoutMs: ENGINE_START_MS,
-    what: `the engine of ${name} to start; it said: ${dockerd.log()}`,
+    what: () => `the engine of ${name} to start; it said: ${dockerd.log()}`,
   });
   if (dockerd.ended()) throw new Error(`the engine of ${name} ended: ${dockerd.log()}`);
   await importTestImage(connection);

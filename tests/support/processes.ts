@@ -101,7 +101,7 @@ export async function startServer(
   const child = spawn("server", ["--listen", `${host}:${port}`, "--data", dataDir, ...args]);
   const bound = await eventually(() => /"listening".*?"port":(\d+)/.exec(child.log())?.[1], {
     timeoutMs: 30_000,
-    what: `the server to listen; it said: ${child.log()}`,
+    what: () => `the server to listen; it said: ${child.log()}`,
   });
   const token = await eventually(() => readText(`${dataDir}/admin-token`), {
     what: "the admin token",
