@@ -55,6 +55,11 @@ async function main(args: string[]): Promise<number> {
     return 1;
   }
   const plane = started.value;
+  // Before anything else can fail: the database has it, and will make no other.
+  if (plane.adminToken !== undefined) {
+    const path = await keepAdminToken(config.dataDir, plane.adminToken);
+    console.log(`Admin token (shown once, kept in ${path}): ${plane.adminToken}`);
+  }
   const { hostname, port } = config;
   let server: Deno.HttpServer;
   try {
@@ -67,10 +72,6 @@ async function main(args: string[]): Promise<number> {
     await plane.close();
     console.error(`listen on ${hostname}:${port}: ${messageOf(error)}. Pass another --listen.`);
     return 1;
-  }
-  if (plane.adminToken !== undefined) {
-    const path = await keepAdminToken(config.dataDir, plane.adminToken);
-    console.log(`Admin token (shown once, kept in ${path}): ${plane.adminToken}`);
   }
   await askedToStop();
   host.log("info", "stopping");

@@ -55,20 +55,22 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
   const serverDir = `${dir}/server`;
   await Deno.mkdir(`${dir}/logs`, { recursive: true, mode: 0o700 });
   const preferred = options.port ?? DEFAULT_PORT;
-  const port = freePort(preferred);
-  if (preferred !== 0 && port !== preferred) {
-    options.onNews(`Port ${preferred} is taken: using ${port}.`);
-  }
-  const url = `http://127.0.0.1:${port}`;
   const broken = Promise.withResolvers<string>();
   const children: Child[] = [];
-  const start = (name: string, args: string[], env: Record<string, string> = {}) => {
+  const start = (
+    name: string,
+    args: string[],
+    { env = {}, onBroken = broken.resolve }: {
+      env?: Record<string, string>;
+      onBroken?: (what: string) => void;
+    } = {},
+  ) => {
     const logPath = `${dir}/logs/${name}.log`;
     const child = startChild({
       ...{ name, args: ["run", "-q", ...args], env, cwd: root, logPath, clock: deps.clock },
       onExit({ code, again }) {
         if (again) options.onNews(`${name} ended with code ${code}: starting it again.`);
-        else broken.resolve(`${name} keeps ending with code ${code}; its log is ${logPath}`);
+        else onBroken(`${name} keeps ending with code ${code}; its log is ${logPath}`);
       },
     });
     children.unshift(child); // Invariant 2
@@ -85,14 +87,31 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
     return { ok: false, message: tail === "" ? message : `${message}\n${tail}` };
   };
 
-  const server = start("server", [
-    "--v8-flags=--no-memory-reducer",
-    "-P=server",
-    "main.ts",
-    ...["--listen", `127.0.0.1:${port}`, "--data", serverDir],
-    ...(options.simNodes === undefined ? [] : ["--playground"]),
-  ]);
-  const up = await serverUp(deps, url, `${serverDir}/admin-token`, server);
+  const startServer = async (port: number) => {
+    if (preferred !== 0 && port !== preferred) {
+      options.onNews(`Port ${preferred} is taken: using ${port}.`);
+    }
+    const failed = Promise.withResolvers<string>();
+    const server = start("server", [
+      "--v8-flags=--no-memory-reducer",
+      "-P=server",
+      "main.ts",
+      ...["--listen", `127.0.0.1:${port}`, "--data", serverDir],
+      ...(options.simNodes === undefined ? [] : ["--playground"]),
+    ], { onBroken: failed.resolve });
+    const url = `http://127.0.0.1:${port}`;
+    const up = await serverUp(deps, url, `${serverDir}/admin-token`, server);
+    if (up.ok) void failed.promise.then(broken.resolve);
+    return { server, url, up };
+  };
+  let begun = await startServer(freePort(preferred));
+  if (!begun.up.ok && /Address already in use/.test(await tailOf(begun.server.logPath, 1))) {
+    // Somebody else took the port between the look at it and the server's start.
+    await stop();
+    children.length = 0;
+    begun = await startServer(freePort(0));
+  }
+  const { server, url, up } = begun;
   if (!up.ok) return await giveUp("the server did not start", server);
   const { client, token } = up;
   const join = await client.createJoinToken();
@@ -112,7 +131,7 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
       ...["--cpus", (Math.floor(share(options.cpus) * 100) / 100).toString()],
       ...["--memory", Math.floor(share(options.memoryMiB)).toString()],
       ...(options.sim ? ["--sim"] : []),
-    ], { BERTH_JOIN_TOKEN: join.value.token })); // Invariant 3
+    ], { env: { BERTH_JOIN_TOKEN: join.value.token } })); // Invariant 3
   }
   if (options.simNodes !== undefined) {
     start("playground", [
@@ -120,7 +139,7 @@ export async function startCluster(deps: ClusterDeps, options: ClusterOptions): 
       "worker/main.ts",
       ...["--server", url, "--advertise", "127.0.0.1", "--state-dir", `${dir}/playground`],
       ...["--sim", String(options.simNodes)],
-    ], { BERTH_JOIN_TOKEN: join.value.token }); // Invariant 3
+    ], { env: { BERTH_JOIN_TOKEN: join.value.token } }); // Invariant 3
   }
   const ready = await waitUntil(
     () => client.listNodes({ limit: 500 }),

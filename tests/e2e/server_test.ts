@@ -12,8 +12,8 @@ async function withDir(run: (dir: string) => Promise<void>): Promise<void> {
 }
 
 /** What a server that does not start says, and its exit code. */
-async function refusal(dataDir: string): Promise<{ code: number; said: string }> {
-  const child = spawn("server", ["--listen", "127.0.0.1:0", "--data", dataDir]);
+async function refusal(dataDir: string, port = 0): Promise<{ code: number; said: string }> {
+  const child = spawn("server", ["--listen", `127.0.0.1:${port}`, "--data", dataDir]);
   await eventually(() => child.ended(), { what: "the server to give up" });
   return { code: await child.stop(), said: child.log() };
 }
@@ -69,6 +69,18 @@ Deno.test("the admin token is printed once, kept with mode 0600, and stored only
       const bytes = await Deno.readFile(`${dir}/${file}`).catch(() => new Uint8Array());
       assert(!new TextDecoder("latin1").decode(bytes).includes(token), `the token is in ${file}`);
     }
+  }));
+
+Deno.test("a first start that finds its port taken leaves a token for the next one", () =>
+  withDir(async (dir) => {
+    const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { code, said } = await refusal(dir, other.addr.port);
+    other.close();
+    assertEquals(code, 1, said);
+    assertStringIncludes(said, "Pass another --listen");
+    const server = await startServer({ dataDir: dir });
+    assert((await server.client.cluster()).ok);
+    await server.stop();
   }));
 
 Deno.test("kill -9 of the server loses no service, and its tasks run on", () =>
