@@ -20,7 +20,7 @@ import type { Revision, Service, ServiceView } from "./schema/service.ts";
 import { findService, type ServiceRef, viewOf } from "./service_reads.ts";
 import { refuseStale } from "./service_change.ts";
 import { replay, type ServiceDeps, type WriteOptions } from "./services.ts";
-import { getRow, type Kv, type Versioned } from "./store.ts";
+import { getRow, type Kv } from "./store.ts";
 
 const WANT = { pause: "pause", resume: "run", promote: "promote" } as const;
 
@@ -40,13 +40,18 @@ export async function steerRollout(
       const current = found.value;
       const refused = refuseStale(current, ifMatch) ?? refuseRollout(current.row);
       if (refused) return refused;
-      const change = await changeFor(deps, current, command);
-      if (!change.ok) return change;
       const { id } = current.row;
+      const rollout = await getRow(kv, key.rollout(id), Rollout);
+      const change = await changeFor(deps, current.row, rollout?.row, command);
+      if (!change.ok) return change;
       const op = kv.atomic().check({ key: key.service(id), versionstamp: current.versionstamp });
       recordUse(op, once, { status: 200, objectId: id });
       const { row, claim, request, revision } = change.value;
-      if (row) op.set(key.service(id), row);
+      if (row) {
+        // To which revision, follows from how far the leader is: it may go back at this moment.
+        const versionstamp = rollout?.versionstamp ?? null;
+        op.check({ key: key.rollout(id), versionstamp }).set(key.service(id), row);
+      }
       if (revision) {
         op.set(key.revision(id, revision.to.revision), revision.to);
         await carryDigest(kv, op, revision);
@@ -73,10 +78,10 @@ interface Change {
 
 async function changeFor(
   deps: ServiceDeps,
-  { row }: Versioned<Service>,
+  row: Service,
+  rollout: Rollout | undefined,
   { action, to }: RolloutCommand,
 ): Promise<Outcome<Change>> {
-  const rollout = (await getRow(deps.kv, key.rollout(row.id), Rollout))?.row;
   if (action === "undo") return await undo(deps, row, rollout, to);
   if (action === "restart") return await restart(deps, row, rollout);
   const state = rollout?.revision === row.revision ? rollout.state : undefined;

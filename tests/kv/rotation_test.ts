@@ -8,7 +8,7 @@ import { oldValues } from "../../kv/sealed_sweep.ts";
 import { createService, putService } from "../../kv/services.ts";
 import { getService } from "../../kv/service_reads.ts";
 import type { Kv } from "../../kv/store.ts";
-import { bound, dump, withKv } from "../support/kv.ts";
+import { before, bound, dump, withKv } from "../support/kv.ts";
 import { assertOk, assertRefused } from "../support/outcome.ts";
 import { create, dataOf, depsOf, PROJECT, rotate, using, valueOf, WEB } from "../support/sealed.ts";
 import { specOf } from "../support/seed.ts";
@@ -159,18 +159,3 @@ Deno.test("a rotation that others finished, or went beyond, changes nothing any 
     await finishRotations(deps);
     assertEquals(await pins(), [3, 3]);
   }));
-
-/** A store that does something, once, before it reads a row of that kind. */
-function before(kv: Kv, kind: string, act: () => Promise<void>): Kv {
-  let done = false;
-  return {
-    ...bound(kv),
-    async get(at, options) {
-      if (at[0] === kind && !done) {
-        done = true;
-        await act();
-      }
-      return await kv.get(at, options);
-    },
-  };
-}

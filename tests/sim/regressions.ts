@@ -240,4 +240,11 @@ export const REGRESSIONS: readonly Regression[] = [
   { seed: 56101, found: "the same as 43833" },
   { seed: 67583, found: "the simulation's own: the same as 32823" },
   { seed: 68097, found: "the same" },
+  { seed: 70886, found: "the same as 47605" },
+  {
+    seed: 74398,
+    found:
+      "a service was restarted with the revision that the leader went back from at that moment " +
+      "(tests/kv/rollouts_test.ts)",
+  },
 ];

@@ -36,3 +36,18 @@ export function bound(kv: Kv): Kv {
     close: kv.close.bind(kv),
   };
 }
+
+/** A store that does something, once, before it reads a row of that kind. */
+export function before(kv: Kv, kind: string, act: () => Promise<void>): Kv {
+  let done = false;
+  return {
+    ...bound(kv),
+    async get(at, options) {
+      if (at[0] === kind && !done) {
+        done = true;
+        await act();
+      }
+      return await kv.get(at, options);
+    },
+  };
+}
