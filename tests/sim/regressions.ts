@@ -247,4 +247,5 @@ export const REGRESSIONS: readonly Regression[] = [
       "a service was restarted with the revision that the leader went back from at that moment " +
       "(tests/kv/rollouts_test.ts)",
   },
+  { seed: 83633, found: "the same as 36917" },
 ];
