@@ -248,4 +248,5 @@ export const REGRESSIONS: readonly Regression[] = [
       "(tests/kv/rollouts_test.ts)",
   },
   { seed: 83633, found: "the same as 36917" },
+  { seed: 86415, found: "the same as 54596" },
 ];
