@@ -249,4 +249,6 @@ export const REGRESSIONS: readonly Regression[] = [
   },
   { seed: 83633, found: "the same as 36917" },
   { seed: 86415, found: "the same as 54596" },
+  { seed: 94838, found: "the same as 36917" },
+  { seed: 96044, found: "the same as 36917" },
 ];
