@@ -251,4 +251,10 @@ export const REGRESSIONS: readonly Regression[] = [
   { seed: 86415, found: "the same as 54596" },
   { seed: 94838, found: "the same as 36917" },
   { seed: 96044, found: "the same as 36917" },
+  {
+    seed: 93362,
+    found:
+      "open, and not met at this seed's times any more: a start of an agent that died took effect " +
+      "after the next one had seen the run end (docs/reliability.md)",
+  },
 ];
